@@ -1,0 +1,1 @@
+"""Judging a graph: does it run wholly on WebNN?"""

@@ -1,0 +1,1 @@
+"""Running a bundle: onnxruntime sessions, pipelines, and their comparison with PyTorch."""

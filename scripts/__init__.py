@@ -1,0 +1,1 @@
+"""Entry points: the `turbo-webnn` command, `demo`, `test`, and the drivers of benchmarks."""

@@ -1,0 +1,17 @@
+# Sourced by demo and test: enters the repository and makes .venv complete.
+# Everything is pinned in scripts/constraints.txt; a stamp makes the second start instant.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+python=${PYTHON:-python3.11}
+command -v "$python" >/dev/null || python=python3
+stamp=.venv/installed
+if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ] || [ scripts/constraints.txt -nt "$stamp" ]; then
+  [ -x .venv/bin/python ] || "$python" -m venv .venv
+  echo "installing into .venv (minutes the first time)"
+  # torch comes first and exactly: any other release would bring its CUDA packages with it
+  .venv/bin/pip install -q --disable-pip-version-check -c scripts/constraints.txt torch==2.13.0
+  .venv/bin/pip install -q --disable-pip-version-check -c scripts/constraints.txt -e '.[export,cpu,dev]'
+  touch "$stamp"
+fi
+export PATH="$PWD/.venv/bin:$PATH"
