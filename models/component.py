@@ -1,0 +1,111 @@
+"""What a component is: its module, its tensors at the boundary, and the checkpoint folder it lives in.
+
+One frozen description serves every stage. Adding a component is adding an entry to `models.family`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from models.errors import RequestError
+
+Kind = Literal["float", "int"]
+"""`float` is the bundle's precision at the boundary; `int` is int32."""
+
+VAE_FACTOR = 8
+"""Pixels per latent, each way: AutoencoderKL halves three times (FACTS of both published VAEs)."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """The one size that a bundle serves: `batch` pictures of `height` by `width` pixels.
+
+    Raises:
+        RequestError: where a side is not a positive multiple of the VAE's factor, or the batch is not positive.
+    """
+
+    batch: int = 1
+    height: int = 512
+    width: int = 512
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise RequestError(f"batch {self.batch} is not positive", "give 1 or more")
+        for name, side in (("height", self.height), ("width", self.width)):
+            if side < VAE_FACTOR or side % VAE_FACTOR:
+                near = max(VAE_FACTOR, round(side / VAE_FACTOR) * VAE_FACTOR)
+                raise RequestError(
+                    f"{name} {side} is not a multiple of {VAE_FACTOR}, the VAE's factor", f"{near} would be"
+                )
+
+    @property
+    def latent_height(self) -> int:
+        """Rows of latents."""
+        return self.height // VAE_FACTOR
+
+    @property
+    def latent_width(self) -> int:
+        """Columns of latents."""
+        return self.width // VAE_FACTOR
+
+
+Dim = int | str
+"""A number, a field of `Size`, or the name of a number in the component's config."""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One tensor at a component's boundary."""
+
+    name: str
+    kind: Kind
+    dims: tuple[Dim, ...]
+
+    def shape(self, size: Size, config: Mapping[str, Any]) -> tuple[int, ...]:
+        """The static shape for `size`, with named dimensions read from `size`, else from `config`."""
+        return tuple(
+            dim if isinstance(dim, int) else int(getattr(size, dim, None) or config[dim]) for dim in self.dims
+        )
+
+
+@dataclass(frozen=True)
+class Component:
+    """A part of a pipeline that becomes a graph.
+
+    Attributes:
+        name: the component's name in a bundle, and its folder there.
+        module: the class that computes it, by its name in diffusers or transformers.
+        subfolder: where a diffusers folder keeps its config and weights.
+        weights_stem: file name of its weights there, before `.safetensors`.
+        inputs: the tensors it takes, in order.
+        outputs: the tensors it gives, in order.
+        key_prefix: what the published checkpoint puts before the module's own parameter names.
+        served: config values that the graph relies on; another value is refused.
+    """
+
+    name: str
+    module: str
+    subfolder: str
+    weights_stem: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    key_prefix: str = ""
+    served: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+
+    def require_served(self, config: Mapping[str, Any], where: str) -> None:
+        """Refuse a config that this component does not describe.
+
+        Raises:
+            RequestError: names the first value that differs, and those that are served.
+        """
+        found = config.get("_class_name") or next(iter(config.get("architectures") or ()), None)
+        if found is not None and found != self.module:
+            raise RequestError(f"{where} is a {found}", f"{self.name} must be a {self.module}")
+        for key, values in self.served:
+            value = config.get(key, values[0])
+            value = tuple(value) if isinstance(value, list) else value
+            if value not in values:
+                served = " or ".join(repr(v) for v in values)
+                raise RequestError(f"{where} has {key} = {value!r}", f"{self.name} is served with {served}")
