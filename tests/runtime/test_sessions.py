@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from models.bundle import Bundle, Tensor
+from models.errors import RequestError
+from runtime import sessions
+from runtime.sessions import Session, choose_provider
+from tests.runtime.conftest import MakeBundle
+
+IDS = np.arange(8, dtype=np.int32)[np.newaxis]
+
+
+def test_a_session_gives_its_outputs_by_name(make_bundle: MakeBundle) -> None:
+    outputs = Session(make_bundle("fp16"), "text_encoder").run({"input_ids": IDS})
+    assert list(outputs) == ["last_hidden_state"]
+    assert outputs["last_hidden_state"].dtype == np.float16
+    assert outputs["last_hidden_state"].ravel().tolist() == list(range(8))
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [{}, {"input_ids": IDS, "mask": IDS}, {"input_ids": IDS.astype(np.int64)}, {"input_ids": IDS[:, :7]}],
+)
+def test_nothing_is_cast_or_guessed(make_bundle: MakeBundle, inputs: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="text_encoder"):
+        Session(make_bundle(), "text_encoder").run(inputs)
+
+
+def test_casting_is_asked_for(make_bundle: MakeBundle) -> None:
+    session = Session(make_bundle("fp16"), "vae_decoder")
+    cast = session.cast({"latent_sample": np.zeros((1, 4, 2, 3), np.float32)})
+    assert cast["latent_sample"].dtype == np.float16
+    assert session.run(cast)["sample"].shape == (1, 3, 16, 24)
+
+
+def test_a_component_that_the_bundle_lacks(make_bundle: MakeBundle) -> None:
+    with pytest.raises(RequestError, match="has no vae_encoder"):
+        Session(make_bundle(components=("unet",)), "vae_encoder")
+
+
+def test_a_graph_that_does_not_load_is_told_in_one_line(make_bundle: MakeBundle) -> None:
+    bundle = make_bundle()
+    bundle.path("unet").write_bytes(b"not a graph")
+    with pytest.raises(RequestError, match="does not load") as told:
+        Session(bundle, "unet")
+    assert "\n" not in str(told.value)
+
+
+def test_a_graph_that_the_manifest_does_not_describe(make_bundle: MakeBundle) -> None:
+    bundle = make_bundle()
+    unet = replace(bundle.graph("unet"), outputs=(Tensor("out_sample", "float16", (1, 4, 2, 3)),))
+    manifest = replace(bundle.manifest, components={"unet": unet})
+    with pytest.raises(RequestError, match="outputs are not those of the manifest"):
+        Session(Bundle(bundle.folder, manifest), "unet")
+
+
+def test_the_cpu_is_chosen_where_there_is_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    assert choose_provider() == "cpu"
+    with pytest.raises(RequestError, match=r"turbo-webnn\[cuda\].*exclude each other"):
+        choose_provider("cuda")
+
+
+def test_cuda_is_chosen_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
+    assert choose_provider() == "cuda"
+    assert choose_provider("cpu") == "cpu"
+
+
+def test_a_silent_fall_back_to_the_cpu_is_refused(
+    make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = onnxruntime.InferenceSession
+
+    def fall_back(path: Any, options: Any, providers: Any) -> Any:
+        return real(path, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fall_back)
+    with pytest.raises(RequestError, match="could not start cuda"):
+        Session(make_bundle(), "unet", provider="cuda")
+
+
+def test_a_provider_that_does_not_exist() -> None:
+    with pytest.raises(RequestError, match="there are cpu, cuda"):
+        choose_provider("npu")  # type: ignore[arg-type]
+
+
+def test_onnxruntime_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "_loaded", None)
+    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    with pytest.raises(RequestError, match=r"turbo-webnn\[cpu\]"):
+        choose_provider()
