@@ -1,1 +1,10 @@
-"""Running a bundle: onnxruntime sessions, pipelines, and their comparison with PyTorch."""
+"""Running a bundle: onnxruntime sessions, pipelines, and their comparison with PyTorch.
+
+>>> from runtime import Pipeline
+>>> Pipeline.open("bundle").draw("a lighthouse at dusk", steps=4, seed=7).save("lighthouse.png")
+"""
+
+from runtime.images import open_image
+from runtime.pipeline import Pipeline, Result
+
+__all__ = ["Pipeline", "Result", "open_image"]

@@ -1,0 +1,171 @@
+"""From a prompt, or a prompt and a picture, to pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.bundle import Bundle
+from models.errors import RequestError
+from runtime import images, sampler
+from runtime.noise import NoiseSource
+from runtime.sessions import Provider
+from runtime.stages import Sampling, Stages, Timing
+from runtime.text import PromptTokenizer
+
+Progress = Callable[[str, int, int], None]
+"""Told the component at work, how many of its runs are done, and how many it will make."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one call drew.
+
+    Attributes:
+        images: one a picture of the batch.
+        latents: float32 [batch, 4, h, w] as the UNet left them, in the sampler's scale.
+        timings: seconds by component, in the order of their work.
+        prompt_cut: what of the prompt did not fit the text encoder; empty where all of it did.
+    """
+
+    images: tuple[Image.Image, ...]
+    latents: NDArray[np.float32]
+    timings: Mapping[str, Timing]
+    prompt_cut: str
+
+
+class Pipeline:
+    """A bundle that draws.
+
+    Attributes:
+        bundle: what it runs.
+        keep_sessions: whether components stay loaded between calls. Where they do not, each leaves memory
+            before the next one comes, and the peak is near that of the largest.
+    """
+
+    def __init__(self, stages: Stages, *, keep_sessions: bool = True) -> None:
+        self.bundle = stages.bundle
+        self.keep_sessions = keep_sessions
+        self._stages = stages
+        self._tokenizer = PromptTokenizer(stages.bundle)
+
+    @classmethod
+    def open(
+        cls,
+        folder: str | Path,
+        provider: Provider | None = None,
+        *,
+        threads: int | None = None,
+        keep_sessions: bool = True,
+    ) -> Pipeline:
+        """Open the bundle in `folder`; components load when they are first needed.
+
+        Args:
+            provider: `cuda`, `cpu`, or None for CUDA where there is one.
+            threads: of the CPU provider; None for one a core.
+
+        Raises:
+            RequestError: where there is no bundle, it is not whole, or the provider is not there.
+
+        Example:
+            >>> Pipeline.open("bundle").draw("a lighthouse at dusk", seed=7).save("lighthouse.png")
+        """
+        return cls(Stages(Bundle.open(folder), provider, threads), keep_sessions=keep_sessions)
+
+    def draw(
+        self,
+        prompt: str,
+        *,
+        steps: int = 1,
+        seed: int = 0,
+        image: Image.Image | None = None,
+        strength: float = 0.5,
+    ) -> Image.Image:
+        """One picture: the first of what `generate` makes of the same arguments."""
+        return self.generate(prompt, steps=steps, seed=seed, image=image, strength=strength).images[0]
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        steps: int = 1,
+        seed: int = 0,
+        image: Image.Image | None = None,
+        strength: float = 0.5,
+        progress: Progress | None = None,
+    ) -> Result:
+        """As many pictures of `prompt` as the bundle's batch has.
+
+        Args:
+            steps: 1 to 4, as the manifest's schedules say.
+            seed: gives the noise that `torch.randn` draws for a batch from a generator of this seed.
+            image: a picture of any mode and size to start from.
+            strength: how much of `image` is drawn anew; `int(steps * strength)` steps run.
+
+        Raises:
+            RequestError: where the bundle lacks a component or the schedule, the strength leaves no step to
+                run, onnxruntime fails, or the numbers leave their type's range.
+        """
+        size, stages = self.bundle.manifest.size, self._stages
+        sampling = Sampling(steps, seed, None if image is None else strength)
+        runs = self._require(sampling)
+        stages.timings.clear()
+        tokens = self._tokenizer.encode(prompt)
+        with self._at("text_encoder", progress):
+            conditions = stages.encode_prompt(np.repeat(tokens.ids, size.batch, axis=0))
+        self._require_finite("text_encoder", *conditions.values())
+        start = None
+        if image is not None:
+            picture = images.to_sample(image, size.width, size.height)
+            with self._at("vae_encoder", progress):
+                start = stages.encode_picture(np.repeat(picture, size.batch, axis=0))
+            self._require_finite("vae_encoder", start)
+        with self._at("unet", progress, runs) as on_step:
+            latents = stages.sample(conditions, sampling, start, on_step)
+        self._require_finite("unet", latents)
+        with self._at("vae_decoder", progress):
+            sample = stages.decode(latents)
+        self._require_finite("vae_decoder", sample)
+        return Result(tuple(images.to_images(sample)), latents, dict(stages.timings), tokens.cut)
+
+    def release(self) -> None:
+        """Give back the memory of all components."""
+        self._stages.release()
+
+    @contextmanager
+    def _at(
+        self, component: str, progress: Progress | None, runs: int = 1
+    ) -> Iterator[Callable[[int], None]]:
+        """Around the work of `component`: tells how far it is, gives its memory back unless it is to stay."""
+        told = progress or (lambda *_: None)
+        told(component, 0, runs)
+        try:
+            yield lambda done: told(component, done, runs) if done < runs else None
+        finally:
+            if not self.keep_sessions:
+                self._stages.release(component)
+        told(component, runs, runs)
+
+    def _require(self, sampling: Sampling) -> int:
+        """Refuse before the first component loads what would fail after the last; else the UNet's runs."""
+        NoiseSource(sampling.seed)
+        for component in ("text_encoder", "unet", "vae_decoder"):
+            self.bundle.graph(component)
+        schedule = sampler.plan(self.bundle.manifest.schedules, sampling.steps)
+        if sampling.strength is None:
+            return len(schedule.steps)
+        self.bundle.graph("vae_encoder")
+        return len(schedule.steps) - sampler.entry(schedule, sampling.strength)
+
+    def _require_finite(self, component: str, *outputs: NDArray[np.float32]) -> None:
+        if not all(np.isfinite(output).all() for output in outputs):
+            raise RequestError(
+                f"{component} gave numbers that are not finite in {self.bundle.manifest.precision}",
+                "export with --precision fp32",
+            )

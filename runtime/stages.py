@@ -1,0 +1,145 @@
+"""A bundle's components as functions of float32 arrays, each loaded when it is first called."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bundle import Bundle
+from models.component import Size
+from models.errors import RequestError
+from runtime import sampler
+from runtime.noise import Float32Array, NoiseSource
+from runtime.sessions import Array, Provider, Session, choose_provider
+
+Conditions = Mapping[str, Float32Array]
+"""What the UNet is told besides latents and timestep, by the name of its input."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How latents are made.
+
+    Attributes:
+        steps: length of the schedule.
+        seed: of the noise; one seed serves the whole batch, as one torch generator would.
+        strength: how much of a picture is drawn anew, above 0 and at most 1; None where there is no picture.
+    """
+
+    steps: int = 1
+    seed: int = 0
+    strength: float | None = None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds spent on one component: loading it, and all its runs."""
+
+    load: float = 0.0
+    run: float = 0.0
+
+
+class Stages:
+    """The components of `bundle`. All arrays are float32 outside and are cast at the components' boundaries.
+
+    A component that the bundle lacks, or that does not load or run, raises RequestError when it is called.
+    """
+
+    def __init__(self, bundle: Bundle, provider: Provider | None = None, threads: int | None = None) -> None:
+        self.bundle = bundle
+        self.provider = choose_provider(provider)
+        self.timings: dict[str, Timing] = {}
+        self._threads = threads
+        self._sessions: dict[str, Session] = {}
+
+    def encode_prompt(self, ids: NDArray[np.int32]) -> Conditions:
+        """What the UNet is to draw, from token ids [batch, 77]."""
+        return {"encoder_hidden_states": self._one("text_encoder", {"input_ids": ids})}
+
+    def encode_picture(self, sample: Float32Array) -> Float32Array:
+        """The mean latents [batch, 4, h, w] of pictures [batch, 3, H, W] in -1…1, times the factor."""
+        manifest = self.bundle.manifest
+        if manifest.vae_encoder_output != "mean":
+            raise RequestError(
+                f"the vae_encoder of {self.bundle.folder} gives {manifest.vae_encoder_output}, not the mean",
+                "export with the layout webnn",
+            )
+        return self._one("vae_encoder", {"sample": sample}) * np.float32(manifest.scaling_factor)
+
+    def denoise(self, latents: Float32Array, timestep: float, conditions: Conditions) -> Float32Array:
+        """The noise that the UNet sees in scaled `latents` [batch, 4, h, w]; the same shape."""
+        inputs = {"sample": latents, "timestep": np.array([timestep], np.float32), **conditions}
+        return self._one("unet", inputs)
+
+    def sample(
+        self,
+        conditions: Conditions,
+        sampling: Sampling,
+        start: Float32Array | None = None,
+        on_step: Callable[[int], None] | None = None,
+    ) -> Float32Array:
+        """Finished latents [batch, 4, h, w], from noise or, with a strength, from a picture's `start`.
+
+        Raises:
+            RequestError: where the bundle has no such schedule, or the strength leaves no step to run.
+        """
+        schedule = sampler.plan(self.bundle.manifest.schedules, sampling.steps)
+        noise = NoiseSource(sampling.seed)
+        if sampling.strength is None or start is None:
+            first, latents = 0, sampler.pure_noise(schedule, latent_shape(self.bundle.manifest.size), noise)
+        else:
+            first = sampler.entry(schedule, sampling.strength)
+            latents = sampler.noised(start, schedule.steps[first], noise)
+        steps = schedule.steps[first:]
+        return sampler.sample(
+            lambda scaled, timestep: self.denoise(scaled, timestep, conditions),
+            latents,
+            steps,
+            noise,
+            on_step,
+        )
+
+    def decode(self, latents: Float32Array) -> Float32Array:
+        """Pictures [batch, 3, H, W] in about -1…1 from finished latents."""
+        return self._one(
+            "vae_decoder", {"latent_sample": latents / np.float32(self.bundle.manifest.scaling_factor)}
+        )
+
+    def run(self, component: str, inputs: Mapping[str, Array]) -> dict[str, Float32Array]:
+        """All outputs of `component`, by name. Time is kept in `timings`."""
+        began = time.perf_counter()
+        session = self._session(component)
+        loaded = time.perf_counter()
+        outputs = session.run(session.cast(inputs))
+        spent = self.timings.get(component, Timing())
+        self.timings[component] = Timing(
+            spent.load + loaded - began, spent.run + time.perf_counter() - loaded
+        )
+        return {name: output.astype(np.float32, copy=False) for name, output in outputs.items()}
+
+    def release(self, component: str | None = None) -> None:
+        """Give back the memory of `component`, or of all; it is loaded again when it is called again."""
+        if component is None:
+            self._sessions.clear()
+        else:
+            self._sessions.pop(component, None)
+
+    def _one(self, component: str, inputs: Mapping[str, Array]) -> Float32Array:
+        (output,) = self.run(component, inputs).values()
+        return output
+
+    def _session(self, component: str) -> Session:
+        if component not in self._sessions:
+            self._sessions[component] = Session(
+                self.bundle, component, provider=self.provider, threads=self._threads
+            )
+        return self._sessions[component]
+
+
+def latent_shape(size: Size) -> tuple[int, int, int, int]:
+    """[batch, 4, h, w]"""
+    return (size.batch, 4, size.latent_height, size.latent_width)
