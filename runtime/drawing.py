@@ -1,0 +1,85 @@
+"""One run from prompt to picture, a component at a time: by a bundle or by the reference, in the same steps.
+
+Several drawings advance through one component together, so that it is loaded once and leaves before the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.noise import Float32Array
+from runtime.stages import Conditions, Sampling
+
+
+class Side(Protocol):
+    """What can draw: `runtime.stages.Stages`, or `runtime.reference.Reference`."""
+
+    def encode_prompt(self, ids: NDArray[np.int32]) -> Conditions:
+        """Token ids [batch, 77] to the UNet's conditions."""
+
+    def encode_picture(self, sample: Float32Array) -> Float32Array:
+        """Pictures [batch, 3, H, W] to scaled latents [batch, 4, h, w]."""
+
+    def sample(
+        self, conditions: Conditions, sampling: Sampling, start: Float32Array | None = None
+    ) -> Float32Array:
+        """Conditions, and scaled latents of a picture, to finished latents."""
+
+    def decode(self, latents: Float32Array) -> Float32Array:
+        """Finished latents to pictures."""
+
+    def release(self, component: str) -> None:
+        """Give back the memory of `component`."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is drawn.
+
+    Attributes:
+        measured: the components that are also compared one by one, on what this case feeds them.
+    """
+
+    prompt: str
+    sampling: Sampling
+    measured: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        steps, seed, strength = self.sampling.steps, self.sampling.seed, self.sampling.strength
+        kind = "text to image" if strength is None else f"image to image at {strength:g}"
+        return f"{kind}, {steps} step{'s' * (steps > 1)}, seed {seed}, {self.prompt!r}"
+
+
+@dataclass
+class Drawing:
+    """How far a case has come on one side; each field is the outcome of a component, None before it."""
+
+    case: Case
+    ids: NDArray[np.int32]
+    picture: Float32Array | None = None
+    conditions: Mapping[str, Float32Array] = field(default_factory=dict)
+    start: Float32Array | None = None
+    latents: Float32Array | None = None
+    sample: Float32Array | None = None
+
+    @property
+    def finished(self) -> Float32Array:
+        """The decoded picture [batch, 3, H, W] of a drawing that has come through all its components."""
+        assert self.sample is not None, f"{self.case} has not been decoded"
+        return self.sample
+
+    def advance(self, side: Side, component: str) -> None:
+        """Take the drawing through `component`; the VAE encoder is passed by where there is no picture."""
+        if component == "text_encoder":
+            self.conditions = side.encode_prompt(self.ids)
+        elif component == "vae_encoder" and self.picture is not None:
+            self.start = side.encode_picture(self.picture)
+        elif component == "unet":
+            self.latents = side.sample(self.conditions, self.case.sampling, self.start)
+        elif component == "vae_decoder" and self.latents is not None:
+            self.sample = side.decode(self.latents)

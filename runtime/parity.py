@@ -1,0 +1,117 @@
+"""How far two arrays are apart, and how far they may be.
+
+Figures are always all computed; gates stand apart from them. Both know arrays only, whoever computed them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.precision import Precision
+
+_BLOCK = 1 << 16
+"""Numbers that are widened to float64 at a time."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The distance of an array from its reference.
+
+    Attributes:
+        max_abs: the greatest absolute difference.
+        relative_l2: ‖difference‖ / ‖reference‖.
+        psnr: in dB, with the reference's range (maximum - minimum) as peak; infinite where the two are equal.
+        cosine: of the angle between the two as vectors.
+        finite: whether every number of both is.
+    """
+
+    max_abs: float
+    relative_l2: float
+    psnr: float
+    cosine: float
+    finite: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures as JSON, which has no infinity and no NaN: they become null."""
+        return {name: value if math.isfinite(value) else None for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What figures must reach to pass. NaN reaches nothing."""
+
+    psnr: float = -math.inf
+    cosine: float = -1.0
+    max_abs: float = math.inf
+
+    def passes(self, figures: Figures) -> bool:
+        """Whether `figures` are finite and within every bound."""
+        return (
+            figures.finite
+            and figures.psnr >= self.psnr
+            and figures.cosine >= self.cosine
+            and figures.max_abs <= self.max_abs
+        )
+
+    def to_json(self) -> dict[str, float]:
+        """The bounds that are set."""
+        return {name: value for name, value in asdict(self).items() if value != getattr(Gate, name)}
+
+
+EXACT = Gate(max_abs=0.0)
+"""Token ids are equal or wrong."""
+
+COMPONENT_GATES: dict[Precision, Gate] = {
+    "fp32": Gate(psnr=80.0),
+    "fp16": Gate(psnr=40.0, cosine=0.999),
+}
+"""One component on the reference's own inputs."""
+
+PICTURE_GATES: dict[Precision, Gate] = {
+    "fp32": Gate(psnr=60.0),
+    "fp16": Gate(psnr=35.0),
+}
+"""A whole run: every component adds its error, and sampling multiplies it by sigma."""
+
+
+def compare(reference: NDArray[Any], candidate: NDArray[Any]) -> Figures:
+    """The figures of `candidate` against `reference`, in float64, read once in blocks.
+
+    Raises:
+        ValueError: where the shapes differ.
+    """
+    if reference.shape != candidate.shape:
+        raise ValueError(f"shapes differ: {reference.shape} and {candidate.shape}")
+    sums = np.zeros(4)  # squares of the difference, of the reference, of the candidate; products of the two
+    max_abs, low, high = 0.0, math.inf, -math.inf
+    flat_reference, flat_candidate = reference.reshape(-1), candidate.reshape(-1)
+    with np.errstate(invalid="ignore", over="ignore"):  # an infinity is a finding, not an accident
+        for start in range(0, reference.size, _BLOCK):
+            a = flat_reference[start : start + _BLOCK].astype(np.float64)
+            b = flat_candidate[start : start + _BLOCK].astype(np.float64)
+            d = b - a
+            sums += (d @ d, a @ a, b @ b, a @ b)
+            max_abs = float(np.maximum(max_abs, np.abs(d).max()))  # np.maximum keeps a NaN, max() may not
+            low, high = min(low, float(a.min())), max(high, float(a.max()))
+    return _figures(sums, max_abs, high - low, reference.size)
+
+
+def _figures(sums: NDArray[np.float64], max_abs: float, peak: float, count: int) -> Figures:
+    error, square, candidate_square, product = (float(value) for value in sums)
+    if not math.isfinite(error + square + candidate_square + product):
+        return Figures(max_abs, math.nan, math.nan, math.nan, finite=False)
+    if error == 0.0:
+        return Figures(max_abs, 0.0, math.inf, 1.0, finite=True)
+    norms = math.sqrt(square) * math.sqrt(candidate_square)
+    return Figures(
+        max_abs=max_abs,
+        relative_l2=math.sqrt(error / square) if square else math.inf,
+        psnr=10.0 * math.log10(peak**2 * count / error) if peak else -math.inf,
+        cosine=min(product / norms, 1.0) if norms else 0.0,
+        finite=True,
+    )

@@ -1,0 +1,187 @@
+"""The reference: diffusers and transformers in PyTorch, float32, one component in memory at a time.
+
+The only module of the runtime that imports torch. Whatever comes out is numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+
+from models.component import Component
+from models.errors import RequestError
+from models.json_file import read_json
+from models.source import Source
+from runtime.evidence import Recorder
+from runtime.noise import Float32Array
+from runtime.sessions import Array
+from runtime.stages import Conditions, Sampling
+
+
+class Reference:
+    """The pipeline of `source` with the same methods as `runtime.stages.Stages`, computed by PyTorch.
+
+    Sampling is diffusers' own: its scheduler from the checkpoint's config, its noise from a torch generator.
+
+    Raises:
+        RequestError: by each method, where the source lacks the component or its files cannot be read.
+    """
+
+    def __init__(self, source: Source, batch: int, latent_height: int, latent_width: int) -> None:
+        self.source = source
+        self.record: Recorder | None = None
+        self._latent_shape = (batch, 4, latent_height, latent_width)
+        self._modules: dict[str, Any] = {}
+
+    def encode_prompt(self, ids: NDArray[np.int32]) -> Conditions:
+        """The UNet's conditions from token ids [batch, 77]."""
+        encoder = self._module("text_encoder")
+        states = encoder(torch.from_numpy(ids).long()).last_hidden_state  # [batch, 77, hidden]
+        return {"encoder_hidden_states": self._told("text_encoder", {"input_ids": ids}, states)}
+
+    def encode_picture(self, sample: Float32Array) -> Float32Array:
+        """The mean latents [batch, 4, h, w] of pictures [batch, 3, H, W] in -1…1, times the factor."""
+        vae = self._module("vae_encoder")
+        mean = vae.encode(torch.from_numpy(sample)).latent_dist.mode()
+        told = self._told("vae_encoder", {"sample": sample}, mean)
+        return told * np.float32(vae.config.scaling_factor)
+
+    def sample(
+        self, conditions: Conditions, sampling: Sampling, start: Float32Array | None = None
+    ) -> Float32Array:
+        """Finished latents [batch, 4, h, w], as StableDiffusionPipeline and its Img2Img sister make them."""
+        unet, scheduler = self._module("unet"), self._scheduler()
+        generator = torch.Generator().manual_seed(sampling.seed)
+        scheduler.set_timesteps(sampling.steps)
+        noise = torch.randn(self._latent_shape, generator=generator)
+        timesteps = scheduler.timesteps
+        if sampling.strength is None or start is None:
+            latents = noise * scheduler.init_noise_sigma
+        else:
+            first = sampling.steps - min(int(sampling.steps * sampling.strength), sampling.steps)
+            timesteps = timesteps[first:]
+            scheduler.set_begin_index(first)
+            latents = scheduler.add_noise(torch.from_numpy(start), noise, timesteps[:1])
+        states = torch.from_numpy(conditions["encoder_hidden_states"])
+        for timestep in timesteps:
+            scaled = scheduler.scale_model_input(latents, timestep)
+            eps = unet(scaled, timestep, encoder_hidden_states=states).sample
+            inputs = {"sample": _numpy(scaled), "timestep": _numpy(timestep).reshape(1), **conditions}
+            self._told("unet", inputs, eps)
+            latents = scheduler.step(eps, timestep, latents, generator=generator).prev_sample
+        return _numpy(latents)
+
+    def decode(self, latents: Float32Array) -> Float32Array:
+        """Pictures [batch, 3, H, W] in about -1…1 from finished latents."""
+        vae = self._module("vae_decoder")
+        unscaled = latents / np.float32(vae.config.scaling_factor)
+        sample = vae.decode(torch.from_numpy(unscaled)).sample
+        return self._told("vae_decoder", {"latent_sample": unscaled}, sample)
+
+    def release(self, component: str) -> None:
+        """Give back the memory of `component`, and of its sister where the two are one module."""
+        self._modules.pop(self.source.family.component(component).subfolder, None)
+
+    def _told(self, component: str, inputs: Mapping[str, Array], output: Any) -> Float32Array:
+        array = _numpy(output)
+        if self.record is not None:
+            self.record(component, inputs, array)
+        return array
+
+    def _module(self, name: str) -> Any:
+        component = self.source.family.component(name)
+        if component.subfolder not in self._modules:
+            self._modules[component.subfolder] = load(self.source, component)
+        return self._modules[component.subfolder]
+
+    def _scheduler(self) -> Any:
+        config = self.source.scheduler_config()
+        name = config.get("_class_name", "")
+        kind = getattr(diffusers, name, None)
+        if not (name.endswith("Scheduler") and kind):
+            raise RequestError(
+                f"diffusers has no scheduler {name!r}", "give the checkpoint's own scheduler_config.json"
+            )
+        return kind.from_config(config)
+
+
+def load(source: Source, component: Component) -> Any:
+    """The component's module in float32, ready to run; nothing is fetched, and no pickle is opened.
+
+    Raises:
+        RequestError: where its config or weights are missing, corrupt, or of another architecture.
+    """
+    source.config(component)
+    source.checkpoint(component)
+    library: Any = transformers if hasattr(transformers, component.module) else diffusers
+    options = {"dtype": torch.float32} if library is transformers else {"torch_dtype": torch.float32}
+    if library is diffusers:
+        options["low_cpu_mem_usage"] = (
+            False  # it asks for accelerate; weights are not initialised twice either way
+        )
+    try:
+        with _quiet():
+            module = getattr(library, component.module).from_pretrained(
+                source.folder / component.subfolder,
+                variant=source.variant,
+                use_safetensors=True,
+                local_files_only=True,
+                **options,
+            )
+    except (OSError, ValueError, RuntimeError) as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise RequestError(
+            f"PyTorch cannot load {component.name} of {source.name} ({first})", "check it"
+        ) from error
+    return module.eval().requires_grad_(requires_grad=False)
+
+
+def token_ids(source: Source, prompt: str, name: str = "tokenizer") -> NDArray[np.int32]:
+    """The ids [1, 77] of `prompt` by transformers' CLIPTokenizer.
+
+    It pads with the token that the published special_tokens_map names: SD-Turbo's tokenizer_config names
+    another, and newer transformers read only the latter.
+
+    Raises:
+        RequestError: where the source has no such tokenizer.
+    """
+    folder = source.folder / name
+    if not folder.is_dir():
+        raise RequestError(f"{source.folder} has no {name}", "give a complete diffusers folder")
+    with _quiet():
+        tokenizer = transformers.CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    if (folder / "special_tokens_map.json").is_file():
+        pad = read_json(folder / "special_tokens_map.json").get("pad_token", tokenizer.pad_token)
+        tokenizer.pad_token = pad["content"] if isinstance(pad, dict) else pad
+    ids = tokenizer(prompt, padding="max_length", max_length=77, truncation=True).input_ids
+    return np.array([ids], np.int32)
+
+
+def _numpy(tensor: Any) -> Float32Array:
+    array: Float32Array = tensor.to(torch.float32).numpy()
+    return array
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the libraries' own bars and warnings, whose settings are put back."""
+    logs = (transformers.utils.logging, diffusers.utils.logging)
+    levels = [log.get_verbosity() for log in logs]
+    bars = [log.is_progress_bar_enabled() for log in logs]
+    for log in logs:
+        log.set_verbosity_error()
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for log, level, bar in zip(logs, levels, bars, strict=True):
+            log.set_verbosity(level)
+            if bar:
+                log.enable_progress_bar()

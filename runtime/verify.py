@@ -1,0 +1,163 @@
+"""A bundle against PyTorch: every component on the reference's real inputs, and whole pictures end to end.
+
+One side is held at a time, and of each side one component. The reference runs first and leaves its evidence.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import ModuleType
+
+import numpy as np
+
+from models.bundle import Bundle
+from models.errors import RequestError
+from models.source import Source
+from runtime.drawing import Case, Drawing
+from runtime.environment import environment
+from runtime.evidence import IMAGE_TO_IMAGE, TEXT_TO_IMAGE, Evidence, Progress, gather
+from runtime.parity import COMPONENT_GATES, EXACT, PICTURE_GATES, compare
+from runtime.report import ParityReport, Row
+from runtime.sessions import Provider
+from runtime.stages import Sampling, Stages
+from runtime.text import PromptTokenizer
+
+PROMPTS = ("a photograph of a lighthouse on a cliff at dusk",)
+
+IMAGE_STEPS, IMAGE_STRENGTH = 2, 0.5
+"""Image to image is compared on the shortest run that keeps something of the picture."""
+
+
+def verify(
+    bundle: Bundle,
+    source: Source,
+    *,
+    prompts: Sequence[str] = PROMPTS,
+    seeds: Sequence[int] = (0,),
+    steps: Sequence[int] = (1, 4),
+    provider: Provider | None = None,
+    progress: Progress | None = None,
+) -> ParityReport:
+    """Compare `bundle` with the PyTorch pipeline of `source`, and write the report into the bundle.
+
+    Components are compared on what the longest of `steps` feeds them: token ids, encoded prompts, latents at
+    each sigma, finished latents; the encoder on the reference's first picture. End to end every prompt, seed
+    and number of steps is drawn from the same noise, and once from that picture. What the bundle lacks is
+    left out.
+
+    Args:
+        progress: told the component at work, how many drawings are through it, and how many there are; those
+            of the reference as `PyTorch unet`.
+
+    Raises:
+        RequestError: where PyTorch is not installed, the source cannot be read, the bundle has none of the
+            components or no such schedule, onnxruntime fails, or the report cannot be written.
+    """
+    told = progress or (lambda *_: None)
+    stages = Stages(bundle, provider)
+    cases = _cases(bundle, prompts, seeds, steps)
+    began = time.perf_counter()
+    rows, drawings = _tokenized(bundle, source, cases)
+    size = bundle.manifest.size
+    reference = _reference().Reference(source, size.batch, size.latent_height, size.latent_width)
+    evidence = gather(
+        reference, drawings, bundle.manifest.components, lambda name, *done: told(f"PyTorch {name}", *done)
+    )
+    turned = time.perf_counter()
+    rows += _measured(stages, evidence, told)
+    report = ParityReport(
+        rows=tuple(rows),
+        precision=bundle.manifest.precision,
+        source=bundle.manifest.source,
+        reference={"name": source.name, "revision": source.revision, "variant": source.variant},
+        provider=stages.provider,
+        environment=environment(),
+        seconds={"pytorch": turned - began, "onnxruntime": time.perf_counter() - turned},
+    )
+    report.write(bundle.folder)
+    return report
+
+
+def _cases(bundle: Bundle, prompts: Sequence[str], seeds: Sequence[int], steps: Sequence[int]) -> list[Case]:
+    """What is drawn: everything where the bundle can draw, else what its components are measured on."""
+    held, schedules = frozenset(bundle.manifest.components), bundle.manifest.schedules
+    if held.isdisjoint(IMAGE_TO_IMAGE):
+        raise RequestError(
+            f"{bundle.folder} has no component to verify", f"known are {', '.join(IMAGE_TO_IMAGE)}"
+        )
+    drawn = steps if held.issuperset(TEXT_TO_IMAGE) else [max(steps)]
+    cases = [
+        Case(prompt, Sampling(count, seed), held.intersection(TEXT_TO_IMAGE if count == max(steps) else ()))
+        for prompt in prompts
+        for seed in seeds
+        for count in drawn
+    ]
+    if "vae_encoder" in held:
+        sampling = Sampling(IMAGE_STEPS, seeds[0], IMAGE_STRENGTH)
+        cases.append(Case(prompts[0], sampling, frozenset({"vae_encoder"})))
+    for case in cases:
+        if case.sampling.steps not in schedules:
+            held_steps = ", ".join(map(str, sorted(schedules)))
+            raise RequestError(
+                f"there is no schedule of {case.sampling.steps} steps", f"there are {held_steps}"
+            )
+    return cases
+
+
+def _tokenized(bundle: Bundle, source: Source, cases: Sequence[Case]) -> tuple[list[Row], list[Drawing]]:
+    """The bundle's token ids against transformers', and drawings that start from the latter."""
+    token_ids = _reference().token_ids
+    ids = {case.prompt: token_ids(source, case.prompt) for case in cases}
+    rows = []
+    if "tokenizer" in bundle.manifest.tokenizers:
+        tokenizer = PromptTokenizer(bundle)
+        too_long = " ".join([*ids] * 77)
+        for prompt in (*ids, "", too_long):
+            case = repr(prompt) if len(prompt) < 77 else f"{prompt[:77]!r}…, to be cut"
+            figures = compare(token_ids(source, prompt), tokenizer.encode(prompt).ids)
+            rows.append(Row("tokenizer", case, figures, EXACT))
+    batch = bundle.manifest.size.batch
+    return rows, [Drawing(case, np.repeat(ids[case.prompt], batch, axis=0)) for case in cases]
+
+
+def _measured(stages: Stages, evidence: Evidence, told: Progress) -> list[Row]:
+    """Every component on the evidence, and the drawings along with them, so that each loads once."""
+    manifest = stages.bundle.manifest
+    held = [component for component in IMAGE_TO_IMAGE if component in manifest.components]
+    expected = evidence.samples if manifest.components.keys() >= set(TEXT_TO_IMAGE) else {}
+    drawings = [
+        Drawing(drawing.case, drawing.ids, drawing.picture)
+        for drawing in evidence.drawings
+        if drawing.case in expected
+    ]
+    rows = []
+    for component in held:
+        records = evidence.records.get(component, [])
+        runs = len(records) + len(drawings)
+        for done, record in enumerate(records):
+            told(component, done, runs)
+            (output,) = stages.run(component, record.inputs).values()
+            gate = COMPONENT_GATES[manifest.precision]
+            rows.append(Row(component, record.case, compare(record.output, output), gate))
+        for done, drawing in enumerate(drawings, len(records)):
+            told(component, done, runs)
+            drawing.advance(stages, component)
+        stages.release(component)
+        told(component, runs, runs)
+    for drawing in drawings:
+        figures = compare(expected[drawing.case], drawing.finished)
+        rows.append(Row("pipeline", str(drawing.case), figures, PICTURE_GATES[manifest.precision]))
+    return rows
+
+
+def _reference() -> ModuleType:
+    """The module that needs PyTorch, imported where it is needed."""
+    try:
+        from runtime import reference
+    except ImportError as error:
+        raise RequestError(
+            f"verify compares with PyTorch, and {error.name} is not installed",
+            "pip install 'turbo-webnn[export]'",
+        ) from error
+    return reference
