@@ -84,22 +84,24 @@ class Checkpoint:
                 return cls(index, _tensors_of_shards(index))
         raise _missing(folder, stem, name)
 
-    def tensor(self, name: str, shape: tuple[int, ...]) -> StoredTensor:
-        """The tensor `name`, which must have `shape`.
+    def tensor(self, name: str, shape: tuple[int, ...], prefixes: tuple[str, ...] = ("",)) -> StoredTensor:
+        """The tensor `name`, which must have `shape`, under the first of `prefixes` with which it is there.
 
         Raises:
             RequestError: where it is missing, has another shape, or is not of a floating type.
         """
-        stored = self.tensors.get(name)
+        stored = next((self.tensors[prefix + name] for prefix in prefixes if prefix + name in self.tensors), None)
         if stored is None:
-            raise RequestError(f"{self.where} has no tensor {name}", "the file belongs to another architecture")
+            raise RequestError(
+                f"{self.where} has no tensor {prefixes[0]}{name}", "the file belongs to another architecture"
+            )
         if stored.shape != shape:
             raise RequestError(
-                f"{self.where}: tensor {name} has shape {list(stored.shape)}", f"the config asks for {list(shape)}"
+                f"{self.where}: tensor {stored.name} has shape {list(stored.shape)}", f"the config asks for {list(shape)}"
             )
         if stored.dtype not in ITEM_BYTES:
             raise RequestError(
-                f"{self.where}: tensor {name} is {stored.dtype}", f"served are {', '.join(ITEM_BYTES)}"
+                f"{self.where}: tensor {stored.name} is {stored.dtype}", f"served are {', '.join(ITEM_BYTES)}"
             )
         return stored
 

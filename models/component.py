@@ -81,7 +81,7 @@ class Component:
         weights_stem: file name of its weights there, before `.safetensors`.
         inputs: the tensors it takes, in order.
         outputs: the tensors it gives, in order.
-        key_prefix: what the published checkpoint puts before the module's own parameter names.
+        key_prefixes: what checkpoints put before the module's own parameter names, the published form first.
         served: config values that the graph relies on; another value is refused.
     """
 
@@ -91,7 +91,7 @@ class Component:
     weights_stem: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    key_prefix: str = ""
+    key_prefixes: tuple[str, ...] = ("",)
     served: tuple[tuple[str, tuple[Any, ...]], ...] = ()
 
     def require_served(self, config: Mapping[str, Any], where: str) -> None:

@@ -26,7 +26,7 @@ TEXT_ENCODER = Component(
     weights_stem="model",
     inputs=(_INPUT_IDS,),
     outputs=(TensorSpec("last_hidden_state", "float", ("batch", TOKENS, "hidden_size")),),
-    key_prefix="text_model.",
+    key_prefixes=("text_model.", ""),  # transformers 5 saves without
     served=(("max_position_embeddings", (TOKENS,)), ("hidden_act", ("gelu", "quick_gelu"))),
 )
 

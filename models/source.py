@@ -42,6 +42,16 @@ class Source:
         """The family of the pipeline; RequestError where it is not served."""
         return family_of(read_json(self.folder / "model_index.json"), str(self.folder))
 
+    @property
+    def provenance(self) -> dict[str, str | None]:
+        """What a bundle states about where it comes from. No path: two exports give the same bytes."""
+        return {
+            "name": self.name,
+            "revision": self.revision,
+            "variant": self.variant,
+            "license": self.license,
+        }
+
     def config(self, component: Component) -> dict[str, Any]:
         """The component's config, checked against what is served.
 

@@ -1,1 +1,37 @@
-"""Graph rewrites, one a file."""
+"""Graph rewrites, one a file, and the order in which they run."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+from onnx_ir.passes import common
+
+from export.passes.drop_neutral import DropNeutral
+from export.passes.fold_constants import FoldConstants
+from export.passes.fold_scale import FoldScale
+from export.passes.fold_weight_layout import FoldWeightLayout
+from export.passes.lower_precision import LowerPrecision
+from export.passes.merge_views import MergeViews
+from export.passes.name_nodes import NameNodes
+from models.precision import Precision
+
+
+def passes_for(precision: Precision) -> tuple[ir.passes.InPlacePass, ...]:
+    """The rewrites of a traced graph whose weights are bound, in order."""
+    return (
+        FoldWeightLayout(),  # first: folding would hold each transposed weight
+        FoldConstants(),
+        DropNeutral(),
+        MergeViews(),
+        FoldScale(),
+        common.CommonSubexpressionEliminationPass(),
+        *((LowerPrecision(),) if precision == "fp16" else ()),
+        common.RemoveUnusedNodesPass(),
+        NameNodes(),
+    )
+
+
+def simplify(model: ir.Model, precision: Precision) -> ir.Model:
+    """Run every pass over `model`, in place."""
+    for rewrite in passes_for(precision):
+        rewrite(model)
+    return model

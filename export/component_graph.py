@@ -1,0 +1,47 @@
+"""One component, from its checkpoint to its files in a bundle. Imports torch; runs in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from export.passes import simplify
+from export.trace import trace
+from export.weights import bind
+from export.writer import write_graph
+from models.bundle import Graph
+from models.component import Component, Size
+from models.precision import Precision
+from models.source import Source
+
+Progress = Callable[[str, float], None]
+"""Told what is being done ("tracing", "writing") and which fraction of it, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class ComponentJob:
+    """What one component's export needs to know."""
+
+    source: Source
+    component: Component
+    size: Size
+    precision: Precision
+    bundle: Path
+
+
+def export_component(job: ComponentJob, progress: Progress) -> Graph:
+    """Trace, simplify, bind and write one component; return its entry in the manifest.
+
+    Raises:
+        RequestError: where config or checkpoint do not make this component.
+        OSError: where the bundle cannot be written.
+    """
+    torch.set_num_threads(1)  # components share the cores, and a forked process has no use for OpenMP's pool
+    progress("tracing", 0.0)
+    model = trace(job.component, job.source.config(job.component), job.size)
+    bind(model, job.component, job.source.checkpoint(job.component))
+    simplify(model, job.precision)
+    return write_graph(model, job.bundle, job.component.name, lambda done: progress("writing", done))

@@ -1,0 +1,43 @@
+"""Mul or Div by 1, Add or Sub of 0, Cast to the same type, and Dropout's leftovers go.
+
+Left alone: a neutral constant whose shape would broadcast the other side to a larger one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from export.passes.editing import bypass, constant_of, shape_of
+
+_NEUTRAL = {"Mul": 1.0, "Div": 1.0, "Add": 0.0, "Sub": 0.0}
+_COMMUTE = frozenset({"Mul", "Add"})
+
+
+class DropNeutral(ir.passes.InPlacePass):
+    """See the module."""
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Drop each node that gives back its input."""
+        modified = False
+        for node in model.graph:
+            kept = _same(node)
+            if kept is not None and not (node.outputs[0].is_graph_output() and kept.producer() is None):
+                bypass(node, kept)
+                modified = True
+        return ir.passes.PassResult(model, modified)
+
+
+def _same(node: ir.Node) -> ir.Value | None:
+    """The input that `node` gives back unchanged, or None."""
+    if node.op_type == "Cast":
+        return node.inputs[0] if node.inputs[0].dtype == node.attributes.get_int("to") else None
+    if node.op_type not in _NEUTRAL:
+        return None
+    for kept, other in ((0, 1), (1, 0)) if node.op_type in _COMMUTE else ((0, 1),):
+        constant = constant_of(node.inputs[other])
+        if constant is not None and np.all(constant == _NEUTRAL[node.op_type]):
+            value = node.inputs[kept]
+            if shape_of(value) is not None and shape_of(value) == shape_of(node.outputs[0]):
+                return value
+    return None

@@ -1,0 +1,30 @@
+"""What can be computed before the graph runs is computed: onnxscript's folding, bounded in size.
+
+Constants become initializers, equal small ones become one, what nothing reads goes, and every value gets its
+shape. Left alone: anything that would read or make a tensor of more than `LARGEST` numbers.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+from onnx_ir.passes import common
+from onnxscript import optimizer
+
+LARGEST = 1 << 17
+"""Numbers: the position embedding of a text encoder (77 × 1280) folds, no larger weight is touched."""
+
+
+class FoldConstants(ir.passes.InPlacePass):
+    """See the module."""
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Fold, and leave the graph tidy."""
+        # equal subexpressions first: each layer brings its own copy of the causal mask
+        common.CommonSubexpressionEliminationPass()(model)
+        optimizer.fold_constants(model, input_size_limit=LARGEST, output_size_limit=LARGEST)
+        common.IdentityEliminationPass()(model)
+        common.RemoveUnusedNodesPass()(model)
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+        common.DeduplicateInitializersPass(size_limit=LARGEST)(model)
+        common.ShapeInferencePass()(model)
+        return ir.passes.PassResult(model, modified=True)

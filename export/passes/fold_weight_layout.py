@@ -1,0 +1,40 @@
+"""Transpose, Reshape, Unsqueeze and Squeeze of a weight become another lazy view of it.
+
+Weights of any size: nothing is read. Left alone: a Transpose of a weight that was reshaped before.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from export.passes.editing import add_initializer, bypass, is_weight, shape_of
+from export.weights import LazyWeight, lazy
+
+_RESHAPES = frozenset({"Reshape", "Unsqueeze", "Squeeze", "Flatten"})
+
+
+class FoldWeightLayout(ir.passes.InPlacePass):
+    """See the module."""
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Fold what can be folded, in the order of the graph, so that chains fold whole."""
+        modified = False
+        for node in model.graph:
+            if node.inputs and is_weight(node.inputs[0]):
+                folded = _folded(node)
+                if folded is not None:
+                    value = add_initializer(model.graph, f"{node.inputs[0].name}.{node.op_type.lower()}", folded)
+                    bypass(node, value)
+                    modified = True
+        return ir.passes.PassResult(model, modified)
+
+
+def _folded(node: ir.Node) -> LazyWeight | None:
+    shape = shape_of(node.outputs[0])
+    weight = lazy(node.inputs[0].const_value)
+    if node.op_type == "Transpose":
+        rank = len(weight.shape)
+        return weight.permuted(node.attributes.get_ints("perm", list(reversed(range(rank)))))
+    if node.op_type in _RESHAPES and shape is not None:
+        return weight.reshaped(shape)
+    return None

@@ -1,0 +1,99 @@
+"""A float32 graph becomes a float16 one, with float32 kept where float16 would lose the picture.
+
+Kept in float32, between casts: the angles of the time embedding (Sin and Cos, with all that they are computed
+from) and InstanceNormalization, whose sums over a whole group lose precision in float16 on several WebNN back
+ends. Graph inputs and outputs take the new type under their old names. Left alone: everything that is not
+float32.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from export.passes.editing import is_weight
+from export.weights import lazy
+
+WIDE_OPERATORS = frozenset({"InstanceNormalization"})
+"""Computed in float32 by themselves."""
+
+WIDE_ANCESTRY = frozenset({"Sin", "Cos"})
+"""Computed in float32 together with all that they are computed from: a timestep of 999 has no float16 angle."""
+
+_WIDE, _NARROW = ir.DataType.FLOAT, ir.DataType.FLOAT16
+
+
+class LowerPrecision(ir.passes.InPlacePass):
+    """See the module."""
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Lower every float32 value outside the kept parts, and put casts where the two meet."""
+        graph = model.graph
+        wide = _wide_nodes(graph)
+        casts: dict[tuple[ir.Value, ir.DataType], ir.Value] = {}
+        boundary = [*graph.inputs, *(value for node in graph if node not in wide for value in node.outputs)]
+        for value in boundary:
+            if value.dtype == _WIDE:
+                value.dtype = _NARROW
+        for node in list(graph):
+            side = _WIDE if node in wide else _NARROW
+            for index, value in enumerate(node.inputs):
+                if value is not None and value.dtype in (_WIDE, _NARROW):
+                    node.replace_input_with(index, _as(graph, node, value, side, casts))
+        for index, value in enumerate(graph.outputs):
+            if value.dtype == _WIDE:
+                graph.outputs[index] = _narrow_output(graph, value)
+        return ir.passes.PassResult(model, modified=True)
+
+
+def _wide_nodes(graph: ir.Graph) -> set[ir.Node]:
+    wide = {node for node in graph if node.op_type in WIDE_OPERATORS}
+    pending = [node for node in graph if node.op_type in WIDE_ANCESTRY]
+    while pending:
+        node = pending.pop()
+        wide.add(node)
+        producers = (value.producer() for value in node.inputs if value is not None)
+        pending.extend(producer for producer in producers if producer is not None and producer not in wide)
+    return wide
+
+
+def _as(
+    graph: ir.Graph,
+    node: ir.Node,
+    value: ir.Value,
+    side: ir.DataType,
+    casts: dict[tuple[ir.Value, ir.DataType], ir.Value],
+) -> ir.Value:
+    """`value` in the type of `side`: itself, the same weight in that type, or a Cast placed once before `node`."""
+    key = (value, side)
+    if key not in casts:
+        if is_weight(value):
+            casts[key] = _weight_as(graph, value, side)
+        elif value.dtype == side:
+            casts[key] = value
+        else:
+            cast = ir.node("Cast", [value], {"to": side}, name=f"{value.name}.cast")
+            cast.outputs[0].name = f"{value.name}.{side.name.lower()}"
+            cast.outputs[0].dtype, cast.outputs[0].shape = side, value.shape
+            graph.insert_before(node, cast)
+            casts[key] = cast.outputs[0]
+    return casts[key]
+
+
+def _weight_as(graph: ir.Graph, value: ir.Value, side: ir.DataType) -> ir.Value:
+    if side == _WIDE:
+        return value
+    tensor = lazy(value.const_value).cast(side)
+    name = str(value.name)
+    narrow = ir.Value(name=name, type=ir.TensorType(side), shape=value.shape, const_value=tensor)
+    value.name = f"{name}.float"  # the float32 one stays only where a kept part reads it
+    graph.initializers[name] = narrow
+    return narrow
+
+
+def _narrow_output(graph: ir.Graph, value: ir.Value) -> ir.Value:
+    name, value.name = value.name, f"{value.name}.float"
+    cast = ir.node("Cast", [value], {"to": _NARROW}, name=f"{name}.cast")
+    cast.outputs[0].name = name
+    cast.outputs[0].dtype, cast.outputs[0].shape = _NARROW, value.shape
+    graph.append(cast)
+    return cast.outputs[0]

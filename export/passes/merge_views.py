@@ -1,0 +1,80 @@
+"""Chains of Reshape become one, chains of Transpose become one, and those that change nothing go.
+
+Unsqueeze, Squeeze, Flatten, and a Transpose that moves only axes of size 1 are Reshapes too. Left alone: views of
+a value whose shape is not known.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from export.passes.editing import bypass, ints, replace, shape_of
+
+_RESHAPES = frozenset({"Reshape", "Unsqueeze", "Squeeze", "Flatten"})
+
+
+class MergeViews(ir.passes.InPlacePass):
+    """See the module."""
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Merge until nothing changes: a merge can bring two others side by side."""
+        modified = False
+        while any([_merged(model.graph, node) for node in model.graph]):
+            modified = True
+        return ir.passes.PassResult(model, modified)
+
+
+def _merged(graph: ir.Graph, node: ir.Node) -> bool:
+    if node.op_type in _RESHAPES:
+        return _merge_reshape(graph, node)
+    if node.op_type == "Transpose":
+        return _merge_transpose(graph, node)
+    return False
+
+
+def _merge_reshape(graph: ir.Graph, node: ir.Node) -> bool:
+    source, shape = node.inputs[0], shape_of(node.outputs[0])
+    before = source.producer()
+    if shape is None or shape_of(source) is None:
+        return False
+    if shape == shape_of(source) and not _ends_on_input(node):
+        bypass(node, source)
+        return True
+    through = before is not None and before.op_type in _RESHAPES
+    if node.op_type == "Reshape" and not through:
+        return False
+    origin = before.inputs[0] if through and before is not None else source
+    replace(node, _reshape(graph, node, origin, shape))
+    return True
+
+
+def _merge_transpose(graph: ir.Graph, node: ir.Node) -> bool:
+    source, shape = node.inputs[0], shape_of(node.outputs[0])
+    from_shape = shape_of(source)
+    if shape is None or from_shape is None:
+        return False
+    permutation = _permutation(node, len(shape))
+    before = source.producer()
+    if before is not None and before.op_type == "Transpose":
+        first = _permutation(before, len(shape))
+        together = [first[axis] for axis in permutation]
+        replace(node, ir.node("Transpose", [before.inputs[0]], {"perm": together}, name=node.name))
+        return True
+    kept = [axis for axis in permutation if from_shape[axis] != 1]
+    if kept != sorted(kept) or _ends_on_input(node):
+        return False
+    replace(node, _reshape(graph, node, source, shape))
+    return True
+
+
+def _reshape(graph: ir.Graph, node: ir.Node, source: ir.Value, shape: tuple[int, ...]) -> ir.Node:
+    return ir.node("Reshape", [source, ints(graph, f"{node.outputs[0].name}.shape", shape)], name=node.name)
+
+
+def _permutation(node: ir.Node, rank: int) -> list[int]:
+    return list(node.attributes.get_ints("perm", list(reversed(range(rank)))))
+
+
+def _ends_on_input(node: ir.Node) -> bool:
+    """A view straight from an input to an output has to stay: the output must be some node's."""
+    return node.outputs[0].is_graph_output() and node.inputs[0].producer() is None

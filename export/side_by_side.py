@@ -1,0 +1,92 @@
+"""Jobs in processes of their own, a few at a time: a trace keeps one core busy and gives its memory back at the end."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
+
+from models.errors import RequestError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+Report = Callable[[str, str, float], None]
+"""Told a job's name, what it is doing, and which fraction of that is done."""
+
+
+def run_side_by_side(
+    work: Callable[[Job, Callable[[str, float], None]], Result], jobs: Mapping[str, Job], report: Report, *, limit: int
+) -> dict[str, Result]:
+    """Run `work(job, progress)` for each of `jobs`, `limit` at a time, in the order given.
+
+    Where it can be had, processes are forked, so that all share the libraries which the caller has loaded.
+
+    Raises:
+        RequestError: where a process was killed.
+        Exception: what a job raised, as it raised it; the other jobs are ended first.
+    """
+    # frozen objects are not touched by the collector, so their pages stay shared
+    gc.freeze()
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    pending = list(jobs.items())
+    running: dict[Connection, tuple[str, BaseProcess]] = {}
+    results: dict[str, Result] = {}
+    try:
+        while pending or running:
+            while pending and len(running) < limit:
+                name, job = pending.pop(0)
+                ours, theirs = context.Pipe(duplex=False)
+                process = context.Process(target=_child, args=(theirs, work, job), daemon=True)
+                process.start()
+                theirs.close()
+                running[ours] = (name, process)
+            for ready in wait(list(running)):
+                assert isinstance(ready, Connection)
+                name, process = running[ready]
+                kind, held = _received(ready, name, process)
+                if kind == "progress":
+                    report(name, *held)
+                elif kind == "failed":
+                    raise held
+                else:
+                    results[name] = held
+                    process.join()
+                    del running[ready]
+    finally:
+        gc.unfreeze()
+        for _, process in running.values():
+            process.kill()
+            process.join()
+    return {name: results[name] for name in jobs}
+
+
+def _received(connection: Connection, name: str, process: BaseProcess) -> tuple[str, Any]:
+    try:
+        return connection.recv()  # type: ignore[no-any-return]
+    except EOFError:
+        process.join()
+        raise RequestError(
+            f"the process that exports {name} was ended from outside (exit {process.exitcode})",
+            "it probably ran out of memory: close other programs, or export one --component at a time",
+        ) from None
+
+
+def _child(connection: Connection, work: Callable[[Any, Any], Any], job: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and ends us
+
+    def progress(doing: str, fraction: float) -> None:
+        connection.send(("progress", (doing, fraction)))
+
+    try:
+        result = work(job, progress)
+    except Exception as error:  # noqa: BLE001 - handed on to the parent, which raises it
+        connection.send(("failed", error))
+    else:
+        connection.send(("done", result))
+    connection.close()

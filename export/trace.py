@@ -1,0 +1,71 @@
+"""From a component's config to an ONNX graph that holds no weights.
+
+The module is built and traced on fake tensors, in float32 whatever the bundle's precision: precision is decided
+on the finished graph (`export.precision`).
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import onnx_ir as ir
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from export.forwards import forward_of
+from export.translations import TRANSLATIONS
+from models.component import Component, Size
+from models.modules import build
+
+OPSET = 20
+"""The first with Gelu, and one that onnxruntime-web's WebNN provider reads."""
+
+_TORCH_TYPES = {"float": torch.float32, "int": torch.int32}
+
+
+def trace(component: Component, config: Mapping[str, Any], size: Size) -> ir.Model:
+    """The component's graph for `size`. Initializers bear the module's parameter names and have no values.
+
+    Raises:
+        RequestError: where the config builds no module.
+    """
+    with _quiet(), FakeTensorMode(), torch.no_grad():
+        forward = forward_of(component, build(component, config))
+        inputs = tuple(
+            torch.empty(spec.shape(size, config), dtype=_TORCH_TYPES[spec.kind]) for spec in component.inputs
+        )
+        program = torch.export.export(forward, inputs, strict=False)
+        exported = torch.onnx.export(
+            program,
+            dynamo=True,
+            optimize=False,
+            verbose=False,
+            opset_version=OPSET,
+            input_names=[spec.name for spec in component.inputs],
+            output_names=[spec.name for spec in component.outputs],
+            custom_translation_table=TRANSLATIONS,
+        )
+    assert exported is not None
+    model = exported.model
+    for value in list(model.graph.initializers.values()):
+        value.const_value = None
+        value.name = str(value.name).removeprefix("module.")
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter's hints (torchvision is absent, a tree spec is deprecated) are no user's business."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

@@ -1,0 +1,182 @@
+"""Initializers as lazy views of the checkpoint: nothing is read until the bytes go to disk.
+
+A pass that would transpose, reshape, scale or cast a weight derives another view instead, so no pass holds a
+weight and none costs memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+import onnx_ir as ir
+import torch
+
+from models.checkpoint import Checkpoint
+from models.component import Component
+from models.errors import RequestError
+
+BLOCK_BYTES = 16 << 20
+"""How much of a tensor is in memory at a time where its order does not change."""
+
+SMALL_BYTES = 4 << 20
+"""The largest weight that may be asked for as an array. Passes fold smaller ones; larger ones they may not touch."""
+
+_TORCH_BY_SOURCE = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+_TORCH_BY_IR = {ir.DataType.FLOAT: torch.float32, ir.DataType.FLOAT16: torch.float16}
+
+
+class Stored(Protocol):
+    """Where a weight's bytes come from; `models.checkpoint.StoredTensor` is one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def read(self) -> bytearray: ...
+    def blocks(self, block_bytes: int) -> Iterator[bytearray]: ...
+
+
+@dataclass(frozen=True)
+class _InMemory:
+    """A small tensor of the graph itself, as a source of weights."""
+
+    tensor: ir.TensorProtocol
+    name: str = "a constant"
+
+    @property
+    def dtype(self) -> str:
+        return {ir.DataType.FLOAT: "F32", ir.DataType.FLOAT16: "F16"}[self.tensor.dtype]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.tensor.shape.numpy())
+
+    def read(self) -> bytearray:
+        return bytearray(self.tensor.tobytes())
+
+    def blocks(self, block_bytes: int) -> Iterator[bytearray]:  # noqa: ARG002 - small enough for one
+        yield self.read()
+
+
+@dataclass(frozen=True)
+class _View:
+    """What is done to a stored tensor: permute its axes, then give it a shape, a scale and a type."""
+
+    permutation: tuple[int, ...]
+    shape: tuple[int, ...]
+    scale: float
+    dtype: ir.DataType
+
+
+class LazyWeight(ir.LazyTensor):
+    """A view of a stored tensor. Its bytes are made when they are written, block by block.
+
+    Raises (on reading):
+        RequestError: where the stored tensor holds NaN or Inf, or numbers that the view's type cannot hold.
+    """
+
+    __slots__ = ("_stored", "_view")
+
+    def __init__(self, stored: Stored, view: _View | None = None, name: str | None = None) -> None:
+        self._stored = stored
+        self._view = view or _View(tuple(range(len(stored.shape))), stored.shape, 1.0, ir.DataType.FLOAT)
+        super().__init__(self._array, self._view.dtype, ir.Shape(self._view.shape), name=name or stored.name)
+
+    def permuted(self, permutation: Sequence[int]) -> LazyWeight | None:
+        """The view with its axes permuted, or None where an earlier reshape stands in the way."""
+        now = self._view
+        if now.shape != tuple(self._stored.shape[axis] for axis in now.permutation):
+            return None
+        shape = tuple(now.shape[axis] for axis in permutation)
+        return self._derived(permutation=tuple(now.permutation[axis] for axis in permutation), shape=shape)
+
+    def reshaped(self, shape: Sequence[int]) -> LazyWeight:
+        """The view with another shape of as many numbers."""
+        assert math.prod(shape) == math.prod(self._view.shape)
+        return self._derived(shape=tuple(shape))
+
+    def scaled(self, factor: float) -> LazyWeight:
+        """The view multiplied by `factor`, in float32, before the cast."""
+        return self._derived(scale=self._view.scale * factor)
+
+    def cast(self, dtype: ir.DataType) -> LazyWeight:
+        """The view in another floating type."""
+        return self._derived(dtype=dtype)
+
+    def _derived(self, **changes: Any) -> LazyWeight:
+        return LazyWeight(self._stored, replace(self._view, **changes), self.name)
+
+    def __repr__(self) -> str:
+        return f"LazyWeight<{self.dtype},{self.shape}>({self._stored.name})"
+
+    def _array(self) -> ir.Tensor:
+        assert self.nbytes <= SMALL_BYTES, f"{self.name} is too large for a pass to hold"
+        return ir.Tensor(np.frombuffer(self.tobytes(), self.dtype.numpy()).reshape(self._view.shape))
+
+    def tobytes(self) -> bytes:
+        """The view's bytes, little-endian."""
+        return b"".join(bytes(part) for part in self._parts())
+
+    def tofile(self, file: BinaryIO) -> None:
+        """Write the view's bytes, holding one block at a time, or one tensor where its axes move."""
+        for part in self._parts():
+            file.write(part)
+
+    def _parts(self) -> Iterator[memoryview]:
+        source = _TORCH_BY_SOURCE[self._stored.dtype]
+        if self._view.permutation == tuple(range(len(self._stored.shape))):
+            for block in self._stored.blocks(BLOCK_BYTES):
+                yield _bytes_of(self._converted(torch.frombuffer(block, dtype=source)))
+            return
+        whole = torch.frombuffer(self._stored.read(), dtype=source)
+        # cast before the axes move: half as many bytes are gathered
+        moved = self._converted(whole).view(self._stored.shape).permute(self._view.permutation)
+        yield _bytes_of(moved.contiguous())
+
+    def _converted(self, numbers: torch.Tensor) -> torch.Tensor:
+        scaled = numbers if self._view.scale == 1.0 else numbers.float() * self._view.scale
+        cast = scaled.to(_TORCH_BY_IR[self._view.dtype])
+        if not torch.isfinite(cast).all():
+            if not torch.isfinite(numbers).all():
+                raise RequestError(f"tensor {self._stored.name} holds NaN or Inf", "the checkpoint is damaged")
+            raise RequestError(
+                f"tensor {self._stored.name} holds numbers beyond float16's 65504", "export with --precision fp32"
+            )
+        return cast
+
+
+def _bytes_of(numbers: torch.Tensor) -> memoryview:
+    return memoryview(numbers.numpy().reshape(-1)).cast("B")
+
+
+def lazy(tensor: ir.TensorProtocol) -> LazyWeight:
+    """`tensor` as a lazy weight, so that it can be derived from. It must be of a floating type."""
+    return tensor if isinstance(tensor, LazyWeight) else LazyWeight(_InMemory(tensor), _whole(tensor))
+
+
+def _whole(tensor: ir.TensorProtocol) -> _View:
+    shape = tuple(tensor.shape.numpy())
+    return _View(tuple(range(len(shape))), shape, 1.0, tensor.dtype)
+
+
+def bind(model: ir.Model, component: Component, checkpoint: Checkpoint) -> None:
+    """Give each parameter that the graph uses its lazy weight.
+
+    Raises:
+        RequestError: where the checkpoint lacks a tensor, or has it in another shape or type.
+    """
+    for value in list(model.graph.initializers.values()):
+        if not value.uses() and not value.is_graph_output():
+            del model.graph.initializers[str(value.name)]
+            continue
+        assert value.shape is not None
+        stored = checkpoint.tensor(str(value.name), tuple(value.shape.numpy()), component.key_prefixes)
+        value.const_value = LazyWeight(stored, name=value.name)
+
+

@@ -1,0 +1,33 @@
+"""The torch modules of the components, built from their configs. Imported only where torch is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from models.component import Component
+from models.errors import RequestError
+
+
+def build(component: Component, config: Mapping[str, Any]) -> torch.nn.Module:
+    """The component's module in eval mode, its parameters made by whatever torch mode is active.
+
+    Under `FakeTensorMode` or the `meta` device no parameter takes memory.
+
+    Raises:
+        RequestError: where the library cannot build a module from `config`.
+    """
+    try:
+        if component.module == "CLIPTextModel":
+            module = CLIPTextModel._from_config(CLIPTextConfig(**config), attn_implementation="sdpa")
+        else:
+            served = {"AutoencoderKL": AutoencoderKL, "UNet2DConditionModel": UNet2DConditionModel}
+            module = served[component.module].from_config(dict(config))
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise RequestError(f"the config of {component.name} makes no {component.module}: {error}") from error
+    return module.eval()

@@ -1,0 +1,129 @@
+"""A published architecture with seeded random weights, as a diffusers folder: full-size work without a hub.
+
+Weights are made and written a block at a time. Their spread keeps activations in the range of a trained model's:
+each product is scaled by its fan-in, so float16 does not overflow, and pictures are not flat. Imports torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.bundle import staged
+from models.component import Component
+from models.errors import RequestError
+from models.family import family_of
+from models.json_file import read_json
+from models.modules import build
+from models.vocabulary import write_vocabulary
+
+PRESETS = {folder.name: folder for folder in sorted((Path(__file__).parent / "presets").iterdir()) if folder.is_dir()}
+"""The published configs, by the name that `synth` takes."""
+
+_BLOCK = 1 << 22
+"""Random numbers made at a time."""
+
+_GAINS = {
+    # a random UNet leaves most of its input's noise in the latents, some 20 times what a trained one leaves
+    "post_quant_conv.weight": 0.05,
+    # so that most pixels stay inside -1..1
+    "decoder.conv_out.weight": 0.5,
+    "token_embedding.weight": 0.02,
+    "position_embedding.weight": 0.01,
+}
+
+Report = Callable[[str, float], None]
+"""Told a component's folder and the fraction of its weights written."""
+
+
+def synthesize(
+    preset: str,
+    output: str | Path,
+    *,
+    seed: int = 0,
+    variant: str | None = None,
+    overwrite: bool = False,
+    report: Report = lambda _folder, _fraction: None,
+) -> Path:
+    """Write the pipeline `preset` with random weights drawn from `seed` to the folder `output`.
+
+    `variant="fp16"` writes float16 weights under the names that the hub gives that variant; else float32.
+    The same preset, seed and variant give the same bytes.
+
+    Raises:
+        RequestError: where there is no such preset or variant, or `output` cannot be written.
+    """
+    if preset not in PRESETS:
+        raise RequestError(f"there is no preset {preset!r}", f"there is {', '.join(PRESETS)}")
+    if variant not in (None, "fp16"):
+        raise RequestError(f"there is no variant {variant!r}", "give fp16, or leave it away for float32")
+    with staged(Path(output), overwrite=overwrite) as stage:
+        shutil.copytree(PRESETS[preset], stage, dirs_exist_ok=True)
+        family = family_of(read_json(stage / "model_index.json"), preset)
+        by_folder = {component.subfolder: component for component in family.components}
+        for folder, component in by_folder.items():
+            _write_weights(stage / folder, component, seed, variant, report)
+        for tokenizer in family.tokenizers:
+            encoder = tokenizer.replace("tokenizer", "text_encoder")
+            write_vocabulary(stage / tokenizer, read_json(stage / encoder / "config.json")["vocab_size"])
+    return Path(output)
+
+
+def _write_weights(folder: Path, component: Component, seed: int, variant: str | None, report: Report) -> None:
+    with torch.device("meta"):
+        module = build(component, read_json(folder / "config.json"))
+    shapes = {component.key_prefixes[0] + name: tuple(value.shape) for name, value in module.named_parameters()}
+    numbers = np.dtype(np.float16 if variant else np.float32)
+    name = f"{component.weights_stem}.{variant}" if variant else component.weights_stem
+    total, done = sum(map(math.prod, shapes.values())), 0
+    with (folder / f"{name}.safetensors").open("wb") as file:
+        file.write(_header(shapes, numbers))
+        for key, shape in shapes.items():
+            for block in _random(key, shape, seed):
+                file.write(block.astype(numbers, copy=False).data)
+                done += block.size
+                report(component.subfolder, done / total)
+
+
+def _header(shapes: dict[str, tuple[int, ...]], numbers: np.dtype) -> bytes:
+    """The head of a safetensors file: the length of a JSON object, and the object, padded to 8 bytes."""
+    code, offset = {2: "F16", 4: "F32"}[numbers.itemsize], 0
+    held: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    for key, shape in shapes.items():
+        end = offset + math.prod(shape) * numbers.itemsize
+        held[key] = {"dtype": code, "shape": list(shape), "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(held, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _random(key: str, shape: tuple[int, ...], seed: int) -> Iterator[np.ndarray]:
+    """The numbers of the parameter `key`, float32, in blocks. They depend on nothing but key and seed."""
+    digest = hashlib.sha256(f"{seed}/{key}".encode()).digest()
+    draw = np.random.Generator(np.random.Philox(int.from_bytes(digest[:16], "little")))
+    mean, deviation = _spread(key, shape)
+    left = math.prod(shape)
+    while left:
+        block = draw.standard_normal(min(left, _BLOCK), dtype=np.float32)
+        block *= np.float32(deviation)
+        block += np.float32(mean)
+        yield block
+        left -= block.size
+
+
+def _spread(key: str, shape: tuple[int, ...]) -> tuple[float, float]:
+    """Mean and standard deviation of the parameter `key`."""
+    if "embedding.weight" in key:
+        return 0.0, next(gain for name, gain in _GAINS.items() if key.endswith(name))
+    if len(shape) > 1:
+        gain = next((gain for name, gain in _GAINS.items() if key.endswith(name)), 1.0)
+        return 0.0, gain / math.sqrt(math.prod(shape[1:]))
+    return (1.0, 0.1) if key.endswith("weight") else (0.0, 0.02)  # a norm's weight, or a bias

@@ -1,0 +1,47 @@
+"""A byte-level CLIP vocabulary of the published form and size, where the published one is not at hand."""
+
+from __future__ import annotations
+
+from itertools import islice, product
+from pathlib import Path
+from string import ascii_lowercase
+
+from models.json_file import write_json
+
+START, END = "<|startoftext|>", "<|endoftext|>"
+
+
+def write_vocabulary(folder: Path, size: int) -> None:
+    """Write `vocab.json` and `merges.txt` of `size` entries into `folder`, as CLIPTokenizer reads them.
+
+    The order is the published one: 256 bytes from "!" on, the same at a word's end, merges, the two special
+    tokens. The merges make pairs and triples of letters.
+    """
+    bytes_ = _byte_symbols()
+    merges = list(islice(_merges(), size - 2 * len(bytes_) - 2))
+    words = [*bytes_, *(symbol + "</w>" for symbol in bytes_), *(a + b for a, b in merges), START, END]
+    assert len(words) == len(set(words)) == size
+    write_json(folder / "vocab.json", {word: index for index, word in enumerate(words)})
+    lines = ["#version: 0.2", *(f"{a} {b}" for a, b in merges)]
+    (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _byte_symbols() -> list[str]:
+    """A printable character for each byte: itself where it is one, else one from 256 on (GPT-2's encoder.py)."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(others))]
+
+
+def _merges() -> list[tuple[str, str]]:
+    letters = list(ascii_lowercase)
+    ends = [letter + "</w>" for letter in letters]
+    pairs = list(product(letters, letters))
+    joined = [a + b for a, b in pairs]
+    return [
+        *pairs,
+        *product(letters, ends),
+        *product(joined, letters),
+        *product(joined, ends),
+        *product(joined, joined),
+    ]
