@@ -53,9 +53,7 @@ class Reference:
         told = self._told("vae_encoder", {"sample": sample}, mean)
         return told * np.float32(vae.config.scaling_factor)
 
-    def sample(
-        self, conditions: Conditions, sampling: Sampling, start: Float32Array | None = None
-    ) -> Float32Array:
+    def sample(self, conditions: Conditions, sampling: Sampling, start: Float32Array | None = None) -> Float32Array:
         """Finished latents [batch, 4, h, w], as StableDiffusionPipeline and its Img2Img sister make them."""
         unet, scheduler = self._module("unet"), self._scheduler()
         generator = torch.Generator().manual_seed(sampling.seed)
@@ -123,9 +121,7 @@ def load(source: Source, component: Component) -> Any:
     library: Any = transformers if hasattr(transformers, component.module) else diffusers
     options = {"dtype": torch.float32} if library is transformers else {"torch_dtype": torch.float32}
     if library is diffusers:
-        options["low_cpu_mem_usage"] = (
-            False  # it asks for accelerate; weights are not initialised twice either way
-        )
+        options["low_cpu_mem_usage"] = False  # it asks for accelerate; weights are not initialised twice either way
     try:
         with _quiet():
             module = getattr(library, component.module).from_pretrained(
@@ -137,9 +133,7 @@ def load(source: Source, component: Component) -> Any:
             )
     except (OSError, ValueError, RuntimeError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise RequestError(
-            f"PyTorch cannot load {component.name} of {source.name} ({first})", "check it"
-        ) from error
+        raise RequestError(f"PyTorch cannot load {component.name} of {source.name} ({first})", "check it") from error
     return module.eval().requires_grad_(requires_grad=False)
 
 

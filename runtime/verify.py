@@ -83,9 +83,7 @@ def _cases(bundle: Bundle, prompts: Sequence[str], seeds: Sequence[int], steps: 
     """What is drawn: everything where the bundle can draw, else what its components are measured on."""
     held, schedules = frozenset(bundle.manifest.components), bundle.manifest.schedules
     if held.isdisjoint(IMAGE_TO_IMAGE):
-        raise RequestError(
-            f"{bundle.folder} has no component to verify", f"known are {', '.join(IMAGE_TO_IMAGE)}"
-        )
+        raise RequestError(f"{bundle.folder} has no component to verify", f"known are {', '.join(IMAGE_TO_IMAGE)}")
     drawn = steps if held.issuperset(TEXT_TO_IMAGE) else [max(steps)]
     cases = [
         Case(prompt, Sampling(count, seed), held.intersection(TEXT_TO_IMAGE if count == max(steps) else ()))
@@ -99,9 +97,7 @@ def _cases(bundle: Bundle, prompts: Sequence[str], seeds: Sequence[int], steps: 
     for case in cases:
         if case.sampling.steps not in schedules:
             held_steps = ", ".join(map(str, sorted(schedules)))
-            raise RequestError(
-                f"there is no schedule of {case.sampling.steps} steps", f"there are {held_steps}"
-            )
+            raise RequestError(f"there is no schedule of {case.sampling.steps} steps", f"there are {held_steps}")
     return cases
 
 
@@ -127,9 +123,7 @@ def _measured(stages: Stages, evidence: Evidence, told: Progress) -> list[Row]:
     held = [component for component in IMAGE_TO_IMAGE if component in manifest.components]
     expected = evidence.samples if manifest.components.keys() >= set(TEXT_TO_IMAGE) else {}
     drawings = [
-        Drawing(drawing.case, drawing.ids, drawing.picture)
-        for drawing in evidence.drawings
-        if drawing.case in expected
+        Drawing(drawing.case, drawing.ids, drawing.picture) for drawing in evidence.drawings if drawing.case in expected
     ]
     rows = []
     for component in held:
