@@ -6,5 +6,7 @@
 
 from runtime.images import open_image
 from runtime.pipeline import Pipeline, Result
+from runtime.report import ParityReport
+from runtime.verify import verify
 
-__all__ = ["Pipeline", "Result", "open_image"]
+__all__ = ["ParityReport", "Pipeline", "Result", "open_image", "verify"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import diffusers
@@ -15,14 +16,15 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from models.component import Component
+from models.component import Component, Size
 from models.errors import RequestError
+from models.family import TOKENS
 from models.json_file import read_json
 from models.source import Source
 from runtime.evidence import Recorder
 from runtime.noise import Float32Array
 from runtime.sessions import Array
-from runtime.stages import Conditions, Sampling
+from runtime.stages import Conditions, Sampling, latent_shape
 
 
 class Reference:
@@ -34,11 +36,16 @@ class Reference:
         RequestError: by each method, where the source lacks the component or its files cannot be read.
     """
 
-    def __init__(self, source: Source, batch: int, latent_height: int, latent_width: int) -> None:
+    def __init__(self, source: Source, size: Size) -> None:
         self.source = source
         self.record: Recorder | None = None
-        self._latent_shape = (batch, 4, latent_height, latent_width)
+        self._latent_shape = latent_shape(size)
         self._modules: dict[str, Any] = {}
+
+    def token_ids(self, prompt: str) -> NDArray[np.int32]:
+        """The ids [1, 77] of `prompt`, as StableDiffusionPipeline asks its tokenizer for them."""
+        ids = self._tokenizer(prompt, padding="max_length", max_length=TOKENS, truncation=True).input_ids
+        return np.array([ids], np.int32)
 
     def encode_prompt(self, ids: NDArray[np.int32]) -> Conditions:
         """The UNet's conditions from token ids [batch, 77]."""
@@ -86,6 +93,10 @@ class Reference:
     def release(self, component: str) -> None:
         """Give back the memory of `component`, and of its sister where the two are one module."""
         self._modules.pop(self.source.family.component(component).subfolder, None)
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        return _load_tokenizer(self.source, "tokenizer")
 
     def _told(self, component: str, inputs: Mapping[str, Array], output: Any) -> Float32Array:
         array = _numpy(output)
@@ -137,14 +148,10 @@ def load(source: Source, component: Component) -> Any:
     return module.eval().requires_grad_(requires_grad=False)
 
 
-def token_ids(source: Source, prompt: str, name: str = "tokenizer") -> NDArray[np.int32]:
-    """The ids [1, 77] of `prompt` by transformers' CLIPTokenizer.
+def _load_tokenizer(source: Source, name: str) -> Any:
+    """transformers' CLIPTokenizer, padding with the token that the published special_tokens_map names.
 
-    It pads with the token that the published special_tokens_map names: SD-Turbo's tokenizer_config names
-    another, and newer transformers read only the latter.
-
-    Raises:
-        RequestError: where the source has no such tokenizer.
+    SD-Turbo's tokenizer_config names another, and newer transformers read only the latter.
     """
     folder = source.folder / name
     if not folder.is_dir():
@@ -154,8 +161,7 @@ def token_ids(source: Source, prompt: str, name: str = "tokenizer") -> NDArray[n
     if (folder / "special_tokens_map.json").is_file():
         pad = read_json(folder / "special_tokens_map.json").get("pad_token", tokenizer.pad_token)
         tokenizer.pad_token = pad["content"] if isinstance(pad, dict) else pad
-    ids = tokenizer(prompt, padding="max_length", max_length=77, truncation=True).input_ids
-    return np.array([ids], np.int32)
+    return tokenizer
 
 
 def _numpy(tensor: Any) -> Float32Array:

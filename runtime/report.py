@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.errors import RequestError
 from models.json_file import write_json
 from runtime.parity import Figures, Gate
 
@@ -40,7 +41,7 @@ class ParityReport:
 
     Attributes:
         precision: the bundle's.
-        source: name, revision and variant of the checkpoint that the bundle was made from, by its manifest.
+        source: name, revision, variant and licence of the checkpoint that the bundle was made from.
         reference: the same of the checkpoint that it was compared with.
         provider: what onnxruntime ran on.
         environment: versions and processor.
@@ -74,12 +75,20 @@ class ParityReport:
         }
 
     def write(self, bundle: Path) -> Path:
-        """Write the report into the bundle at `bundle`, whole or not at all; return its path."""
+        """Write the report into the bundle at `bundle`, whole or not at all; return its path.
+
+        Raises:
+            RequestError: where it cannot be written.
+        """
         path = bundle / PARITY
         stage = path.with_name(f".{path.name}.new")
         try:
             write_json(stage, self.to_json())
             stage.replace(path)
+        except OSError as error:
+            raise RequestError(
+                f"{path} cannot be written ({error.strerror})", "free some space, or permit it"
+            ) from error
         finally:
             stage.unlink(missing_ok=True)
         return path

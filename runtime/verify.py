@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from models.bundle import Bundle
+from models.component import Size
 from models.errors import RequestError
 from models.source import Source
+from runtime import sampler
 from runtime.drawing import Case, Drawing
 from runtime.environment import environment
 from runtime.evidence import IMAGE_TO_IMAGE, TEXT_TO_IMAGE, Evidence, Progress, gather
@@ -22,6 +24,9 @@ from runtime.report import ParityReport, Row
 from runtime.sessions import Provider
 from runtime.stages import Sampling, Stages
 from runtime.text import PromptTokenizer
+
+if TYPE_CHECKING:
+    from runtime.reference import Reference
 
 PROMPTS = ("a photograph of a lighthouse on a cliff at dusk",)
 
@@ -58,9 +63,8 @@ def verify(
     stages = Stages(bundle, provider)
     cases = _cases(bundle, prompts, seeds, steps)
     began = time.perf_counter()
-    rows, drawings = _tokenized(bundle, source, cases)
-    size = bundle.manifest.size
-    reference = _reference().Reference(source, size.batch, size.latent_height, size.latent_width)
+    reference = _reference(source, bundle.manifest.size)
+    rows, drawings = _tokenized(bundle, reference, cases)
     evidence = gather(
         reference, drawings, bundle.manifest.components, lambda name, *done: told(f"PyTorch {name}", *done)
     )
@@ -70,7 +74,7 @@ def verify(
         rows=tuple(rows),
         precision=bundle.manifest.precision,
         source=bundle.manifest.source,
-        reference={"name": source.name, "revision": source.revision, "variant": source.variant},
+        reference=source.provenance,
         provider=stages.provider,
         environment=environment(),
         seconds={"pytorch": turned - began, "onnxruntime": time.perf_counter() - turned},
@@ -81,7 +85,7 @@ def verify(
 
 def _cases(bundle: Bundle, prompts: Sequence[str], seeds: Sequence[int], steps: Sequence[int]) -> list[Case]:
     """What is drawn: everything where the bundle can draw, else what its components are measured on."""
-    held, schedules = frozenset(bundle.manifest.components), bundle.manifest.schedules
+    held = frozenset(bundle.manifest.components)
     if held.isdisjoint(IMAGE_TO_IMAGE):
         raise RequestError(f"{bundle.folder} has no component to verify", f"known are {', '.join(IMAGE_TO_IMAGE)}")
     drawn = steps if held.issuperset(TEXT_TO_IMAGE) else [max(steps)]
@@ -95,23 +99,20 @@ def _cases(bundle: Bundle, prompts: Sequence[str], seeds: Sequence[int], steps: 
         sampling = Sampling(IMAGE_STEPS, seeds[0], IMAGE_STRENGTH)
         cases.append(Case(prompts[0], sampling, frozenset({"vae_encoder"})))
     for case in cases:
-        if case.sampling.steps not in schedules:
-            held_steps = ", ".join(map(str, sorted(schedules)))
-            raise RequestError(f"there is no schedule of {case.sampling.steps} steps", f"there are {held_steps}")
+        sampler.plan(bundle.manifest.schedules, case.sampling.steps)  # refused before anything is loaded
     return cases
 
 
-def _tokenized(bundle: Bundle, source: Source, cases: Sequence[Case]) -> tuple[list[Row], list[Drawing]]:
+def _tokenized(bundle: Bundle, reference: Reference, cases: Sequence[Case]) -> tuple[list[Row], list[Drawing]]:
     """The bundle's token ids against transformers', and drawings that start from the latter."""
-    token_ids = _reference().token_ids
-    ids = {case.prompt: token_ids(source, case.prompt) for case in cases}
+    ids = {case.prompt: reference.token_ids(case.prompt) for case in cases}
     rows = []
     if "tokenizer" in bundle.manifest.tokenizers:
         tokenizer = PromptTokenizer(bundle)
         too_long = " ".join([*ids] * 77)
         for prompt in (*ids, "", too_long):
             case = repr(prompt) if len(prompt) < 77 else f"{prompt[:77]!r}…, to be cut"
-            figures = compare(token_ids(source, prompt), tokenizer.encode(prompt).ids)
+            figures = compare(reference.token_ids(prompt), tokenizer.encode(prompt).ids)
             rows.append(Row("tokenizer", case, figures, EXACT))
     batch = bundle.manifest.size.batch
     return rows, [Drawing(case, np.repeat(ids[case.prompt], batch, axis=0)) for case in cases]
@@ -145,13 +146,13 @@ def _measured(stages: Stages, evidence: Evidence, told: Progress) -> list[Row]:
     return rows
 
 
-def _reference() -> ModuleType:
-    """The module that needs PyTorch, imported where it is needed."""
+def _reference(source: Source, size: Size) -> Reference:
+    """The reference; its module, which needs PyTorch, is imported nowhere else."""
     try:
-        from runtime import reference
+        from runtime.reference import Reference
     except ImportError as error:
         raise RequestError(
             f"verify compares with PyTorch, and {error.name} is not installed",
             "pip install 'turbo-webnn[export]'",
         ) from error
-    return reference
+    return Reference(source, size)
