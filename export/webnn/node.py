@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +16,7 @@ from models.errors import RequestError
 
 ROOT = Path(__file__).parents[2]
 MODULES = ROOT / "node_modules"
+START_LIMIT_S = 60.0
 INSTALL = f"run npm ci --ignore-scripts in {ROOT}"
 
 
@@ -41,19 +43,28 @@ class WorkerLostError(Exception):
 class Worker:
     """A Node script that reads a line of JSON a job and answers each with one.
 
+    flags are Node's own, arguments the script's, settings are added to the environment.
     Its first line says that it is ready. To be used in a `with`: the process is gone when the block is left.
     """
 
-    def __init__(self, script: Path, flags: Sequence[str] = (), *, start_limit_s: float = 60) -> None:
+    def __init__(
+        self,
+        script: Path,
+        *,
+        flags: Sequence[str] = (),
+        arguments: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self._process = subprocess.Popen(
-            ["node", *flags, str(script)],
+            ["node", *flags, str(script), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env={**os.environ, **(settings or {})},
             text=True,
         )
         try:
-            self.ready = self._answer(start_limit_s)
+            self.ready = self._answer(START_LIMIT_S)
         except WorkerLostError:
             self.close()
             raise

@@ -12,6 +12,7 @@ import onnx
 
 from export.webnn.node import Worker, WorkerLostError, require_packages
 from export.webnn.target import Target, verdict_targets
+from export.webnn.verdict import Refusal, reason_of, refusals_of
 from export.webnn.weightless import ZEROS, read_weightless
 
 Optimization = Literal["disabled", "all"]
@@ -22,16 +23,7 @@ OPTIMIZATIONS: tuple[Optimization, ...] = ("disabled", "all")
 # A full-size UNet takes seconds.
 LIMIT_S = 300.0
 
-SCRIPT = Path(__file__).with_name("provider.mjs")
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A node that the provider leaves to the CPU. `reason` is the provider's own."""
-
-    node: str
-    operator: str
-    reason: str
+SCRIPT = Path(__file__).parent / "web" / "provider.mjs"
 
 
 @dataclass(frozen=True)
@@ -98,7 +90,7 @@ class Provider:
         try:
             if self._worker is None or not self._worker.alive:
                 # Optimised, 27 MB of WebAssembly take half a minute to start.
-                self._worker = Worker(SCRIPT, ["--liftoff-only"])
+                self._worker = Worker(SCRIPT, flags=["--liftoff-only"])
             return self._worker.ask(job, LIMIT_S)
         except WorkerLostError as loss:
             return {"whole": False, "error": str(loss)}
@@ -121,7 +113,7 @@ def _verdict(
     path: Path, target: Target, optimization: Optimization, answer: dict[str, Any]
 ) -> PlacementVerdict:
     whole = bool(answer["whole"])
-    refusals = () if whole else tuple(_refusals(answer.get("refusals", [])))
+    refusals = () if whole else refusals_of(answer)
     return PlacementVerdict(
         model=path,
         target=target.name,
@@ -131,23 +123,5 @@ def _verdict(
         placed=answer.get("placed", 0),
         partitions=answer.get("partitions", 0),
         refusals=refusals,
-        reason="" if whole else _reason(answer, refusals),
+        reason="" if whole else reason_of(answer, refusals),
     )
-
-
-def _refusals(raw: list[dict[str, str]]) -> list[Refusal]:
-    """Each refused node once: inlining makes the provider look at the others again."""
-    lacking = "the provider has no WebNN operation for it"
-    refusals = (Refusal(each["node"], each["operator"], each["reason"] or lacking) for each in raw)
-    return list(dict.fromkeys(refusals))
-
-
-def _reason(answer: dict[str, Any], refusals: Sequence[Refusal]) -> str:
-    if answer["error"]:
-        return str(answer["error"]).splitlines()[0]
-    if refusals:
-        first = refusals[0]
-        more = f", and {len(refusals) - 1} more" if len(refusals) > 1 else ""
-        return f"{first.operator} {first.node}: {first.reason}{more}"
-    elsewhere = ", ".join(f"{each['nodes']} nodes on {each['provider']}" for each in answer["elsewhere"])
-    return elsewhere or "no node is placed"

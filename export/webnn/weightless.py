@@ -45,6 +45,10 @@ class Weightless:
     shards: tuple[Shard, ...]
     largest: int
 
+    def file(self, shard: Shard) -> Path:
+        """Where `shard` lies."""
+        return (self.path.parent / shard.name).resolve()
+
 
 def read_weightless(path: Path) -> Weightless:
     """Reads the graph at `path`; weights in external data stay on disk.

@@ -8,6 +8,7 @@
 // Start it with `node --liftoff-only`: optimising 27 MB of WebAssembly costs half a minute.
 import fs from 'node:fs';
 import readline from 'node:readline';
+import { readPlacement } from './placement.mjs';
 
 const writeSync = fs.writeSync;
 const answer = (message) => writeSync(1, `${JSON.stringify(message)}\n`);
@@ -58,41 +59,6 @@ ort.env.wasm.numThreads = 1;
 ort.env.wasm.wasmBinary = fs.readFileSync(new URL(import.meta.resolve('onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm')));
 ort.env.logLevel = 'verbose';
 
-const CAPABILITY = /partitions supported by WebNN: (\d+) number of nodes in the graph: (\d+) number of nodes supported by WebNN: (\d+)/;
-const NODE = /Operator type: \[(.*?)\] index: \[\d+\] name: \[(.*?)\] supported: \[([01])\]/;
-const BROWSER_LACKS = /is not supported by browser/;
-const COMPLAINT = /\[V:onnxruntime.*(?:op_builder|helper)\.(?:cc|h):\d+ \w+\] (.*)$/;
-const WHOLE = /All nodes placed on \[WebNNExecutionProvider\]\. Number of nodes: 1\b/;
-const ELSEWHERE = /Node\(s\) placed on \[(?!WebNNExecutionProvider)(\w+)\]\. Number of nodes: (\d+)/;
-
-// The provider is asked again where onnxruntime has inlined the functions that it refused before, so a node may
-// be refused in one pass and its body placed in the next. The last pass counts; the first names the node.
-function placement(lines) {
-  const found = { whole: false, partitions: 0, nodes: 0, placed: 0, refusals: [], elsewhere: [] };
-  let complaints = [];
-  for (const line of lines) {
-    const node = line.match(NODE);
-    const capability = line.match(CAPABILITY);
-    const elsewhere = line.match(ELSEWHERE);
-    if (node) {
-      const [, operator, name, supported] = node;
-      if (supported === '0' && !operator.startsWith('WEBNN_')) {
-        found.refusals.push({ operator, node: name, reason: complaints.join('; ') });
-      }
-      complaints = [];
-    } else if (capability) {
-      [found.partitions, found.nodes, found.placed] = capability.slice(1).map(Number);
-    } else if (elsewhere) {
-      found.elsewhere.push({ provider: elsewhere[1], nodes: Number(elsewhere[2]) });
-    } else if (WHOLE.test(line)) {
-      found.whole = true;
-    } else if (COMPLAINT.test(line) && !BROWSER_LACKS.test(line)) {
-      complaints.push(line.match(COMPLAINT)[1].trim());
-    }
-  }
-  return found;
-}
-
 let zeroes = new Uint8Array(0); // kept: the same weights serve all jobs on a model
 function zeros(bytes) {
   if (zeroes.length < bytes) zeroes = new Uint8Array(bytes);
@@ -118,7 +84,7 @@ async function run(job) {
     error = String(failure.message ?? failure);
     broken = failure instanceof WebAssembly.RuntimeError;
   }
-  const found = placement(log);
+  const found = readPlacement(log);
   return { ...found, whole: found.whole && error === null, error, broken };
 }
 
