@@ -131,6 +131,20 @@ def _instances_have_space(node: ir.Node, _: Target) -> Iterator[Complaint]:
         yield Complaint(f"rank {len(data.shape)} crashes the provider", "give it [batch, channels, space]")
 
 
+def _split_is_even(node: ir.Node, _: Target) -> Iterator[Complaint]:
+    """The provider cuts into equal parts whatever the length, and the builder refuses what does not add up."""
+    parts = node.attributes.get_int("num_outputs", 0)
+    shape = static_shape(data) if (data := _input(node, 0)) is not None else None
+    if parts and shape and shape[_number(node, "axis", 0)] % parts:
+        yield Complaint(f"{list(shape)} has no {parts} equal parts", "state the sizes of the parts")
+
+
+def _pool_is_dense(node: ir.Node, _: Target) -> Iterator[Complaint]:
+    dilations = node.attributes.get_ints("dilations", ())
+    if any(dilation != 1 for dilation in dilations or ()):
+        yield Complaint("LiteRT has no dilated pooling", "pool without dilations")
+
+
 REFUSED: dict[str, tuple[OperatorRule, ...]] = {
     "Clip": (_clip_is_of_floats,),
     "Einsum": (_einsum_takes_two,),
@@ -158,8 +172,11 @@ WRONG: dict[str, tuple[OperatorRule, ...]] = {
     "Resize": (_sampled_as_written,),
 }
 FAILING: dict[str, tuple[OperatorRule, ...]] = {
+    "AveragePool": (_pool_is_dense,),
     "DepthToSpace": (_depth_to_space_fits,),
     "InstanceNormalization": (_instances_have_space,),
+    "MaxPool": (_pool_is_dense,),
+    "Split": (_split_is_even,),
 }
 
 
