@@ -278,5 +278,15 @@ def _replace(stage: Path, destination: Path) -> None:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `manifest` into the bundle at `folder`."""
-    write_json(folder / MANIFEST, manifest.to_json())
+    """Write `manifest` into the bundle at `folder`, whole or not at all.
+
+    Raises:
+        RequestError: where it cannot be written.
+    """
+    stage = folder / f".{MANIFEST}.new"
+    try:
+        write_json(stage, manifest.to_json())
+        stage.replace(folder / MANIFEST)
+    except OSError as error:
+        stage.unlink(missing_ok=True)
+        raise RequestError(f"{folder / MANIFEST} cannot be written ({error.strerror})", "free some space") from error

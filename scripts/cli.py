@@ -213,9 +213,23 @@ def verify(
 
 @app.command()
 @bundle_argument
+@click.option("--rules-only", is_flag=True, help="Do not ask the real provider, which needs Node.")
 @json_option
-def check(folder: Path, as_json: bool) -> None:
+def check(folder: Path, rules_only: bool, as_json: bool) -> None:
     """Find what keeps a bundle's graphs off WebNN; exit 1 where something does."""
+    from scripts.check import check_bundle
+
+    with progress(shown=not as_json) as report:
+        checks = check_bundle(
+            Bundle.open(folder),
+            rules_only=rules_only,
+            progress=lambda name, fraction: report(name, "placing", fraction),
+        )
+    if as_json:
+        show_json({check.name: check.to_json() for check in checks})
+    else:
+        show("\n".join(check.to_text() for check in checks))
+    sys.exit(0 if all(check.passed for check in checks) else 1)
 
 
 def main() -> int:

@@ -38,9 +38,7 @@ def check_static(path: Path, target: Target) -> list[Finding]:
     return list(find(read_graph(path), target))
 
 
-def check_browser(
-    path: Path, inputs: Mapping[str, NDArray[Any]], *, limit_s: float = 180.0
-) -> BrowserVerdict:
+def check_browser(path: Path, inputs: Mapping[str, NDArray[Any]], *, limit_s: float = 180.0) -> BrowserVerdict:
     """What a real Chromium does with the graph at `path`: built wholly on WebNN, run once on `inputs`.
 
     inputs: arrays by input name. A browser that errs, dies or takes longer than `limit_s` seconds is a verdict

@@ -109,9 +109,7 @@ def check_provider(paths: Iterable[Path], targets: Sequence[Target] | None = Non
         ]
 
 
-def _verdict(
-    path: Path, target: Target, optimization: Optimization, answer: dict[str, Any]
-) -> PlacementVerdict:
+def _verdict(path: Path, target: Target, optimization: Optimization, answer: dict[str, Any]) -> PlacementVerdict:
     whole = bool(answer["whole"])
     refusals = () if whole else refusals_of(answer)
     return PlacementVerdict(

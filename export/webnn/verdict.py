@@ -32,7 +32,5 @@ def reason_of(answer: dict[str, Any], refusals: Sequence[Refusal]) -> str:
         return f"{first.operator} {first.node}: {first.reason}{more}"
     if answer["error"]:
         return str(answer["error"]).splitlines()[0]
-    elsewhere = ", ".join(
-        f"{each['nodes']} nodes on {each['provider']}" for each in answer.get("elsewhere", [])
-    )
+    elsewhere = ", ".join(f"{each['nodes']} nodes on {each['provider']}" for each in answer.get("elsewhere", []))
     return elsewhere or "no node is placed"

@@ -51,12 +51,7 @@ def _slice_can_be_reversed(node: ir.Node, target: Target) -> Iterator[Complaint]
     """A negative step becomes a `reverse`, which takes fewer types than `slice`."""
     steps, data = constant(_input(node, 4)), _input(node, 0)
     limit = target.limit("reverse", "input")
-    if (
-        steps is None
-        or data is None
-        or data.dtype is None
-        or not any(step < 0 for step in steps.numpy().flat)
-    ):
+    if steps is None or data is None or data.dtype is None or not any(step < 0 for step in steps.numpy().flat):
         return
     if limit is None or not takes(target, limit, data.dtype):
         reason = f"a negative step reverses, and reverse takes no {data.dtype.name.lower()}"
