@@ -29,7 +29,8 @@ def run_side_by_side(
 ) -> dict[str, Result]:
     """Run `work(job, progress)` for each of `jobs`, `limit` at a time, in the order given.
 
-    Where it can be had, processes are forked, so that all share the libraries which the caller has loaded.
+    Where it can be had, processes are forked, so that all share the libraries which the caller has loaded. The
+    caller's process must have no other threads then.
 
     Raises:
         RequestError: where a process was killed.

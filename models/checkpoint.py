@@ -7,6 +7,7 @@ dropped, and no step of an export may hold a component's weights.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,10 @@ class Checkpoint:
             if index is not None and index.is_file():
                 return cls(index, _tensors_of_shards(index))
         raise _missing(folder, stem, name)
+
+    def count(self) -> int:
+        """How many numbers all its tensors hold."""
+        return sum(math.prod(tensor.shape) for tensor in self.tensors.values())
 
     def tensor(self, name: str, shape: tuple[int, ...], prefixes: tuple[str, ...] = ("",)) -> StoredTensor:
         """The tensor `name`, which must have `shape`, under the first of `prefixes` with which it is there.

@@ -88,7 +88,5 @@ def _check(bundle: Bundle, name: str, placements: tuple[PlacementVerdict, ...]) 
 
 
 def _keep(bundle: Bundle, checks: Sequence[ComponentCheck]) -> None:
-    verdicts = {
-        check.name: replace(bundle.graph(check.name), webnn=check.to_json()) for check in checks
-    }
+    verdicts = {check.name: replace(bundle.graph(check.name), webnn=check.to_json()) for check in checks}
     write_manifest(bundle.folder, replace(bundle.manifest, components={**bundle.manifest.components, **verdicts}))

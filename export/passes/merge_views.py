@@ -7,6 +7,7 @@ a value whose shape is not known.
 from __future__ import annotations
 
 import onnx_ir as ir
+from onnx_ir.passes import common
 
 from export.passes.editing import bypass, ints, operand, replace, shape_of
 
@@ -21,6 +22,7 @@ class MergeViews(ir.passes.InPlacePass):
         modified = False
         while sum([_merged(model.graph, node) for node in model.graph]):
             modified = True
+        common.RemoveUnusedNodesPass()(model)  # the inner view of a pair, where nothing else reads it
         return ir.passes.PassResult(model, modified)
 
 

@@ -1,0 +1,64 @@
+"""A bundle's files from a checkpoint: graphs side by side, tokenizers, schedules, the manifest. Imports torch."""
+
+from __future__ import annotations
+
+from export.component_graph import ComponentJob, export_component
+from export.schedules import schedules_of
+from export.side_by_side import run_side_by_side
+from export.tokenizers import write_tokenizer
+from export.worker import BundleJob, Report
+from models.bundle import Manifest, write_manifest
+from models.component import Component
+from models.source import Source
+
+SIDE_BY_SIDE = 2
+"""Components traced at a time: more would cost memory that a small laptop lacks."""
+
+LAYOUT = "webnn"
+
+
+def assemble(job: BundleJob, report: Report) -> None:
+    """Write every file of the bundle into `job.stage`.
+
+    Raises:
+        RequestError: where the checkpoint does not make this bundle.
+        OSError: where the files cannot be written.
+    """
+    source, family = job.source, job.source.family
+    components = tuple(family.component(name) for name in job.components)
+    scheduler, schedules = schedules_of(source.scheduler_config())
+    tokenizers = {name: write_tokenizer(source.folder, job.stage, name) for name in _tokenizers(source, components)}
+    jobs = {
+        component.name: ComponentJob(source, component, job.size, job.precision, job.stage)
+        for component in _heaviest_first(source, components)
+    }
+    graphs = run_side_by_side(export_component, jobs, report, limit=SIDE_BY_SIDE)
+    manifest = Manifest(
+        family=family.name,
+        layout=LAYOUT,
+        precision=job.precision,
+        size=job.size,
+        source=source.provenance,
+        scaling_factor=_scaling_factor(source),
+        scheduler=scheduler,
+        schedules=schedules,
+        components={name: graphs[name] for name in job.components},
+        tokenizers=tokenizers,
+    )
+    write_manifest(job.stage, manifest)
+
+
+def _scaling_factor(source: Source) -> float:
+    config = source.config(source.family.component("vae_decoder"))
+    return float(config.get("scaling_factor", 0.18215))  # AutoencoderKL's own default
+
+
+def _tokenizers(source: Source, components: tuple[Component, ...]) -> tuple[str, ...]:
+    """The tokenizers that the chosen text encoders read."""
+    names = {component.name.replace("text_encoder", "tokenizer") for component in components}
+    return tuple(name for name in source.family.tokenizers if name in names)
+
+
+def _heaviest_first(source: Source, components: tuple[Component, ...]) -> list[Component]:
+    """The longest job starts first, so that the others fill the second core beside it."""
+    return sorted(components, key=lambda component: -source.checkpoint(component).count())

@@ -1,0 +1,132 @@
+"""The process that makes a bundle's files.
+
+It loads torch and does nothing else, so that it can fork a process for each component safely and cheaply whatever
+the caller's own process holds: threads, a notebook, another torch. A job goes in as one line of JSON; progress and
+the outcome come back as lines of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from models.component import Size
+from models.errors import RequestError
+from models.precision import Precision
+from models.source import Source
+
+Report = Callable[[str, str, float], None]
+"""Told a component, what is done with it, and which fraction of that is done."""
+
+
+@dataclass(frozen=True)
+class BundleJob:
+    """What is to be made, and the folder to make it in."""
+
+    source: Source
+    components: tuple[str, ...]
+    size: Size
+    precision: Precision
+    stage: Path
+
+    def to_json(self) -> str:
+        """The job as one line."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_json(cls, line: str) -> BundleJob:
+        """The job that `to_json` wrote."""
+        held: Mapping[str, Any] = json.loads(line)
+        source = Source(**{**held["source"], "folder": Path(held["source"]["folder"])})
+        return cls(source, tuple(held["components"]), Size(**held["size"]), held["precision"], Path(held["stage"]))
+
+
+def run_worker(job: BundleJob, report: Report) -> None:
+    """Do `job` in a process of its own; return when its files are written. The process never outlives the call.
+
+    Raises:
+        RequestError: what the job cannot be served for, or that the process was killed.
+        OSError: where the files cannot be written.
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with tempfile.TemporaryFile("w+") as told:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "export.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=told,
+            text=True,
+            env=environment,
+            start_new_session=True,  # its children end with it, and Ctrl-C reaches it through us alone
+        )
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(job.to_json() + "\n")
+            process.stdin.close()
+            outcome = _outcome(process.stdout, report)
+            process.wait()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        told.seek(0)
+        _raise_unless_done(outcome, process.returncode, told.read())
+
+
+def _outcome(lines: IO[str], report: Report) -> Mapping[str, Any]:
+    for line in lines:
+        event = json.loads(line)
+        if "progress" not in event:
+            return dict(event)
+        report(*event["progress"])
+    return {}
+
+
+def _raise_unless_done(outcome: Mapping[str, Any], status: int, told: str) -> None:
+    if "refused" in outcome:
+        raise RequestError(outcome["refused"])
+    if "failed" in outcome:
+        raise OSError(*outcome["failed"])
+    if status < 0:
+        raise RequestError(
+            f"the exporting process was ended from outside (signal {-status})",
+            "it probably ran out of memory: close other programs, or export one --component at a time",
+        )
+    if "done" not in outcome:
+        raise RuntimeError(f"the exporting process failed:\n{told}")
+
+
+def main() -> int:
+    """The process itself."""
+    events = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints is no event
+
+    def tell(event: Mapping[str, Any]) -> None:
+        events.write(json.dumps(event) + "\n")
+
+    job = BundleJob.from_json(sys.stdin.readline())
+    from export.assembly import assemble
+
+    try:
+        assemble(job, lambda *progress: tell({"progress": progress}))
+    except RequestError as error:
+        tell({"refused": str(error)})
+    except OSError as error:
+        tell({"failed": [error.errno, error.strerror, error.filename and str(error.filename)]})
+    else:
+        tell({"done": True})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from export.passes.lower_precision import LowerPrecision
+from tests.graphs import constant, graph, operators, run
+
+HALF = np.float16
+
+
+def test_weights_values_and_boundary_become_float16() -> None:
+    model = graph("g (float[1,3] x, float[3,2] w) => (float[1,2] y) { m = MatMul(x, w) y = Relu(m) }")
+    w = np.array([[1, 2], [3, 4], [5, 6]], np.float32) / 7
+    constant(model, "w", w)
+    LowerPrecision()(model)
+    assert operators(model) == ["MatMul", "Relu"]
+    values = [*model.graph.inputs, *model.graph.outputs, model.graph.initializers["w"]]
+    assert [value.dtype for value in values] == [ir.DataType.FLOAT16] * 3
+    x = np.array([[1, 2, 3]], HALF)
+    np.testing.assert_allclose(run(model, x=x)[0], (x @ w.astype(HALF)).astype(HALF), rtol=1e-3)
+
+
+def test_the_time_embedding_keeps_its_angles() -> None:
+    model = graph(
+        """g (float[1] t, float[4] freqs) => (float[8] y)
+        { a = Mul(t, freqs) s = Sin(a) c = Cos(a) k = Concat <axis=0> (s, c) y = Relu(k) }"""
+    )
+    freqs = np.array([1.0, 0.7, 0.31, 0.1], np.float32)
+    constant(model, "freqs", freqs)
+    LowerPrecision()(model)
+    assert sorted(operators(model)) == ["Cast", "Cast", "Cast", "Concat", "Cos", "Mul", "Relu", "Sin"]
+    got = run(model, t=np.array([999], HALF))[0]
+    angles = np.float32(999) * freqs
+    expected = np.maximum(np.concatenate([np.sin(angles), np.cos(angles)]), 0)
+    # in float16 alone the angle 999 * 0.7 would be off by up to 0.25
+    np.testing.assert_allclose(got, expected, atol=1e-3)
+
+
+def test_instance_normalization_stays_between_casts() -> None:
+    model = graph(
+        """g (float[1,2,8] x, float[2] s, float[2] b) => (float[1,2,8] y)
+        { n = InstanceNormalization <epsilon=0.00001> (x, s, b) y = Relu(n) }"""
+    )
+    constant(model, "s", np.ones(2, np.float32))
+    constant(model, "b", np.zeros(2, np.float32))
+    LowerPrecision()(model)
+    assert operators(model) == ["Cast", "InstanceNormalization", "Cast", "Relu"]
+    # squares of these overflow float16
+    x = np.random.default_rng(0).normal(0, 2000, (1, 2, 8)).astype(HALF)
+    wide = x.astype(np.float32)
+    normal = (wide - wide.mean(-1, keepdims=True)) / np.sqrt(wide.var(-1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(run(model, x=x)[0], np.maximum(normal, 0), atol=2e-3)
+
+
+def test_one_cast_serves_all_readers_and_outputs_of_kept_parts_are_cast() -> None:
+    model = graph("g (float[2] x) => (float[2] y, float[2] z) { a = Relu(x) y = Sin(a) z = Cos(a) }")
+    LowerPrecision()(model)
+    assert [value.name for value in model.graph.outputs] == ["y", "z"]
+    assert {value.dtype for value in model.graph.outputs} == {ir.DataType.FLOAT16}
+    assert operators(model).count("Cast") == 3
+    x = np.array([1, 2], HALF)
+    np.testing.assert_allclose(run(model, x=x)[0], np.sin([1, 2]), atol=1e-3)
+
+
+def test_integers_and_the_scales_of_a_resize_keep_their_types() -> None:
+    model = graph(
+        """g (float[1,1,2,2] x, int32[1] i) => (float[1,1,4,4] y, int32[1] j) <float[4] s = {1, 1, 2, 2}>
+        { r = Relu(x)
+          y = Resize <mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"> (r, , s)
+          j = Neg(i) }"""
+    )
+    LowerPrecision()(model)
+    assert model.graph.initializers["s"].dtype == ir.DataType.FLOAT
+    assert model.graph.inputs[1].dtype == ir.DataType.INT32
+    y, j = run(model, x=np.array([[[[1, 2], [3, 4]]]], HALF), i=np.array([3], np.int32))
+    np.testing.assert_array_equal(y[0, 0, 0], [1, 1, 2, 2])
+    assert j == [-3]
