@@ -91,6 +91,6 @@ async function run(job) {
 answer({ ready: ort.env.versions.web });
 for await (const line of readline.createInterface({ input: process.stdin })) {
   const { broken, ...verdict } = await run(JSON.parse(line));
-  answer(verdict);
-  if (broken) process.exit(1); // a trap leaves the module's memory in any state: the next job needs a new one
+  answer({ ...verdict, last: broken });
+  if (broken) break; // a trap leaves the module's memory in any state: the next job needs a new one
 }
