@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from export.webnn.chromium import Chromium
+from export.webnn.browser import unpacked_chromium
+from export.webnn.chromium import SCRIPT, Chromium
+from export.webnn.target import load_target
 from models.errors import RequestError
 from tests.export.webnn.corpus import REFUSED, TRAPS, WHOLE, Case, sharded_product
 
@@ -74,6 +78,12 @@ def test_a_browser_that_dies_is_a_verdict_and_is_replaced(chromium: Chromium, tm
     os.kill(chromium.pid, signal.SIGKILL)
     assert chromium.run(path, feeds, limit_s=60).reason == "the process has ended"
     assert chromium.run(path, feeds, limit_s=60).whole
+
+
+def test_the_litert_table_is_what_the_browser_says(chromium: Chromium) -> None:
+    command = ["node", SCRIPT.with_name("limits.mjs"), unpacked_chromium()]
+    measured = subprocess.check_output(command, timeout=60)
+    assert json.loads(measured)["limits"] == load_target("litert").limits
 
 
 def test_other_inputs_are_a_wrong_request(chromium: Chromium, tmp_path: Path) -> None:

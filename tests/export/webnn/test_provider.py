@@ -83,6 +83,13 @@ def test_a_model_that_onnxruntime_refuses_is_a_verdict(provider: Provider, tmp_p
     assert "bound to different types" in verdict.reason
 
 
+def test_a_worker_that_does_not_start_is_a_wrong_request(tmp_path: Path) -> None:
+    worker = node.Worker("the provider", tmp_path / "absent.mjs")
+    with pytest.raises(RequestError, match=r"the provider does not start: Error: Cannot find module"):
+        worker.ask({}, 10)
+    assert worker.pid is None
+
+
 def test_missing_parts_are_wrong_requests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(node, "MODULES", tmp_path)
     with pytest.raises(RequestError, match=r"onnxruntime-web 1\.30\.0 is not installed; run npm ci"):

@@ -107,3 +107,17 @@ def test_an_operator_set_that_the_provider_does_not_know_is_a_wrong_request(tmp_
     path = Case("late", 27, frozenset(), "(float[4] x) => (float[4] y) { y = Relu(x) }").save(tmp_path)
     with pytest.raises(RequestError, match="operator set 27, the provider knows 26; export at 26 or below"):
         check_static(path, PORTABLE)
+
+
+def test_a_models_own_functions_are_seen_through(tmp_path: Path) -> None:
+    text = """<ir_version: 10, opset_import: ["": 20, "own": 1]>
+        graph (float[4] x) => (float[4] y) { y = own.twice(x) }
+        <domain: "own", opset_import: ["": 20]> twice (a) => (b) { b = Add(a, a) }"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "model.onnx")
+    assert check_static(tmp_path / "model.onnx", PORTABLE) == []
+
+
+def test_waste_is_no_fault(tmp_path: Path) -> None:
+    for case in REFUSED + TRAPS:
+        findings = check_static(case.save(tmp_path), PORTABLE)
+        assert any(finding.is_fault for finding in findings) == (case.name != "dead node"), case.name
