@@ -81,8 +81,8 @@ def test_a_browser_that_dies_is_a_verdict_and_is_replaced(chromium: Chromium, tm
 
 
 def test_the_litert_table_is_what_the_browser_says(chromium: Chromium) -> None:
-    command = ["node", SCRIPT.with_name("limits.mjs"), unpacked_chromium()]
-    measured = subprocess.check_output(command, timeout=60)
+    command = ["node", str(SCRIPT.with_name("limits.mjs")), str(unpacked_chromium())]
+    measured = subprocess.check_output(command, text=True, timeout=60)
     assert json.loads(measured)["limits"] == load_target("litert").limits
 
 
