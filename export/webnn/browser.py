@@ -35,9 +35,9 @@ def unpacked_chromium() -> Path:
     return home / "chromium"
 
 
-def library_path(executable: Path) -> str | None:
-    """What LD_LIBRARY_PATH has to be: the NSS that the package brings, for machines that have none."""
-    return None if ctypes.util.find_library("nss3") else str(executable.parent / "lib")
+def library_path(executable: Path) -> dict[str, str]:
+    """What the environment lacks: the NSS that the package brings, on machines that have none."""
+    return {} if ctypes.util.find_library("nss3") else {"LD_LIBRARY_PATH": str(executable.parent / "lib")}
 
 
 def _cache() -> Path:

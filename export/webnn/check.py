@@ -41,9 +41,11 @@ def check_static(path: Path, target: Target) -> list[Finding]:
 def check_browser(path: Path, inputs: Mapping[str, NDArray[Any]], *, limit_s: float = 180.0) -> BrowserVerdict:
     """What a real Chromium does with the graph at `path`: built wholly on WebNN, run once on `inputs`.
 
-    inputs: arrays by input name. A browser that errs, dies or takes longer than `limit_s` seconds is a verdict
-    with its reason. Several graphs share one browser through `Chromium`. Raises RequestError where Node, an
-    npm package or room for the browser is missing, for inputs that are not the graph's, and as `check_static`.
+    inputs: arrays by input name. A browser that errs, dies or takes longer than `limit_s` seconds is a
+    verdict with its reason. Several graphs share one browser through `Chromium`.
+
+    Raises RequestError where Node, an npm package or room for the browser is missing, for inputs that are not
+    the graph's, and as `check_static` does.
     """
     with Chromium() as chromium:
         return chromium.run(path, inputs, limit_s=limit_s)

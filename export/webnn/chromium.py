@@ -74,17 +74,22 @@ class Chromium:
     """
 
     def __init__(self) -> None:
-        self._executable = unpacked_chromium()
+        executable = unpacked_chromium()
         self._folder = tempfile.TemporaryDirectory(prefix="turbo-webnn-", ignore_cleanup_errors=True)
-        self._worker: Worker | None = None
-        self.version = ""
+        # Its profiles and pipes lie in our folder, so that they go with it even where Chromium is killed.
+        settings = {"TMPDIR": self._folder.name, **library_path(executable)}
+        self._worker = Worker("Chromium", SCRIPT, arguments=[str(executable)], settings=settings)
+
+    @property
+    def pid(self) -> int | None:
+        """The process that holds the browser, where one runs."""
+        return self._worker.pid
 
     def __enter__(self) -> Chromium:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._worker is not None:
-            self._worker.close()
+        self._worker.close()
         self._folder.cleanup()
 
     def run(
@@ -124,19 +129,9 @@ class Chromium:
 
     def _ask(self, job: dict[str, Any], limit_s: float) -> dict[str, Any]:
         try:
-            if self._worker is None or not self._worker.alive:
-                self._worker = self._start()
-                self.version = self._worker.ready["ready"]
             return self._worker.ask(job, limit_s + GRACE_S)
         except WorkerLostError as loss:
             return {"error": str(loss)}
-
-    def _start(self) -> Worker:
-        # Its profiles and pipes lie in our folder, so that they go with it even where Chromium is killed.
-        settings = {"TMPDIR": self._folder.name}
-        if libraries := library_path(self._executable):
-            settings["LD_LIBRARY_PATH"] = libraries
-        return Worker(SCRIPT, arguments=[str(self._executable)], settings=settings)
 
     def _verdict(self, path: Path, job: dict[str, Any], answer: dict[str, Any]) -> BrowserVerdict:
         whole = bool(answer.get("whole")) and not answer["error"]
@@ -145,7 +140,7 @@ class Chromium:
             model=path,
             whole=whole,
             reason="" if whole else reason_of(answer, refusals),
-            browser=self.version,
+            browser=self._worker.version,
             onnxruntime=answer.get("onnxruntime") or "",
             device=job["deviceType"],
             accelerated=answer.get("accelerated"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
+import onnx.inliner
 import onnx_ir as ir
 
 from export.webnn.weightless import Shard, read_weightless
@@ -27,11 +28,13 @@ class Graph:
 def read_graph(path: Path) -> Graph:
     """Reads the graph at `path`. Raises RequestError as `read_weightless` does."""
     weightless = read_weightless(path)
-    model = ir.from_proto(weightless.proto)
+    proto = weightless.proto
+    if proto.functions:  # onnxruntime inlines a model's own functions before it asks any provider
+        proto = onnx.inliner.inline_local_functions(proto)
+    model = ir.from_proto(proto)
     if not all(_is_known(value) for node in model.graph for value in node.outputs):
         # Providers infer what a file leaves out, so a missing shape alone is no fault.
-        inferred = onnx.shape_inference.infer_shapes(weightless.proto, data_prop=True)
-        model = ir.from_proto(inferred)
+        model = ir.from_proto(onnx.shape_inference.infer_shapes(proto, data_prop=True))
     return Graph(path, model, weightless.shards)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from models.errors import RequestError
 
@@ -41,76 +42,107 @@ class WorkerLostError(Exception):
 
 
 class Worker:
-    """A Node script that reads a line of JSON a job and answers each with one.
+    """A Node script that answers a line of JSON with another, started at need and anew after a failure.
 
-    flags are Node's own, arguments the script's, settings are added to the environment.
-    Its first line says that it is ready. To be used in a `with`: the process is gone when the block is left.
+    The script's first line says `{"ready": version}`; an answer with `"last": true` is its last.
+    `close()` has to be called; then no process is left.
+
+    name: what it is, for messages.
+    flags: Node's own. arguments: the script's. settings: added to the environment.
     """
 
     def __init__(
         self,
+        name: str,
         script: Path,
         *,
         flags: Sequence[str] = (),
         arguments: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
     ) -> None:
-        self._process = subprocess.Popen(
-            ["node", *flags, str(script), *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, **(settings or {})},
-            text=True,
-        )
+        self._name = name
+        self._command = ["node", *flags, str(script), *arguments]
+        self._environment = {**os.environ, **(settings or {})}
+        self._process: subprocess.Popen[str] | None = None
+        self.version = ""  # what the script said when it was ready
+
+    def ask(self, job: dict[str, Any], limit_s: float) -> dict[str, Any]:
+        """The answer to `job`.
+
+        Raises WorkerLostError where none comes within `limit_s` seconds, and RequestError where the script
+        does not even start.
+        """
+        process = self._process or self._start()
         try:
-            self.ready = self._answer(START_LIMIT_S)
+            answer = _exchange(process, job, limit_s)
         except WorkerLostError:
             self.close()
             raise
-
-    def ask(self, job: dict[str, Any], limit_s: float) -> dict[str, Any]:
-        """The answer to `job`. Raises WorkerLostError where none comes within `limit_s` seconds."""
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(job) + "\n")
-            self._process.stdin.flush()
-        except OSError as error:
-            raise WorkerLostError("the process has ended") from error
-        return self._answer(limit_s)
+        if answer.pop("last", False):
+            self.close()
+        return answer
 
     @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
+    def pid(self) -> int | None:
+        """The process, where one runs."""
+        return self._process.pid if self._process else None
 
     def close(self) -> None:
         """Ends the process: its input closes, and what has not gone in five seconds is killed."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(OSError):  # a job that was not taken any more
+            process.stdin.close()
         try:
-            self._process.wait(5)
+            process.wait(5)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+            process.kill()
+            process.wait()
+        process.stdout.close()
 
-    def _answer(self, limit_s: float) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        late = threading.Timer(limit_s, self._process.kill)
-        late.start()
-        line = self._process.stdout.readline()
-        in_time = late.is_alive()
-        late.cancel()
-        if not line:
-            raise WorkerLostError("the process has ended" if in_time else f"no answer in {limit_s:g} s")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+    def _start(self) -> subprocess.Popen[str]:
+        with tempfile.TemporaryFile("w+") as complaints:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                env=self._environment,
+                text=True,
+            )
+            try:
+                self.version = str(_answer(self._process, START_LIMIT_S)["ready"])
+            except WorkerLostError as loss:
+                self.close()
+                complaints.seek(0)
+                why = next((line for line in complaints if "rror" in line), str(loss))
+                wrong = f"{self._name} does not start: {why}"
+                raise RequestError(wrong, "it needs Node 20 or newer") from loss
+        return self._process
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+def _exchange(process: subprocess.Popen[str], job: dict[str, Any], limit_s: float) -> dict[str, Any]:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(json.dumps(job) + "\n")
+        process.stdin.flush()
+    except OSError as error:
+        raise WorkerLostError("the process has ended") from error
+    return _answer(process, limit_s)
+
+
+def _answer(process: subprocess.Popen[str], limit_s: float) -> dict[str, Any]:
+    """The next line of `process`, which is killed where it takes longer than `limit_s` seconds."""
+    assert process.stdout is not None
+    late = threading.Timer(limit_s, process.kill)
+    late.start()
+    line = process.stdout.readline()
+    in_time = late.is_alive()
+    late.cancel()
+    if not line:
+        raise WorkerLostError("the process has ended" if in_time else f"no answer within {limit_s:g} s")
+    answer: dict[str, Any] = json.loads(line)
+    return answer

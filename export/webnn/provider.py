@@ -54,15 +54,15 @@ class Provider:
 
     def __init__(self) -> None:
         require_packages("onnxruntime-web")
-        self._worker: Worker | None = None
+        # Optimised, 27 MB of WebAssembly take half a minute to start.
+        self._worker = Worker("the WebNN provider", SCRIPT, flags=["--liftoff-only"])
         self._folder = tempfile.TemporaryDirectory(prefix="turbo-webnn-")
 
     def __enter__(self) -> Provider:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._worker is not None:
-            self._worker.close()
+        self._worker.close()
         self._folder.cleanup()
 
     def place(
@@ -88,9 +88,6 @@ class Provider:
 
     def _ask(self, job: dict[str, Any]) -> dict[str, Any]:
         try:
-            if self._worker is None or not self._worker.alive:
-                # Optimised, 27 MB of WebAssembly take half a minute to start.
-                self._worker = Worker(SCRIPT, flags=["--liftoff-only"])
             return self._worker.ask(job, LIMIT_S)
         except WorkerLostError as loss:
             return {"whole": False, "error": str(loss)}

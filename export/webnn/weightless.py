@@ -102,7 +102,7 @@ def _initializers(graph: onnx.GraphProto) -> Iterator[TensorProto]:
 def _inline_small(path: Path, tensor: TensorProto, shards: dict[str, Shard]) -> None:
     """Notes the tensor's shard, and turns its external data into bytes of the tensor where they are few."""
     place = {entry.key: entry.value for entry in tensor.external_data}
-    name, offset = place["location"], int(place.get("offset", 0))
+    name, offset = place.get("location", ""), int(place.get("offset", 0))
     file = path.parent / name
     if name not in shards:
         if not file.is_file():

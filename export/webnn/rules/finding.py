@@ -38,6 +38,11 @@ class Finding:
     reason: str
     remedy: str
 
+    @property
+    def is_fault(self) -> bool:
+        """Whether the graph does not run wholly, rightly on WebNN for it; waste alone is no fault."""
+        return self.effect is not Effect.WASTE
+
     def __str__(self) -> str:
         where = f"{self.operator} {self.node}"
         return f"{where}: {self.reason} ({self.effect.value}); {self.remedy} [{self.rule}]"

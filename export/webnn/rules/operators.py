@@ -127,7 +127,7 @@ def _instances_have_space(node: ir.Node, _: Target) -> Iterator[Complaint]:
 
 
 def _split_is_even(node: ir.Node, _: Target) -> Iterator[Complaint]:
-    """The provider cuts into equal parts whatever the length, and the builder refuses what does not add up."""
+    """The provider cuts into equal parts whatever the length, and the builder refuses a remainder."""
     parts = node.attributes.get_int("num_outputs", 0)
     shape = static_shape(data) if (data := _input(node, 0)) is not None else None
     if parts and shape and shape[_number(node, "axis", 0)] % parts:

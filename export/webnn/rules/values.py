@@ -107,7 +107,7 @@ def types_agree(node: ir.Node, _: Target) -> Iterator[Complaint]:
         return
     alike = [
         value
-        for value, parameter in zip(node.inputs, lowering.parameters, strict=False)
+        for value, parameter in zip(node.inputs, _parameters(node, lowering), strict=False)
         if value is not None and parameter not in ("indices", "condition")
     ]
     names = {value.dtype.name.lower() for value in alike if value.dtype is not None}
@@ -178,16 +178,19 @@ def _bounded(node: ir.Node, target: Target) -> Iterator[tuple[ir.Value, str, Lim
 
 def _direct(node: ir.Node, lowering: Lowering) -> Iterator[Bound]:
     (operation,) = lowering.operations
-    inputs = node.inputs
-    parameters: tuple[str, ...] = lowering.parameters
-    if node.op_type in ("Concat", "Max", "Min"):  # any number of inputs, all bounded alike
-        parameters = parameters[:1] * len(inputs)
-    for value, parameter in zip(inputs, parameters, strict=False):
+    for value, parameter in zip(node.inputs, _parameters(node, lowering), strict=False):
         yield value, operation, parameter
     if operation == "split":
         yield from ((value, operation, "outputs") for value in node.outputs)
     else:
         yield node.outputs[0], operation, "output"
+
+
+def _parameters(node: ir.Node, lowering: Lowering) -> tuple[str, ...]:
+    """The WebNN parameter of each input; Concat, Max and Min have any number of inputs, all alike."""
+    if node.op_type in ("Concat", "Max", "Min"):
+        return lowering.parameters[:1] * len(node.inputs)
+    return lowering.parameters
 
 
 def _taken_apart(node: ir.Node, lowering: Lowering, target: Target) -> Iterator[Bound]:

@@ -10,12 +10,12 @@ import fs from 'node:fs';
 import readline from 'node:readline';
 import { readPlacement } from './placement.mjs';
 
-const writeSync = fs.writeSync;
-const answer = (message) => writeSync(1, `${JSON.stringify(message)}\n`);
+const answer = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 
 // What the provider logs, line by line. Emscripten prints through fs.writeSync in Node, the rest through console.
 const log = [];
 for (const level of ['log', 'info', 'warn', 'error', 'debug']) console[level] = (...words) => log.push(words.join(' '));
+const writeSync = fs.writeSync;
 fs.writeSync = (fd, data, ...rest) => {
   if (fd !== 1 && fd !== 2) return writeSync(fd, data, ...rest);
   const bytes = Buffer.from(data);
@@ -52,11 +52,13 @@ globalThis.MLContext = class {
 globalThis.MLTensor = class {};
 globalThis.GPUDevice = class {};
 const ml = { createContext: async () => new MLContext() };
-Object.defineProperty(globalThis, 'navigator', { value: { ml, userAgent: 'node', hardwareConcurrency: 1 }, configurable: true });
+const navigator = { ml, userAgent: 'node', hardwareConcurrency: 1 };
+Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true });
 
 const ort = await import('onnxruntime-web/webgpu');
 ort.env.wasm.numThreads = 1;
-ort.env.wasm.wasmBinary = fs.readFileSync(new URL(import.meta.resolve('onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm')));
+const wasm = import.meta.resolve('onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm');
+ort.env.wasm.wasmBinary = fs.readFileSync(new URL(wasm));
 ort.env.logLevel = 'verbose';
 
 let zeroes = new Uint8Array(0); // kept: the same weights serve all jobs on a model
@@ -91,6 +93,6 @@ async function run(job) {
 answer({ ready: ort.env.versions.web });
 for await (const line of readline.createInterface({ input: process.stdin })) {
   const { broken, ...verdict } = await run(JSON.parse(line));
-  answer(verdict);
-  if (broken) process.exit(1); // a trap leaves the module's memory in any state: the next job needs a new one
+  answer({ ...verdict, last: broken });
+  if (broken) break; // a trap leaves the module's memory in any state: the next job needs a new one
 }

@@ -41,5 +41,5 @@ function send(file, range, response) {
   if (asked) headers['Content-Range'] = `bytes ${start}-${end}/${size}`;
   response.writeHead(asked ? 206 : 200, { ...headers, 'Content-Length': end - start + 1 });
   if (size === 0) response.end();
-  else pipeline(fs.createReadStream(file, { start, end }), response, () => {}); // a reader that leaves is no fault
+  else pipeline(fs.createReadStream(file, { start, end, highWaterMark: 1 << 20 }), response, () => {}); // a reader that leaves is no fault
 }
