@@ -52,13 +52,14 @@ def export_bundle(
     family = source.family
     chosen = tuple(family.component(name) for name in dict.fromkeys(components)) or family.components
     checkpoints = {component.name: source.checkpoint(component) for component in chosen}
+    for component in chosen:
+        source.config(component)
     size = size or native_size(source)
     # imported here: torch and diffusers take seconds, and a request that cannot be served should not wait
     from export.component_graph import ComponentJob, export_component
     from export.schedules import schedules_of
     from export.tokenizers import write_tokenizer
 
-    configs = {component.name: source.config(component) for component in chosen}
     scheduler, schedules = schedules_of(source.scheduler_config())
     with staged(Path(output), overwrite=overwrite) as stage:
         _require_space(stage, checkpoints, precision)
@@ -115,5 +116,6 @@ def _require_space(stage: Path, checkpoints: dict[str, Checkpoint], precision: P
     free = shutil.disk_usage(stage).free
     if free < needed:
         raise RequestError(
-            f"the bundle may take {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free there", "free some, or go elsewhere"
+            f"the bundle may take {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free there",
+            "free some, or go elsewhere",
         )

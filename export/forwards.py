@@ -12,7 +12,7 @@ from models.component import Component
 from models.family import TOKENS
 
 
-class _Forward(nn.Module):
+class _Forward(nn.Module):  # type: ignore[misc]  # torch is untyped here
     def __init__(self, module: Any) -> None:
         super().__init__()
         self.module = module

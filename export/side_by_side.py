@@ -21,7 +21,11 @@ Report = Callable[[str, str, float], None]
 
 
 def run_side_by_side(
-    work: Callable[[Job, Callable[[str, float], None]], Result], jobs: Mapping[str, Job], report: Report, *, limit: int
+    work: Callable[[Job, Callable[[str, float], None]], Result],
+    jobs: Mapping[str, Job],
+    report: Report,
+    *,
+    limit: int,
 ) -> dict[str, Result]:
     """Run `work(job, progress)` for each of `jobs`, `limit` at a time, in the order given.
 
@@ -33,7 +37,7 @@ def run_side_by_side(
     """
     # frozen objects are not touched by the collector, so their pages stay shared
     gc.freeze()
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     pending = list(jobs.items())
     running: dict[Connection, tuple[str, BaseProcess]] = {}
     results: dict[str, Result] = {}

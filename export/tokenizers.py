@@ -46,7 +46,8 @@ def _pad_token(folder: Path) -> str | None:
     if not path.is_file():
         return None
     token: Any = read_json(path).get("pad_token")
-    return token["content"] if isinstance(token, dict) else token
+    token = token["content"] if isinstance(token, dict) else token
+    return None if token is None else str(token)
 
 
 def _fix_length(path: Path, pad_id: int, pad_token: str) -> None:

@@ -50,7 +50,7 @@ def trace(component: Component, config: Mapping[str, Any], size: Size) -> ir.Mod
             custom_translation_table=TRANSLATIONS,
         )
     assert exported is not None
-    model = exported.model
+    model: ir.Model = exported.model
     for value in list(model.graph.initializers.values()):
         value.const_value = None
         value.name = str(value.name).removeprefix("module.")

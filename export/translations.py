@@ -30,9 +30,9 @@ def attention(
     value: Any,
     attn_mask: Any = None,
     dropout_p: float = 0.0,  # noqa: ARG001 - part of the operator's signature
-    is_causal: bool = False,  # noqa: FBT001, FBT002
+    is_causal: bool = False,
     scale: float | None = None,
-    enable_gqa: bool = False,  # noqa: ARG001, FBT001, FBT002
+    enable_gqa: bool = False,  # noqa: ARG001
 ) -> Any:
     """softmax(q·scale @ kᵀ + mask) @ v, scaled before the product so that float16 holds the scores."""
     scale = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
@@ -63,7 +63,7 @@ def group_norm(
     weight: Any = None,
     bias: Any = None,
     eps: float = 1e-5,
-    cudnn_enabled: bool = True,  # noqa: ARG001, FBT001, FBT002
+    cudnn_enabled: bool = True,  # noqa: ARG001
 ) -> Any:
     """Reshape, InstanceNormalization over the groups, Reshape, Mul, Add: WebNN has no GroupNormalization."""
     shape = [int(size) for size in input.shape]

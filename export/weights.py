@@ -115,7 +115,7 @@ class LazyWeight(ir.LazyTensor):
     def __repr__(self) -> str:
         return f"LazyWeight<{self.dtype},{self.shape}>({self._stored.name})"
 
-    def _array(self) -> ir.Tensor:
+    def _array(self) -> ir.TensorProtocol:
         assert self.nbytes <= SMALL_BYTES, f"{self.name} is too large for a pass to hold"
         return ir.Tensor(np.frombuffer(self.tobytes(), self.dtype.numpy()).reshape(self._view.shape))
 
@@ -146,7 +146,8 @@ class LazyWeight(ir.LazyTensor):
             if not torch.isfinite(numbers).all():
                 raise RequestError(f"tensor {self._stored.name} holds NaN or Inf", "the checkpoint is damaged")
             raise RequestError(
-                f"tensor {self._stored.name} holds numbers beyond float16's 65504", "export with --precision fp32"
+                f"tensor {self._stored.name} holds numbers beyond float16's 65504",
+                "export with --precision fp32",
             )
         return cast
 
@@ -178,5 +179,3 @@ def bind(model: ir.Model, component: Component, checkpoint: Checkpoint) -> None:
         assert value.shape is not None
         stored = checkpoint.tensor(str(value.name), tuple(value.shape.numpy()), component.key_prefixes)
         value.const_value = LazyWeight(stored, name=value.name)
-
-

@@ -52,7 +52,8 @@ def write_graph(model: ir.Model, bundle: Path, name: str, progress: Progress) ->
 
 
 def _tensor(value: ir.Value) -> Tensor:
-    assert value.dtype is not None and value.shape is not None
+    assert value.dtype is not None
+    assert value.shape is not None
     return Tensor(str(value.name), str(value.dtype.numpy()), tuple(value.shape.numpy()))
 
 
@@ -60,5 +61,5 @@ def _require_static(model: ir.Model) -> None:
     """Every value has a type and numbers for a shape: what the trace and the passes promise."""
     for node in model.graph:
         for value in node.outputs:
-            static = value.shape is not None and value.shape.is_static()
-            assert static and value.dtype is not None, f"{node.name} gives {value.name} without a static shape"
+            static = value.dtype is not None and value.shape is not None and value.shape.is_static()
+            assert static, f"{node.name} gives {value.name} without a static shape"

@@ -96,7 +96,11 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         """The manifest as it is written."""
         held = asdict(self)
-        size = {**held["size"], "latent_height": self.size.latent_height, "latent_width": self.size.latent_width}
+        size = {
+            **held["size"],
+            "latent_height": self.size.latent_height,
+            "latent_width": self.size.latent_width,
+        }
         return {"format": held.pop("format"), **held, "size": size}
 
     @classmethod
@@ -187,15 +191,19 @@ class Bundle:
 
     def files(self) -> Iterator[BundleFile]:
         """Every file that the manifest names."""
-        for part in (*self.manifest.components.values(), *self.manifest.tokenizers.values()):
-            yield from part.files
+        for graph in self.manifest.components.values():
+            yield from graph.files
+        for tokenizer in self.manifest.tokenizers.values():
+            yield from tokenizer.files
 
     def graph(self, component: str) -> Graph:
         """The component's entry; RequestError where the bundle has none."""
         graph = self.manifest.components.get(component)
         if graph is None:
             held = ", ".join(self.manifest.components)
-            raise RequestError(f"{self.folder} has no {component}", f"it has {held}: export with --component {component}")
+            raise RequestError(
+                f"{self.folder} has no {component}", f"it has {held}: export with --component {component}"
+            )
         return graph
 
     def path(self, component: str) -> Path:
@@ -245,7 +253,8 @@ def staged(destination: Path, *, overwrite: bool) -> Iterator[Path]:
         _replace(stage, destination)
     except OSError as error:
         raise RequestError(
-            f"writing {destination} failed ({error.strerror or error})", "free some space or give another place"
+            f"writing {destination} failed ({error.strerror or error})",
+            "free some space or give another place",
         ) from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)

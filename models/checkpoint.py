@@ -7,7 +7,6 @@ dropped, and no step of an export may hold a component's weights.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +96,8 @@ class Checkpoint:
             )
         if stored.shape != shape:
             raise RequestError(
-                f"{self.where}: tensor {stored.name} has shape {list(stored.shape)}", f"the config asks for {list(shape)}"
+                f"{self.where}: tensor {stored.name} has shape {list(stored.shape)}",
+                f"the config asks for {list(shape)}",
             )
         if stored.dtype not in ITEM_BYTES:
             raise RequestError(
@@ -149,12 +149,13 @@ def _tensors_of_shards(index: Path) -> dict[str, StoredTensor]:
 
 
 def _missing(folder: Path, stem: str, name: str) -> RequestError:
-    found = sorted(os.listdir(folder)) if folder.is_dir() else []
+    found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     variants = {file.split(".")[1] for file in found if file.startswith(f"{stem}.") and file.count(".") > 1}
     variants.discard("safetensors")
     if any(file.startswith(f"{stem}.") and file.endswith(".safetensors") for file in found) and variants:
         return RequestError(
-            f"{folder} has no {name}.safetensors", f"it has the variant {' or '.join(sorted(variants))}: --variant"
+            f"{folder} has no {name}.safetensors",
+            f"it has the variant {' or '.join(sorted(variants))}: --variant",
         )
     if any(file.endswith((".bin", ".ckpt", ".pt", ".pth")) for file in found):
         return RequestError(

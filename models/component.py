@@ -65,9 +65,7 @@ class TensorSpec:
 
     def shape(self, size: Size, config: Mapping[str, Any]) -> tuple[int, ...]:
         """The static shape for `size`, with named dimensions read from `size`, else from `config`."""
-        return tuple(
-            dim if isinstance(dim, int) else int(getattr(size, dim, None) or config[dim]) for dim in self.dims
-        )
+        return tuple(dim if isinstance(dim, int) else int(getattr(size, dim, None) or config[dim]) for dim in self.dims)
 
 
 @dataclass(frozen=True)

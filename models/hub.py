@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import huggingface_hub as hf
@@ -19,7 +19,13 @@ from models.family import FAMILIES, family_of
 from models.json_file import read_json
 
 _SMALL_FILES = ("model_index.json", "README.md", "scheduler/scheduler_config.json")
-_TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+_TOKENIZER_FILES = (
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+)
 
 
 def is_repo_id(source: str) -> bool:
@@ -56,7 +62,8 @@ def license_of(folder: Path) -> str | None:
         data = hf.ModelCard.load(card, ignore_metadata_errors=True).data
     except (ValueError, OSError):
         return None
-    return data.get("license_name") or data.get("license")
+    stated = data.get("license_name") or data.get("license")
+    return None if stated is None else str(stated)
 
 
 def _patterns_of_all_families() -> list[str]:

@@ -101,15 +101,15 @@ def open_source(
         name = folder.resolve().name
     elif folder.is_file():
         raise RequestError(
-            f"{source} is a single file", "give a diffusers folder: from_single_file(FILE).save_pretrained(FOLDER)"
+            f"{source} is a single file",
+            "give a diffusers folder: from_single_file(FILE).save_pretrained(FOLDER)",
         )
     elif hub.is_repo_id(source):
-        folder, commit = hub.fetch(
-            source, revision=revision, variant=variant, components=components, progress=progress
-        )
+        folder, commit = hub.fetch(source, revision=revision, variant=variant, components=components, progress=progress)
     else:
         raise RequestError(
-            f"{source} is no folder and no hub id", f"give a diffusers folder, NAME/MODEL, or {', '.join(EMBEDDED)}"
+            f"{source} is no folder and no hub id",
+            f"give a diffusers folder, NAME/MODEL, or {', '.join(EMBEDDED)}",
         )
     if revision is not None and commit is None:
         raise RequestError(f"{source} is a folder and has no revisions", "drop --revision, or give a hub id")

@@ -25,9 +25,7 @@ class Side(Protocol):
     def encode_picture(self, sample: Float32Array) -> Float32Array:
         """Pictures [batch, 3, H, W] to scaled latents [batch, 4, h, w]."""
 
-    def sample(
-        self, conditions: Conditions, sampling: Sampling, start: Float32Array | None = None
-    ) -> Float32Array:
+    def sample(self, conditions: Conditions, sampling: Sampling, start: Float32Array | None = None) -> Float32Array:
         """Conditions, and scaled latents of a picture, to finished latents."""
 
     def decode(self, latents: Float32Array) -> Float32Array:

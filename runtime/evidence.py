@@ -61,9 +61,7 @@ class Evidence:
         return record
 
 
-def gather(
-    reference: Recorded, drawings: Sequence[Drawing], components: Iterable[str], progress: Progress
-) -> Evidence:
+def gather(reference: Recorded, drawings: Sequence[Drawing], components: Iterable[str], progress: Progress) -> Evidence:
     """Draw with `reference`, a component at a time, as far as `components` need inputs.
 
     What starts from an image starts from the first picture drawn from text. A component is released before

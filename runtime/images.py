@@ -26,9 +26,7 @@ def open_image(path: str | Path) -> Image.Image:
     except FileNotFoundError:
         raise RequestError(f"{path} is missing", "give a picture's file") from None
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise RequestError(
-            f"{path} is not a readable picture ({error})", "give a PNG, JPEG or WebP file"
-        ) from error
+        raise RequestError(f"{path} is not a readable picture ({error})", "give a PNG, JPEG or WebP file") from error
     return image
 
 

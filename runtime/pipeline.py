@@ -139,9 +139,7 @@ class Pipeline:
         self._stages.release()
 
     @contextmanager
-    def _at(
-        self, component: str, progress: Progress | None, runs: int = 1
-    ) -> Iterator[Callable[[int], None]]:
+    def _at(self, component: str, progress: Progress | None, runs: int = 1) -> Iterator[Callable[[int], None]]:
         """Around the work of `component`: tells how far it is, gives its memory back unless it is to stay."""
         told = progress or (lambda *_: None)
         told(component, 0, runs)

@@ -66,9 +66,7 @@ class Reference:
         told = self._told("vae_encoder", {"sample": sample}, mean)
         return told * np.float32(vae.config.scaling_factor)
 
-    def sample(
-        self, conditions: Conditions, sampling: Sampling, start: Float32Array | None = None
-    ) -> Float32Array:
+    def sample(self, conditions: Conditions, sampling: Sampling, start: Float32Array | None = None) -> Float32Array:
         """Finished latents [batch, 4, h, w], as StableDiffusionPipeline and its Img2Img sister make them."""
         unet, scheduler = self._module("unet"), _scheduler(self.source)
         generator = torch.Generator().manual_seed(sampling.seed)
@@ -116,9 +114,7 @@ def _scheduler(source: Source) -> Any:
     name = config.get("_class_name", "")
     kind = getattr(diffusers, name, None)
     if not (name.endswith("Scheduler") and kind):
-        raise RequestError(
-            f"diffusers has no scheduler {name!r}", "give the checkpoint's own scheduler_config"
-        )
+        raise RequestError(f"diffusers has no scheduler {name!r}", "give the checkpoint's own scheduler_config")
     return kind.from_config(config)
 
 
@@ -158,10 +154,8 @@ def load(source: Source, component: Component) -> Any:
         raise RequestError(wrong, "give a complete diffusers folder") from error
     if loaded["missing_keys"]:  # the libraries put random numbers there, and warn
         name = min(loaded["missing_keys"])
-        raise RequestError(
-            f"{component.name} of {source.name} has no tensor {name}", "give a complete checkpoint"
-        )
-    return module.eval().requires_grad_(requires_grad=False)
+        raise RequestError(f"{component.name} of {source.name} has no tensor {name}", "give a complete checkpoint")
+    return module.eval().requires_grad_(False)
 
 
 def _load_tokenizer(source: Source, name: str) -> Any:

@@ -36,9 +36,7 @@ def entry(schedule: Schedule, strength: float) -> int:
     """
     steps = len(schedule.steps)
     if not 0.0 < strength <= 1.0:
-        raise RequestError(
-            f"strength {strength:g} is not above 0 and at most 1", "0.5 keeps half of the picture"
-        )
+        raise RequestError(f"strength {strength:g} is not above 0 and at most 1", "0.5 keeps half of the picture")
     first = schedule.first(strength)
     if first == steps:
         smallest = math.ceil(100 / steps) / 100  # in hundredths, rounded up: 0.34 for 3 steps

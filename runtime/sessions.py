@@ -89,9 +89,7 @@ class Session:
     def cast(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """`inputs` in the manifest's types: the one place where the host's float32 is narrowed."""
         dtypes = {tensor.name: tensor.dtype for tensor in self.graph.inputs}
-        return {
-            name: value.astype(dtypes.get(name, value.dtype), copy=False) for name, value in inputs.items()
-        }
+        return {name: value.astype(dtypes.get(name, value.dtype), copy=False) for name, value in inputs.items()}
 
 
 def _session_options(threads: int | None) -> Any:
@@ -112,9 +110,7 @@ def _require_provider(session: Any, provider: Provider) -> None:
 
 
 def _require_described(found: list[Any], described: tuple[Tensor, ...], where: str) -> None:
-    real = tuple(
-        Tensor(item.name, _ONNX_TYPES.get(item.type, item.type), tuple(item.shape)) for item in found
-    )
+    real = tuple(Tensor(item.name, _ONNX_TYPES.get(item.type, item.type), tuple(item.shape)) for item in found)
     if real != described:
         raise RequestError(f"{where} are not those of the manifest", "export the bundle anew")
 
@@ -157,9 +153,7 @@ def _onnxruntime() -> Any:
                 "onnxruntime is not installed",
                 "pip install 'turbo-webnn[cpu]', or 'turbo-webnn[cuda]' for a GPU",
             ) from error
-        if "CUDAExecutionProvider" in onnxruntime.get_available_providers() and hasattr(
-            onnxruntime, "preload_dlls"
-        ):
+        if "CUDAExecutionProvider" in onnxruntime.get_available_providers() and hasattr(onnxruntime, "preload_dlls"):
             onnxruntime.preload_dlls()  # CUDA and cuDNN from their wheels, where those are installed
         _loaded = onnxruntime
     return _loaded

@@ -105,9 +105,7 @@ class Stages:
 
     def decode(self, latents: Float32Array) -> Float32Array:
         """Pictures [batch, 3, H, W] in about -1…1 from finished latents."""
-        return self._one(
-            "vae_decoder", {"latent_sample": latents / np.float32(self.bundle.manifest.scaling_factor)}
-        )
+        return self._one("vae_decoder", {"latent_sample": latents / np.float32(self.bundle.manifest.scaling_factor)})
 
     def run(self, component: str, inputs: Mapping[str, Array]) -> dict[str, Float32Array]:
         """All outputs of `component`, by name. Time is kept in `timings`."""
@@ -116,9 +114,7 @@ class Stages:
         loaded = time.perf_counter()
         outputs = session.run(session.cast(inputs))
         spent = self.timings.get(component, Timing())
-        self.timings[component] = Timing(
-            spent.load + loaded - began, spent.run + time.perf_counter() - loaded
-        )
+        self.timings[component] = Timing(spent.load + loaded - began, spent.run + time.perf_counter() - loaded)
         return {name: output.astype(np.float32, copy=False) for name, output in outputs.items()}
 
     def release(self, component: str | None = None) -> None:
@@ -134,9 +130,7 @@ class Stages:
 
     def _session(self, component: str) -> Session:
         if component not in self._sessions:
-            self._sessions[component] = Session(
-                self.bundle, component, provider=self.provider, threads=self._threads
-            )
+            self._sessions[component] = Session(self.bundle, component, provider=self.provider, threads=self._threads)
         return self._sessions[component]
 
 

@@ -59,9 +59,7 @@ def _load(bundle: Bundle, path: str) -> tokenizers.Tokenizer:
     try:
         tokenizer = tokenizers.Tokenizer.from_file(str(bundle.folder / path))
     except Exception as error:  # the library raises nothing narrower
-        raise RequestError(
-            f"{bundle.folder / path} is not a tokenizer ({error})", "export it anew"
-        ) from error
+        raise RequestError(f"{bundle.folder / path} is not a tokenizer ({error})", "export it anew") from error
     # A published file may cut and pad on its own, with another token than the text encoder expects.
     tokenizer.no_truncation()
     tokenizer.no_padding()

@@ -87,9 +87,7 @@ def _cases(bundle: Bundle, prompts: Sequence[str], seeds: Sequence[int], steps: 
     """What is drawn: everything where the bundle can draw, else what its components are measured on."""
     held = frozenset(bundle.manifest.components)
     if held.isdisjoint(IMAGE_TO_IMAGE):
-        raise RequestError(
-            f"{bundle.folder} has no component to verify", f"known are {', '.join(IMAGE_TO_IMAGE)}"
-        )
+        raise RequestError(f"{bundle.folder} has no component to verify", f"known are {', '.join(IMAGE_TO_IMAGE)}")
     drawn = steps if held.issuperset(TEXT_TO_IMAGE) else [max(steps)]
     cases = [
         Case(prompt, Sampling(count, seed), held.intersection(TEXT_TO_IMAGE if count == max(steps) else ()))
@@ -105,9 +103,7 @@ def _cases(bundle: Bundle, prompts: Sequence[str], seeds: Sequence[int], steps: 
     return cases
 
 
-def _tokenized(
-    bundle: Bundle, reference: Reference, cases: Sequence[Case]
-) -> tuple[list[Row], list[Drawing]]:
+def _tokenized(bundle: Bundle, reference: Reference, cases: Sequence[Case]) -> tuple[list[Row], list[Drawing]]:
     """The bundle's token ids against transformers', and drawings that start from the latter."""
     ids = {case.prompt: reference.token_ids(case.prompt) for case in cases}
     rows = []
@@ -128,9 +124,7 @@ def _measured(stages: Stages, evidence: Evidence, told: Progress) -> list[Row]:
     held = [component for component in IMAGE_TO_IMAGE if component in manifest.components]
     expected = evidence.samples if manifest.components.keys() >= set(TEXT_TO_IMAGE) else {}
     drawings = [
-        Drawing(drawing.case, drawing.ids, drawing.picture)
-        for drawing in evidence.drawings
-        if drawing.case in expected
+        Drawing(drawing.case, drawing.ids, drawing.picture) for drawing in evidence.drawings if drawing.case in expected
     ]
     rows = []
     for component in held:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from export.passes.editing import bypass, constant_of, shape_of
+from export.passes.editing import bypass, constant_of, operand, shape_of
 
 _NEUTRAL = {"Mul": 1.0, "Div": 1.0, "Add": 0.0, "Sub": 0.0}
 _COMMUTE = frozenset({"Mul", "Add"})
@@ -31,13 +31,13 @@ class DropNeutral(ir.passes.InPlacePass):
 def _same(node: ir.Node) -> ir.Value | None:
     """The input that `node` gives back unchanged, or None."""
     if node.op_type == "Cast":
-        return node.inputs[0] if node.inputs[0].dtype == node.attributes.get_int("to") else None
+        return operand(node, 0) if operand(node, 0).dtype == node.attributes.get_int("to") else None
     if node.op_type not in _NEUTRAL:
         return None
     for kept, other in ((0, 1), (1, 0)) if node.op_type in _COMMUTE else ((0, 1),):
         constant = constant_of(node.inputs[other])
         if constant is not None and np.all(constant == _NEUTRAL[node.op_type]):
-            value = node.inputs[kept]
+            value = operand(node, kept)
             if shape_of(value) is not None and shape_of(value) == shape_of(node.outputs[0]):
                 return value
     return None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from export.weights import LazyWeight
+from export.weights import LazyWeight, lazy
 
 SMALL = 1024
 """Numbers in the largest constant that a pass looks into."""
@@ -41,6 +41,19 @@ def is_weight(value: ir.Value | None) -> bool:
     )
 
 
+def operand(node: ir.Node, index: int) -> ir.Value:
+    """The input `index` of `node`, which must be there."""
+    value = node.inputs[index]
+    assert value is not None, f"{node.op_type} {node.name} lacks its input {index}"
+    return value
+
+
+def weight_of(value: ir.Value) -> LazyWeight:
+    """The tensor of a value for which `is_weight` holds."""
+    assert value.const_value is not None
+    return lazy(value.const_value)
+
+
 def sole_use(value: ir.Value) -> bool:
     """Whether exactly one node input reads `value`, and no graph output does."""
     return len(value.uses()) == 1 and not value.is_graph_output()
@@ -52,7 +65,9 @@ def add_initializer(graph: ir.Graph, name: str, tensor: ir.TensorProtocol) -> ir
     while free in graph.initializers:
         count += 1
         free = f"{name}_{count}"
-    value = ir.Value(name=free, type=ir.TensorType(tensor.dtype), shape=tensor.shape, const_value=tensor)
+    value = ir.Value(
+        name=free, type=ir.TensorType(tensor.dtype), shape=ir.Shape(tensor.shape.numpy()), const_value=tensor
+    )
     graph.initializers[free] = value
     return value
 

@@ -10,8 +10,15 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from export.passes.editing import add_initializer, bypass, constant_of, is_weight, sole_use
-from export.weights import lazy
+from export.passes.editing import (
+    add_initializer,
+    bypass,
+    constant_of,
+    is_weight,
+    operand,
+    sole_use,
+    weight_of,
+)
 
 _MOVES = frozenset({"Reshape", "Transpose", "Squeeze", "Unsqueeze"})
 
@@ -34,12 +41,14 @@ class FoldScale(ir.passes.InPlacePass):
             if node.op_type != "Mul":
                 continue
             for index in (0, 1):
-                factor = constant_of(node.inputs[1 - index])
-                slots = _weights_behind(node.inputs[index]) if factor is not None and factor.size == 1 else None
+                product, factor = operand(node, index), constant_of(node.inputs[1 - index])
+                if factor is None or factor.size != 1:
+                    continue
+                slots = _weights_behind(product)
                 if slots:
                     for slot in slots:
                         _scale(model.graph, slot, float(factor.reshape(())))
-                    bypass(node, node.inputs[index])
+                    bypass(node, product)
                     modified = True
                     break
         return ir.passes.PassResult(model, modified)
@@ -51,11 +60,11 @@ def _weights_behind(value: ir.Value) -> list[_Slot] | None:
     if node is None or not sole_use(value):
         return None
     if node.op_type in _MOVES:
-        return _weights_behind(node.inputs[0])
+        return _weights_behind(operand(node, 0))
     if node.op_type == "Add":
         for product, bias in ((0, 1), (1, 0)):
             if is_weight(node.inputs[bias]):
-                behind = _weights_behind(node.inputs[product])
+                behind = _weights_behind(operand(node, product))
                 return None if behind is None else [*behind, _Slot(node, bias)]
         return None
     if node.op_type == "MatMul" and is_weight(node.inputs[1]):
@@ -67,8 +76,8 @@ def _weights_behind(value: ir.Value) -> list[_Slot] | None:
 
 
 def _scale(graph: ir.Graph, slot: _Slot, factor: float) -> None:
-    value = slot.node.inputs[slot.index]
-    scaled = lazy(value.const_value).scaled(factor)
+    value = operand(slot.node, slot.index)
+    scaled = weight_of(value).scaled(factor)
     if sole_use(value):
         value.const_value = scaled
     else:  # another node reads the weight as it is

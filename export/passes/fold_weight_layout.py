@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from export.passes.editing import add_initializer, bypass, is_weight, shape_of
-from export.weights import LazyWeight, lazy
+from export.passes.editing import add_initializer, bypass, is_weight, operand, shape_of, weight_of
+from export.weights import LazyWeight
 
 _RESHAPES = frozenset({"Reshape", "Unsqueeze", "Squeeze", "Flatten"})
 
@@ -23,7 +23,7 @@ class FoldWeightLayout(ir.passes.InPlacePass):
             if node.inputs and is_weight(node.inputs[0]):
                 folded = _folded(node)
                 if folded is not None:
-                    value = add_initializer(model.graph, f"{node.inputs[0].name}.{node.op_type.lower()}", folded)
+                    value = add_initializer(model.graph, f"{operand(node, 0).name}.{node.op_type.lower()}", folded)
                     bypass(node, value)
                     modified = True
         return ir.passes.PassResult(model, modified)
@@ -31,7 +31,7 @@ class FoldWeightLayout(ir.passes.InPlacePass):
 
 def _folded(node: ir.Node) -> LazyWeight | None:
     shape = shape_of(node.outputs[0])
-    weight = lazy(node.inputs[0].const_value)
+    weight = weight_of(operand(node, 0))
     if node.op_type == "Transpose":
         rank = len(weight.shape)
         return weight.permuted(node.attributes.get_ints("perm", list(reversed(range(rank)))))

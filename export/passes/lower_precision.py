@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from export.passes.editing import is_weight
-from export.weights import lazy
+from export.passes.editing import is_weight, weight_of
 
 WIDE_OPERATORS = frozenset({"InstanceNormalization"})
 """Computed in float32 by themselves."""
 
 WIDE_ANCESTRY = frozenset({"Sin", "Cos"})
 """Computed in float32 together with all that they are computed from: a timestep of 999 has no float16 angle."""
+
+ALWAYS_FLOAT = frozenset({("Resize", 1), ("Resize", 2)})
+"""Operator and input that ONNX defines as float32 whatever the data are: a Resize's region and scales."""
 
 _WIDE, _NARROW = ir.DataType.FLOAT, ir.DataType.FLOAT16
 
@@ -36,12 +38,14 @@ class LowerPrecision(ir.passes.InPlacePass):
                 value.dtype = _NARROW
         for node in list(graph):
             side = _WIDE if node in wide else _NARROW
-            for index, value in enumerate(node.inputs):
-                if value is not None and value.dtype in (_WIDE, _NARROW):
-                    node.replace_input_with(index, _as(graph, node, value, side, casts))
-        for index, value in enumerate(graph.outputs):
-            if value.dtype == _WIDE:
-                graph.outputs[index] = _narrow_output(graph, value)
+            for index, operand in enumerate(node.inputs):
+                if operand is None or (node.op_type, index) in ALWAYS_FLOAT:
+                    continue
+                if operand.dtype in (_WIDE, _NARROW):
+                    node.replace_input_with(index, _as(graph, node, operand, side, casts))
+        for index, output in enumerate(graph.outputs):
+            if output.dtype == _WIDE:
+                graph.outputs[index] = _narrow_output(graph, output)
         return ir.passes.PassResult(model, modified=True)
 
 
@@ -82,7 +86,7 @@ def _as(
 def _weight_as(graph: ir.Graph, value: ir.Value, side: ir.DataType) -> ir.Value:
     if side == _WIDE:
         return value
-    tensor = lazy(value.const_value).cast(side)
+    tensor = weight_of(value).cast(side)
     name = str(value.name)
     narrow = ir.Value(name=name, type=ir.TensorType(side), shape=value.shape, const_value=tensor)
     value.name = f"{name}.float"  # the float32 one stays only where a kept part reads it

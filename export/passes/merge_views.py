@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from export.passes.editing import bypass, ints, replace, shape_of
+from export.passes.editing import bypass, ints, operand, replace, shape_of
 
 _RESHAPES = frozenset({"Reshape", "Unsqueeze", "Squeeze", "Flatten"})
 
@@ -19,7 +19,7 @@ class MergeViews(ir.passes.InPlacePass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Merge until nothing changes: a merge can bring two others side by side."""
         modified = False
-        while any([_merged(model.graph, node) for node in model.graph]):
+        while sum([_merged(model.graph, node) for node in model.graph]):
             modified = True
         return ir.passes.PassResult(model, modified)
 
@@ -33,7 +33,7 @@ def _merged(graph: ir.Graph, node: ir.Node) -> bool:
 
 
 def _merge_reshape(graph: ir.Graph, node: ir.Node) -> bool:
-    source, shape = node.inputs[0], shape_of(node.outputs[0])
+    source, shape = operand(node, 0), shape_of(node.outputs[0])
     before = source.producer()
     if shape is None or shape_of(source) is None:
         return False
@@ -43,13 +43,13 @@ def _merge_reshape(graph: ir.Graph, node: ir.Node) -> bool:
     through = before is not None and before.op_type in _RESHAPES
     if node.op_type == "Reshape" and not through:
         return False
-    origin = before.inputs[0] if through and before is not None else source
+    origin = operand(before, 0) if through and before is not None else source
     replace(node, _reshape(graph, node, origin, shape))
     return True
 
 
 def _merge_transpose(graph: ir.Graph, node: ir.Node) -> bool:
-    source, shape = node.inputs[0], shape_of(node.outputs[0])
+    source, shape = operand(node, 0), shape_of(node.outputs[0])
     from_shape = shape_of(source)
     if shape is None or from_shape is None:
         return False
@@ -77,4 +77,4 @@ def _permutation(node: ir.Node, rank: int) -> list[int]:
 
 def _ends_on_input(node: ir.Node) -> bool:
     """A view straight from an input to an output has to stay: the output must be some node's."""
-    return node.outputs[0].is_graph_output() and node.inputs[0].producer() is None
+    return node.outputs[0].is_graph_output() and operand(node, 0).producer() is None

@@ -10,6 +10,7 @@ import ast
 from collections import Counter
 
 import onnx_ir as ir
+from onnx_ir.passes import common
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
@@ -26,7 +27,7 @@ class NameNodes(ir.passes.InPlacePass):
             count = seen[name]
             seen[name] += 1
             node.name = f"{name}_{count}" if count else name
-        ir.passes.common.ClearMetadataAndDocStringPass()(model)
+        common.ClearMetadataAndDocStringPass()(model)
         return ir.passes.PassResult(model, modified=True)
 
 

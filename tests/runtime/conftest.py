@@ -154,16 +154,12 @@ def _tensor(value: onnx.ValueInfoProto) -> Tensor:
 
 
 def _write_tokenizer(folder: Path) -> Tokenizer:
-    tokenizer = tokenizers.Tokenizer(
-        models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unknown>")
-    )
+    tokenizer = tokenizers.Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unknown>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<start> $A <end>", special_tokens=[("<start>", 0), ("<end>", 1)]
     )
-    tokenizer.enable_padding(
-        length=12, pad_id=1, pad_token="<end>"
-    )  # as published files do: the runner must not
+    tokenizer.enable_padding(length=12, pad_id=1, pad_token="<end>")  # as published files do: the runner must not
     path = folder / "tokenizer" / "tokenizer.json"
     path.parent.mkdir(exist_ok=True)
     tokenizer.save(str(path))

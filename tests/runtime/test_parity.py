@@ -24,9 +24,7 @@ def test_figures_over_many_blocks() -> None:
     wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
     figures = compare(a, b)
     assert figures.max_abs == np.abs(wide_a - wide_b).max()
-    assert figures.psnr == pytest.approx(
-        10 * math.log10(np.ptp(wide_a) ** 2 / np.mean((wide_a - wide_b) ** 2))
-    )
+    assert figures.psnr == pytest.approx(10 * math.log10(np.ptp(wide_a) ** 2 / np.mean((wide_a - wide_b) ** 2)))
 
 
 def test_equal_arrays() -> None:

@@ -101,9 +101,7 @@ def test_sessions_are_kept_or_given_back(make_bundle: MakeBundle, keep: bool) ->
         ({"seed": 2**64}, "64 bits"),
     ],
 )
-def test_a_request_that_cannot_be_served(
-    make_bundle: MakeBundle, arguments: dict[str, Any], told: str
-) -> None:
+def test_a_request_that_cannot_be_served(make_bundle: MakeBundle, arguments: dict[str, Any], told: str) -> None:
     with pytest.raises(RequestError, match=told):
         Pipeline.open(make_bundle().folder, "cpu").generate(PROMPT, **arguments)
 
@@ -113,15 +111,11 @@ def test_a_component_that_is_missing_is_told_before_any_work(make_bundle: MakeBu
     pipeline.draw(PROMPT)
     told: list[Any] = []
     with pytest.raises(RequestError, match="has no vae_encoder"):
-        pipeline.generate(
-            PROMPT, steps=2, image=Image.new("L", (8, 8)), progress=lambda *report: told.append(report)
-        )
+        pipeline.generate(PROMPT, steps=2, image=Image.new("L", (8, 8)), progress=lambda *report: told.append(report))
     assert told == []
 
 
-def test_numbers_that_leave_their_range_are_told(
-    make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_numbers_that_leave_their_range_are_told(make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runtime.sampler.pure_noise", lambda *_: np.full((1, 4, 2, 3), np.inf, np.float32))
     with pytest.raises(RequestError, match="unet gave numbers that are not finite in fp32"):
         Pipeline.open(make_bundle().folder, "cpu").draw(PROMPT)

@@ -74,9 +74,7 @@ def test_cuda_is_chosen_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> N
     assert choose_provider("cpu") == "cpu"
 
 
-def test_a_silent_fall_back_to_the_cpu_is_refused(
-    make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_fall_back_to_the_cpu_is_refused(make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     real = onnxruntime.InferenceSession
 
     def fall_back(path: Any, options: Any, providers: Any) -> Any:

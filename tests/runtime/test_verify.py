@@ -59,9 +59,7 @@ def stand(monkeypatch: pytest.MonkeyPatch) -> list[Stand]:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_a_bundle_that_agrees_passes(
-    make_bundle: MakeBundle, stand: list[Stand], precision: Precision
-) -> None:
+def test_a_bundle_that_agrees_passes(make_bundle: MakeBundle, stand: list[Stand], precision: Precision) -> None:
     bundle = make_bundle(precision, Size(2, 16, 24))
     stand.append(Stand(bundle))
     report = verify(bundle, SOURCE, prompts=[PROMPT], provider="cpu")
@@ -85,9 +83,7 @@ def test_a_bundle_that_agrees_passes(
 
 
 @pytest.mark.parametrize("wrong", ["text_encoder", "unet", "vae_decoder", "vae_encoder", "tokenizer"])
-def test_the_component_that_is_wrong_is_named(
-    make_bundle: MakeBundle, stand: list[Stand], wrong: str
-) -> None:
+def test_the_component_that_is_wrong_is_named(make_bundle: MakeBundle, stand: list[Stand], wrong: str) -> None:
     bundle = make_bundle()
     stand.append(Stand(bundle, wrong, 0.1))
     report = verify(bundle, SOURCE, prompts=[PROMPT], provider="cpu")

@@ -1,0 +1,8 @@
+"""Static rules: what keeps a graph off WebNN, found without running anything and without reading weights."""
+
+from __future__ import annotations
+
+from export.webnn.rules.finding import Complaint, Effect, Finding
+from export.webnn.rules.table import RULES, Rule, find
+
+__all__ = ["RULES", "Complaint", "Effect", "Finding", "Rule", "find"]

@@ -1,0 +1,94 @@
+"""What a WebNN back end accepts, read from a table."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from models.errors import RequestError
+
+TABLES = Path(__file__).parent / "tables"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What one parameter of one WebNN operation takes."""
+
+    types: frozenset[str]  # WebNN data types: "float16", "uint4", …
+    ranks: range
+
+
+@dataclass(frozen=True)
+class Target:
+    """The operations of one WebNN back end, with the data types and ranks of every parameter.
+
+    Built from `tables/<name>.json`, whose `limits` have the form of MLContext.opSupportLimits(): a new target
+    is one new file there. A table that says `"verdict": false` is for reading only (the specification's
+    required types) and takes no part in "whole on WebNN".
+    """
+
+    name: str
+    source: str
+    verdict: bool
+    max_tensor_bytes: int
+    operations: Mapping[str, Mapping[str, Limit]]
+    limits: Mapping[str, Any]  # the table as written, for the provider
+
+    @property
+    def has_int64(self) -> bool:
+        """Whether graphs take and give int64; elsewhere the provider puts int32 in its place."""
+        return "int64" in self.limits["input"]["dataTypes"]
+
+    def limit(self, operation: str, parameter: str) -> Limit | None:
+        """The limit of `parameter`, or None where there is none."""
+        return self.operations.get(operation, {}).get(parameter)
+
+
+@functools.cache
+def load_target(name: str) -> Target:
+    """The target called `name`.
+
+    Raises RequestError where there is no such table.
+    """
+    try:
+        table = json.loads((TABLES / f"{name}.json").read_text())
+    except FileNotFoundError as error:
+        raise RequestError(f"no WebNN target {name!r}", f"there are {', '.join(target_names())}") from error
+    limits = table["limits"]
+    operations = {
+        operation: {name: _limit(bounds) for name, bounds in parameters.items() if _is_limit(bounds)}
+        for operation, parameters in limits.items()
+        if isinstance(parameters, dict)
+    }
+    return Target(
+        name=name,
+        source=table["source"],
+        verdict=table["verdict"],
+        max_tensor_bytes=limits["maxTensorByteLength"],
+        operations=MappingProxyType(operations),
+        limits=MappingProxyType(limits),
+    )
+
+
+def target_names() -> list[str]:
+    """The names of all tables, sorted."""
+    return sorted(path.stem for path in TABLES.glob("*.json"))
+
+
+def verdict_targets() -> list[Target]:
+    """The targets on all of which a whole graph is whole, sorted by name."""
+    return [target for target in map(load_target, target_names()) if target.verdict]
+
+
+def _is_limit(bounds: object) -> bool:
+    return isinstance(bounds, dict) and "dataTypes" in bounds
+
+
+def _limit(bounds: dict[str, Any]) -> Limit:
+    ranks = bounds["rankRange"]
+    return Limit(frozenset(bounds["dataTypes"]), range(ranks["min"], ranks["max"] + 1))

@@ -1,0 +1,96 @@
+// The WebNN execution provider of onnxruntime-web in Node, over a made-up navigator.ml.
+//
+// One job a line on stdin, one answer a line on stdout:
+//   {"model": "m.onnx", "zeros": {"path", "bytes"}, "limits": {…}, "optimization": "disabled"}
+//   {"whole", "partitions", "nodes", "placed", "refusals": [{"operator", "node", "reason"}], "elsewhere", "error"}
+// `limits` is what MLContext.opSupportLimits() would answer. All weights are the zeros of one file: the provider
+// places by names, types, shapes and small constants. The first line out is {"ready": version}.
+// Start it with `node --liftoff-only`: optimising 27 MB of WebAssembly costs half a minute.
+import fs from 'node:fs';
+import readline from 'node:readline';
+import { readPlacement } from './placement.mjs';
+
+const writeSync = fs.writeSync;
+const answer = (message) => writeSync(1, `${JSON.stringify(message)}\n`);
+
+// What the provider logs, line by line. Emscripten prints through fs.writeSync in Node, the rest through console.
+const log = [];
+for (const level of ['log', 'info', 'warn', 'error', 'debug']) console[level] = (...words) => log.push(words.join(' '));
+fs.writeSync = (fd, data, ...rest) => {
+  if (fd !== 1 && fd !== 2) return writeSync(fd, data, ...rest);
+  const bytes = Buffer.from(data);
+  log.push(...bytes.toString().split('\n'));
+  return bytes.length;
+};
+
+let limits = {}; // the table of the current job
+
+// A builder with exactly the methods of the table: the provider asks for `builder[op]` before anything else.
+class Builder {
+  constructor() {
+    return new Proxy(this, { get: (_, name) => this.method(name) });
+  }
+
+  method(name) {
+    if (name === 'build') return async () => ({ destroy() {} });
+    if (name === 'split') return (_, parts) => Array.from(Array.isArray(parts) ? parts : { length: parts }, () => ({}));
+    if (name === 'gru' || name === 'lstm') return () => [{}, {}, {}];
+    if (name === 'input' || name === 'constant' || name in limits) return () => ({});
+    return undefined;
+  }
+}
+
+globalThis.MLGraphBuilder = Builder;
+globalThis.MLContext = class {
+  lost = new Promise(() => {});
+  opSupportLimits() { return limits; }
+  async createTensor() { return { destroy() {} }; }
+  writeTensor() {}
+  async readTensor() { return new ArrayBuffer(0); }
+  dispatch() {}
+};
+globalThis.MLTensor = class {};
+globalThis.GPUDevice = class {};
+const ml = { createContext: async () => new MLContext() };
+Object.defineProperty(globalThis, 'navigator', { value: { ml, userAgent: 'node', hardwareConcurrency: 1 }, configurable: true });
+
+const ort = await import('onnxruntime-web/webgpu');
+ort.env.wasm.numThreads = 1;
+ort.env.wasm.wasmBinary = fs.readFileSync(new URL(import.meta.resolve('onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm')));
+ort.env.logLevel = 'verbose';
+
+let zeroes = new Uint8Array(0); // kept: the same weights serve all jobs on a model
+function zeros(bytes) {
+  if (zeroes.length < bytes) zeroes = new Uint8Array(bytes);
+  return zeroes;
+}
+
+async function run(job) {
+  log.length = 0;
+  limits = job.limits;
+  let error = null;
+  let broken = false;
+  const options = {
+    executionProviders: [{ name: 'webnn', deviceType: 'cpu' }],
+    graphOptimizationLevel: job.optimization,
+    logSeverityLevel: 0,
+    logVerbosityLevel: 0,
+    externalData: job.zeros ? [{ path: job.zeros.path, data: zeros(job.zeros.bytes) }] : [],
+  };
+  try {
+    const session = await ort.InferenceSession.create(fs.readFileSync(job.model), options);
+    await session.release();
+  } catch (failure) {
+    error = String(failure.message ?? failure);
+    broken = failure instanceof WebAssembly.RuntimeError;
+  }
+  const found = readPlacement(log);
+  return { ...found, whole: found.whole && error === null, error, broken };
+}
+
+answer({ ready: ort.env.versions.web });
+for await (const line of readline.createInterface({ input: process.stdin })) {
+  const { broken, ...verdict } = await run(JSON.parse(line));
+  answer(verdict);
+  if (broken) process.exit(1); // a trap leaves the module's memory in any state: the next job needs a new one
+}

@@ -1,0 +1,45 @@
+// A static server on the loopback address: cross-origin isolated, with byte ranges, and a place to put results.
+import fs from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+import { pipeline } from 'node:stream';
+
+const TYPES = { '.html': 'text/html', '.mjs': 'text/javascript', '.wasm': 'application/wasm' };
+const ISOLATED = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
+
+// routes: Map from a URL path to a file (GET) ; puts: Map from a URL path to the file that a PUT writes.
+// Nothing else is reachable. Resolves to { origin, close() }.
+export async function serve(routes, puts) {
+  const server = http.createServer((request, response) => {
+    const { pathname } = new URL(request.url, 'http://loopback');
+    if (request.method === 'PUT' && puts.has(pathname)) {
+      pipeline(request, fs.createWriteStream(puts.get(pathname)), (error) => response.writeHead(error ? 500 : 204).end());
+    } else if (request.method === 'GET' && routes.has(pathname)) {
+      send(routes.get(pathname), request.headers.range, response);
+    } else {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+  const close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { origin: `http://127.0.0.1:${server.address().port}`, close };
+}
+
+function send(file, range, response) {
+  const size = fs.statSync(file).size;
+  const headers = { ...ISOLATED, 'Accept-Ranges': 'bytes', 'Content-Type': TYPES[path.extname(file)] ?? 'application/octet-stream' };
+  const asked = /^bytes=(\d+)-(\d*)$/.exec(range ?? '');
+  const start = asked ? Number(asked[1]) : 0;
+  const end = asked?.[2] ? Math.min(Number(asked[2]), size - 1) : size - 1;
+  if (asked && start > end) {
+    response.writeHead(416, { ...headers, 'Content-Range': `bytes */${size}` }).end();
+    return;
+  }
+  if (asked) headers['Content-Range'] = `bytes ${start}-${end}/${size}`;
+  response.writeHead(asked ? 206 : 200, { ...headers, 'Content-Length': end - start + 1 });
+  if (size === 0) response.end();
+  else pipeline(fs.createReadStream(file, { start, end }), response, () => {}); // a reader that leaves is no fault
+}

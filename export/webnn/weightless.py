@@ -1,0 +1,141 @@
+"""ONNX files without their weights: what every judgement of a graph reads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import TensorProto
+
+from models.errors import RequestError
+
+# The one external file that all weights of a weightless graph share: they overlap at offset 0.
+ZEROS = "zeros"
+
+# Up to here an initializer keeps its values: providers and rules read shapes, axes, scales and scalars.
+# A shape takes a few dozen bytes, the positions of a CLIP encoder 616.
+KEPT_BYTES = 4096
+
+# The newest operator set that onnxruntime-web 1.30 loads without being told to take unreleased ones.
+NEWEST_OPSET = 26
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A file of external data beside a model."""
+
+    name: str  # relative to the model's folder, as the model says it
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Weightless:
+    """A graph whose large initializers are `length` bytes of the file ZEROS, and where they really lie.
+
+    largest: bytes of the largest initializer, thus of a ZEROS that serves all.
+    """
+
+    path: Path
+    proto: onnx.ModelProto
+    shards: tuple[Shard, ...]
+    largest: int
+
+    def file(self, shard: Shard) -> Path:
+        """Where `shard` lies."""
+        return (self.path.parent / shard.name).resolve()
+
+
+def read_weightless(path: Path) -> Weightless:
+    """Reads the graph at `path`; weights in external data stay on disk.
+
+    Every node gets a name, so that verdicts can point at it. Raises RequestError for a missing file, one that
+    is not ONNX, a shard that is missing or too short, and an operator set that the provider does not know.
+    """
+    proto = _load(path)
+    _refuse_newer_opsets(path, proto)
+    shards: dict[str, Shard] = {}
+    largest = 0
+    for tensor in _initializers(proto.graph):
+        if tensor.data_location == TensorProto.EXTERNAL:
+            _inline_small(path, tensor, shards)
+        largest = max(largest, _drop_values(tensor))
+    for index, node in enumerate(proto.graph.node):
+        node.name = node.name or f"{node.op_type}_{index}"
+    return Weightless(path, proto, tuple(shards.values()), largest)
+
+
+def _load(path: Path) -> onnx.ModelProto:
+    try:
+        proto = onnx.load(path, format="protobuf", load_external_data=False)
+    except FileNotFoundError as error:
+        raise RequestError(f"there is no {path}", "name an ONNX file or a bundle") from error
+    except (DecodeError, IsADirectoryError) as error:
+        raise RequestError(f"{path} is not an ONNX file", "give a model.onnx") from error
+    if not proto.graph.node or not proto.opset_import:
+        raise RequestError(f"{path} holds no ONNX graph", "give a model.onnx")
+    return proto
+
+
+def _refuse_newer_opsets(path: Path, proto: onnx.ModelProto) -> None:
+    opset = max((entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), default=0)
+    if opset > NEWEST_OPSET:
+        raise RequestError(
+            f"{path} asks for operator set {opset}, the provider knows {NEWEST_OPSET}",
+            f"export at {NEWEST_OPSET} or below",
+        )
+
+
+def _initializers(graph: onnx.GraphProto) -> Iterator[TensorProto]:
+    """The initializers of `graph` and of the bodies inside it."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            for body in [attribute.g, *attribute.graphs]:
+                yield from _initializers(body)
+
+
+def _inline_small(path: Path, tensor: TensorProto, shards: dict[str, Shard]) -> None:
+    """Notes the tensor's shard, and turns its external data into bytes of the tensor where they are few."""
+    place = {entry.key: entry.value for entry in tensor.external_data}
+    name, offset = place["location"], int(place.get("offset", 0))
+    file = path.parent / name
+    if name not in shards:
+        if not file.is_file():
+            raise RequestError(f"{path} needs {file}, which is missing", "keep its external data beside it")
+        shards[name] = Shard(name, file.stat().st_size)
+    length = tensor_bytes(tensor)
+    if shards[name].bytes < offset + length:
+        raise RequestError(f"{file} ends before {tensor.name}", "it is cut short: copy or export it again")
+    if length <= KEPT_BYTES:
+        with file.open("rb") as stream:
+            stream.seek(offset)
+            tensor.raw_data = stream.read(length)
+        tensor.data_location = TensorProto.DEFAULT
+        del tensor.external_data[:]
+
+
+def _drop_values(tensor: TensorProto) -> int:
+    """Makes a large tensor the first bytes of ZEROS; returns how many, 0 for one that stays."""
+    length = tensor_bytes(tensor)
+    if length <= KEPT_BYTES:
+        return 0
+    for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data"):
+        tensor.ClearField(field)
+    tensor.data_location = TensorProto.EXTERNAL
+    del tensor.external_data[:]
+    for key, value in {"location": ZEROS, "offset": "0", "length": str(length)}.items():
+        tensor.external_data.add(key=key, value=value)
+    return length
+
+
+def tensor_bytes(tensor: TensorProto) -> int:
+    """How many bytes the values of `tensor` take, two 4-bit values to a byte; 0 for strings, which stay."""
+    if tensor.data_type in (TensorProto.STRING, TensorProto.UNDEFINED):
+        return 0
+    bits = math.prod(tensor.dims) * ir.DataType(tensor.data_type).bitwidth
+    return int(bits + 7) // 8

@@ -1,0 +1,237 @@
+"""The `turbo-webnn` command. Each verb is a few lines over the package that does its work.
+
+Exit status: 0 for done, 1 for a verdict that fails, 2 for a request that cannot be served.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from models.bundle import Bundle
+from models.errors import RequestError
+from scripts.console import fail, polite, progress, show, show_json
+from scripts.tables import parity_table
+
+as_path = click.Path(path_type=Path)
+
+bundle_argument = click.argument("folder", metavar="BUNDLE", type=as_path)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; no progress.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there, once the new one is whole.")
+seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+provider_option = click.option("--provider", metavar="cuda|cpu", help="Where to run; CUDA where there is one.")
+
+
+def source_options(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Which weights of a SOURCE to read."""
+    revision = click.option("--revision", metavar="NAME", help="A branch, tag or commit on the hub.")
+    variant = click.option("--variant", metavar="NAME", help="The variant of the weights to read, as fp16.")
+    return revision(variant(verb))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="turbo-webnn", message="%(package)s %(version)s")
+def app() -> None:
+    """Turbo diffusion checkpoints as static ONNX graphs that run wholly on WebNN."""
+
+
+@app.command("export")
+@click.argument("source")
+@click.option("-o", "--output", metavar="BUNDLE", type=as_path, required=True, help="The folder to write.")
+@click.option("--precision", metavar="fp32|fp16", default="fp16", show_default=True, help="Of weights and boundary.")
+@click.option("--component", "components", metavar="NAME", multiple=True, help="Export this one; repeatable.")
+@click.option("--height", type=int, help="Of the pictures, in pixels; the model's own by default.")
+@click.option("--width", type=int, help="Likewise.")
+@click.option("--batch", type=int, default=1, show_default=True, help="Pictures at a time.")
+@source_options
+@overwrite_option
+@json_option
+def export_verb(
+    source: str,
+    output: Path,
+    precision: str,
+    components: tuple[str, ...],
+    height: int | None,
+    width: int | None,
+    batch: int,
+    variant: str | None,
+    revision: str | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Turn SOURCE (a hub id, a diffusers folder, or `tiny`) into a bundle of static ONNX graphs."""
+    from export.exporter import export_bundle, native_size
+    from models.source import open_source
+
+    opened = open_source(source, variant=variant, revision=revision, components=components, progress=not as_json)
+    with progress(shown=not as_json) as report:
+        bundle = export_bundle(
+            opened,
+            output,
+            precision=precision,  # type: ignore[arg-type]  # checked there, with an error that names the choices
+            size=native_size(opened, batch=batch, height=height, width=width),
+            components=components,
+            overwrite=overwrite,
+            report=report,
+        )
+    if as_json:
+        show_json({"bundle": str(output), "manifest": bundle.manifest.to_json()})
+        return
+    for name, graph in bundle.manifest.components.items():
+        size = sum(file.bytes for file in graph.files)
+        show(f"{name:<16}{graph.nodes:>6} nodes {size / 1e6:>9.1f} MB")
+    show(f"{output}: {sum(file.bytes for file in bundle.files()) / 1e6:.1f} MB, {precision}")
+
+
+@app.command()
+@click.argument("preset")
+@click.option("-o", "--output", metavar="FOLDER", type=as_path, required=True, help="The diffusers folder to write.")
+@seed_option
+@click.option("--variant", metavar="fp16", help="Write that variant of the weights instead of float32.")
+@overwrite_option
+@json_option
+def synth(preset: str, output: Path, seed: int, variant: str | None, overwrite: bool, as_json: bool) -> None:
+    """Write the architecture PRESET (sd-turbo) with seeded random weights as a diffusers folder."""
+    from models.synth import synthesize
+
+    with progress(shown=not as_json) as report:
+        synthesize(
+            preset,
+            output,
+            seed=seed,
+            variant=variant,
+            overwrite=overwrite,
+            report=lambda name, fraction: report(name, "writing", fraction),
+        )
+    if as_json:
+        show_json({"folder": str(output), "preset": preset, "seed": seed, "variant": variant})
+    else:
+        show(f"{output}: {preset} with random weights of seed {seed}")
+
+
+@app.command()
+@bundle_argument
+@click.argument("prompt")
+@click.option("-o", "--output", metavar="OUT.png", type=as_path, required=True, help="The picture to write.")
+@click.option("--steps", type=int, default=1, show_default=True, help="1 to 4.")
+@seed_option
+@click.option("--image", metavar="IN.png", type=as_path, help="A picture to start from.")
+@click.option("--strength", type=float, default=0.5, show_default=True, help="How much of it is drawn anew.")
+@provider_option
+@json_option
+def generate(
+    folder: Path,
+    prompt: str,
+    output: Path,
+    steps: int,
+    seed: int,
+    image: Path | None,
+    strength: float,
+    provider: str | None,
+    as_json: bool,
+) -> None:
+    """Draw PROMPT with onnxruntime."""
+    from runtime import Pipeline
+    from runtime.images import open_image
+
+    pipeline = Pipeline.open(folder, provider, keep_sessions=False)  # type: ignore[arg-type]
+    start = None if image is None else open_image(image)
+    with progress(shown=not as_json) as report:
+        result = pipeline.generate(
+            prompt,
+            steps=steps,
+            seed=seed,
+            image=start,
+            strength=strength,
+            progress=lambda name, done, total: report(name, "running", done / total),
+        )
+    paths = _save(result.images, output)
+    if as_json:
+        show_json({"pictures": [str(path) for path in paths], "prompt_cut": result.prompt_cut})
+        return
+    if result.prompt_cut:
+        show(f"the prompt is longer than 77 tokens; left out: {result.prompt_cut}")
+    for path in paths:
+        show(str(path))
+
+
+def _save(pictures: Any, output: Path) -> list[Path]:
+    """The picture at `output`, or, where there are several, numbered beside it."""
+    paths = (
+        [output]
+        if len(pictures) == 1
+        else [output.with_stem(f"{output.stem}-{number}") for number in range(1, len(pictures) + 1)]
+    )
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        for picture, path in zip(pictures, paths, strict=True):
+            picture.save(path)
+    except (OSError, ValueError) as error:
+        raise RequestError(
+            f"{output} cannot be written ({error})", "give a place and a name that ends in .png"
+        ) from error
+    return paths
+
+
+@app.command()
+@bundle_argument
+@click.option("--reference", metavar="SOURCE", required=True, help="The checkpoint to compare with.")
+@source_options
+@provider_option
+@json_option
+def verify(
+    folder: Path,
+    reference: str,
+    variant: str | None,
+    revision: str | None,
+    provider: str | None,
+    as_json: bool,
+) -> None:
+    """Compare a bundle with PyTorch, by component and end to end; exit 1 where a gate fails."""
+    from models.source import open_source
+    from runtime.verify import verify as compare
+
+    bundle = Bundle.open(folder)
+    source = open_source(reference, variant=variant, revision=revision, progress=not as_json)
+    with progress(shown=not as_json) as report:
+        parity = compare(
+            bundle,
+            source,
+            provider=provider,  # type: ignore[arg-type]
+            progress=lambda name, done, total: report(name, "comparing", done / total),
+        )
+    if as_json:
+        show_json(parity.to_json())
+    else:
+        show(parity_table(parity))
+    sys.exit(0 if parity.passed else 1)
+
+
+@app.command()
+@bundle_argument
+@json_option
+def check(folder: Path, as_json: bool) -> None:
+    """Find what keeps a bundle's graphs off WebNN; exit 1 where something does."""
+
+
+def main() -> int:
+    """Run the command; return its exit status."""
+    as_json = "--json" in sys.argv
+    try:
+        with polite():
+            app(standalone_mode=False)
+            return 0
+    except RequestError as error:
+        return fail(str(error), as_json=as_json)
+    except click.ClickException as error:
+        return fail(f"{error.format_message().rstrip('.')}; see: turbo-webnn --help", as_json=as_json)
+    except click.Abort:
+        return fail("stopped before the end; nothing was written", as_json=as_json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
