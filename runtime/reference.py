@@ -26,6 +26,12 @@ from runtime.noise import Float32Array
 from runtime.sessions import Array
 from runtime.stages import Conditions, Sampling, latent_shape
 
+_LOADING: dict[str, dict[str, Any]] = {
+    "transformers": {"dtype": torch.float32},
+    # low_cpu_mem_usage needs accelerate; without it the weights are not initialised for nothing either
+    "diffusers": {"torch_dtype": torch.float32, "low_cpu_mem_usage": False},
+}
+
 
 class Reference:
     """The pipeline of `source` with the same methods as `runtime.stages.Stages`, computed by PyTorch.
@@ -62,18 +68,10 @@ class Reference:
 
     def sample(self, conditions: Conditions, sampling: Sampling, start: Float32Array | None = None) -> Float32Array:
         """Finished latents [batch, 4, h, w], as StableDiffusionPipeline and its Img2Img sister make them."""
-        unet, scheduler = self._module("unet"), self._scheduler()
+        unet, scheduler = self._module("unet"), _scheduler(self.source)
         generator = torch.Generator().manual_seed(sampling.seed)
-        scheduler.set_timesteps(sampling.steps)
         noise = torch.randn(self._latent_shape, generator=generator)
-        timesteps = scheduler.timesteps
-        if sampling.strength is None or start is None:
-            latents = noise * scheduler.init_noise_sigma
-        else:
-            first = sampling.steps - min(int(sampling.steps * sampling.strength), sampling.steps)
-            timesteps = timesteps[first:]
-            scheduler.set_begin_index(first)
-            latents = scheduler.add_noise(torch.from_numpy(start), noise, timesteps[:1])
+        timesteps, latents = _begin(scheduler, sampling, noise, start)
         states = torch.from_numpy(conditions["encoder_hidden_states"])
         for timestep in timesteps:
             scaled = scheduler.scale_model_input(latents, timestep)
@@ -110,15 +108,25 @@ class Reference:
             self._modules[component.subfolder] = load(self.source, component)
         return self._modules[component.subfolder]
 
-    def _scheduler(self) -> Any:
-        config = self.source.scheduler_config()
-        name = config.get("_class_name", "")
-        kind = getattr(diffusers, name, None)
-        if not (name.endswith("Scheduler") and kind):
-            raise RequestError(
-                f"diffusers has no scheduler {name!r}", "give the checkpoint's own scheduler_config.json"
-            )
-        return kind.from_config(config)
+
+def _scheduler(source: Source) -> Any:
+    config = source.scheduler_config()
+    name = config.get("_class_name", "")
+    kind = getattr(diffusers, name, None)
+    if not (name.endswith("Scheduler") and kind):
+        raise RequestError(f"diffusers has no scheduler {name!r}", "give the checkpoint's own scheduler_config")
+    return kind.from_config(config)
+
+
+def _begin(scheduler: Any, sampling: Sampling, noise: Any, start: Float32Array | None) -> tuple[Any, Any]:
+    """The timesteps to run and the first latents: the pipelines' get_timesteps and prepare_latents."""
+    scheduler.set_timesteps(sampling.steps)
+    if sampling.strength is None or start is None:
+        return scheduler.timesteps, noise * scheduler.init_noise_sigma
+    first = sampling.steps - min(int(sampling.steps * sampling.strength), sampling.steps)
+    scheduler.set_begin_index(first)
+    timesteps = scheduler.timesteps[first:]
+    return timesteps, scheduler.add_noise(torch.from_numpy(start), noise, timesteps[:1])
 
 
 def load(source: Source, component: Component) -> Any:
@@ -129,23 +137,25 @@ def load(source: Source, component: Component) -> Any:
     """
     source.config(component)
     source.checkpoint(component)
-    library: Any = transformers if hasattr(transformers, component.module) else diffusers
-    options = {"dtype": torch.float32} if library is transformers else {"torch_dtype": torch.float32}
-    if library is diffusers:
-        options["low_cpu_mem_usage"] = False  # it asks for accelerate; weights are not initialised twice either way
+    library = transformers if hasattr(transformers, component.module) else diffusers
     try:
         with _quiet():
-            module = getattr(library, component.module).from_pretrained(
+            module, loaded = getattr(library, component.module).from_pretrained(
                 source.folder / component.subfolder,
                 variant=source.variant,
                 use_safetensors=True,
                 local_files_only=True,
-                **options,
+                output_loading_info=True,
+                **_LOADING[library.__name__],
             )
     except (OSError, ValueError, RuntimeError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise RequestError(f"PyTorch cannot load {component.name} of {source.name} ({first})", "check it") from error
-    return module.eval().requires_grad_(requires_grad=False)
+        wrong = f"PyTorch cannot load {component.name} of {source.name} ({first})"
+        raise RequestError(wrong, "give a complete diffusers folder") from error
+    if loaded["missing_keys"]:  # the libraries put random numbers there, and warn
+        name = min(loaded["missing_keys"])
+        raise RequestError(f"{component.name} of {source.name} has no tensor {name}", "give a complete checkpoint")
+    return module.eval().requires_grad_(False)
 
 
 def _load_tokenizer(source: Source, name: str) -> Any:

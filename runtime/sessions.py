@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -139,21 +140,15 @@ def _told(wrong: str, right: str) -> Iterator[None]:
         raise RequestError(f"{wrong} ({first})", right) from error
 
 
-_loaded: Any = None
-
-
+@cache
 def _onnxruntime() -> Any:
     """onnxruntime, imported when first needed: nothing else of the runtime asks for it."""
-    global _loaded
-    if _loaded is None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise RequestError(
-                "onnxruntime is not installed",
-                "pip install 'turbo-webnn[cpu]', or 'turbo-webnn[cuda]' for a GPU",
-            ) from error
-        if "CUDAExecutionProvider" in onnxruntime.get_available_providers() and hasattr(onnxruntime, "preload_dlls"):
-            onnxruntime.preload_dlls()  # CUDA and cuDNN from their wheels, where those are installed
-        _loaded = onnxruntime
-    return _loaded
+    try:
+        import onnxruntime
+    except ImportError as error:
+        right = "pip install 'turbo-webnn[cpu]', or 'turbo-webnn[cuda]' for a GPU"
+        raise RequestError("onnxruntime is not installed", right) from error
+    has_cuda = _EXECUTION_PROVIDER["cuda"] in onnxruntime.get_available_providers()
+    if has_cuda and hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()  # CUDA and cuDNN from their wheels, where those are installed
+    return onnxruntime

@@ -11,11 +11,12 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
 from models.component import Size
 from models.errors import RequestError
 from models.source import Source, open_source
-from runtime.reference import Reference
+from runtime.reference import Reference, load
 from runtime.stages import Sampling
 
 PROMPT = "a photograph of a lighthouse on a cliff at dusk"
@@ -107,6 +108,18 @@ def test_the_pad_token_is_the_published_maps(source: Source, tmp_path: Path) -> 
     ids = Reference(replace(source, folder=tmp_path), SIZE).token_ids("a cat")
     assert ids.shape == (1, 77)
     assert ids[0, -1] == 0
+
+
+@pytest.mark.parametrize("name", ["text_encoder", "unet", "vae_decoder"])
+def test_a_tensor_that_is_missing_is_not_made_up(source: Source, tmp_path: Path, name: str) -> None:
+    component = source.family.component(name)
+    shutil.copytree(source.folder / component.subfolder, tmp_path / component.subfolder)
+    (weights,) = tmp_path.glob("*/*.safetensors")
+    tensors = load_file(weights)
+    tensors.pop(min(tensors))
+    save_file(tensors, weights, {"format": "pt"})
+    with pytest.raises(RequestError, match="has no tensor"):
+        load(replace(source, folder=tmp_path), component)
 
 
 def test_a_component_that_cannot_be_read(source: Source, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -91,7 +92,7 @@ def test_a_provider_that_does_not_exist() -> None:
 
 
 def test_onnxruntime_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_loaded", None)
-    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+    sessions._onnxruntime.cache_clear()
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(RequestError, match=r"turbo-webnn\[cpu\]"):
         choose_provider()
