@@ -24,7 +24,7 @@ def exported(module: nn.Module, *inputs: torch.Tensor) -> Any:
     return program.model
 
 
-class _Attention(nn.Module):
+class _Attention(nn.Module):  # type: ignore[misc]  # torch is untyped here
     def __init__(self, **how: Any) -> None:
         super().__init__()
         self.how = how

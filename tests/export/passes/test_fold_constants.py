@@ -8,7 +8,8 @@ from tests.graphs import graph, operators, run
 
 def test_shape_arithmetic_and_identities_go() -> None:
     model = graph(
-        """g (float[2,6] x) => (float[2,3,2] y) <int64 one = {1}, int64[1] three = {3}, int64[1] ax = {0}, int64[1] all = {-1}>
+        """g (float[2,6] x) => (float[2,3,2] y)
+        <int64[1] three = {3}, int64[1] ax = {0}, int64[1] all = {-1}>
         { d = Shape(x) n = Gather <axis=0> (d, ax) s = Concat <axis=0> (n, three, all) r = Reshape(x, s)
           i = Identity(r) y = Relu(i) }"""
     )

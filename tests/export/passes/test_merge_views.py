@@ -23,7 +23,8 @@ X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 )
 def test_chains_become_one(body: str, shape: str, left: list[str]) -> None:
     text = (
-        f"g (float[2,3,4] x) => (float[{shape}] y) <int64[2] s64 = {{6, 4}}, int64[2] s46 = {{4, 6}}, int64[1] ax = {{0}}>"
+        f"g (float[2,3,4] x) => (float[{shape}] y)"
+        "<int64[2] s64 = {6, 4}, int64[2] s46 = {4, 6}, int64[1] ax = {0}>"
         f"{{ r = Relu(x) {body} y = Neg(v) }}"
     )
     before = run(graph(text), x=X)[0]

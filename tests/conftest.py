@@ -1,0 +1,35 @@
+"""Bundles of `tiny`, made once by the real command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def turbo_webnn(*words: str | Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "scripts.cli", *map(str, words)], capture_output=True, text=True, timeout=timeout
+    )
+
+
+def exported(folder: Path, *words: str) -> Path:
+    done = turbo_webnn("export", "tiny", "-o", folder, *words)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_fp16(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of `tiny` as the defaults make it."""
+    return exported(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_fp32(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A float32 bundle of `tiny`, two pictures of 64 by 192 at a time."""
+    words = ("--precision", "fp32", "--height", "64", "--width", "192", "--batch", "2")
+    return exported(tmp_path_factory.mktemp("bundles") / "tiny-wide", *words)
