@@ -83,7 +83,9 @@ class Session:
         self.component = component
         self.chain = bundle.chain(component)
         self.load_seconds = 0.0
-        self._load = lambda graph: _LoadedGraph(bundle.path(graph), graph, provider, threads)
+        self._load: Callable[[Graph], _LoadedGraph] = lambda graph: _LoadedGraph(
+            bundle.path(graph), graph, provider, threads
+        )
         self._loaded: dict[Graph, _LoadedGraph] = {}
         self._keep_graphs = keep_graphs
 
