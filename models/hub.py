@@ -101,7 +101,7 @@ def _small_files(variant: str | None) -> list[str]:
 
 
 def _weights(folder: Path, component: Component, variant: str | None) -> list[str]:
-    """The files that hold the component's weights, in the repository whose small files are in `folder`."""
+    """The files that hold the component's weights: the shards that an index names, else the one whole file."""
     index = index_in(folder / component.subfolder, component.weights_stem, variant)
     names = {whole_name(component.weights_stem, variant)} if index is None else {*shards_of(index).values()}
     return [f"{component.subfolder}/{name}" for name in sorted(names)]

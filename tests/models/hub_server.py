@@ -99,12 +99,15 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.hub.alive:
             return
         place, *rest = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
-        if place == "api":
-            self._api("/".join(rest[1:3]), rest[3:])
-        elif place == "storage":
+        if place == "storage":
             self._contents("/".join(rest[:2]), rest[2], "/".join(rest[3:]), {})
         elif place == "page":  # as a hotel's network answers
             self._send(HTTPStatus.OK, b"<html>Welcome</html>", {})
+        elif self.headers["Authorization"] and not any(map(self._knows, self.hub.repositories.values())):
+            message = {"X-Error-Message": "Invalid credentials in Authorization header"}
+            self._send(HTTPStatus.UNAUTHORIZED, b"", message)
+        elif place == "api":
+            self._api("/".join(rest[1:3]), rest[3:])
         else:
             self._file("/".join([place, rest[0]]), rest[2], "/".join(rest[3:]))
 

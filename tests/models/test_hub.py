@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 import safetensors.numpy
+from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
 import models
+from models import hub as hub_module
 from models.checkpoint import Checkpoint
 from models.hub import is_repo_id, license_of
 from models.source import EMBEDDED, Source
@@ -217,6 +219,11 @@ def test_a_private_repository(hub: HubServer, user: User, turbo: Repository) -> 
     assert not any(asked.authorized for asked in large)  # the token stays with the hub
 
 
+def test_a_token_that_is_no_longer_valid(user: User, turbo: Repository) -> None:
+    said = user.refused(environment={"HF_TOKEN": "old"})
+    assert said == f"the hub refuses {NAME} to this user (401); check HF_TOKEN, or run: hf auth login"
+
+
 def test_a_variant_is_fetched_alone(hub: HubServer, user: User, turbo: Repository) -> None:
     source = user.open(variant="fp16")
     assert weights(hub.fetched()) == {f"{stem}.fp16.safetensors" for stem in (TEXT, UNET, VAE)}
@@ -296,6 +303,15 @@ def test_a_hub_that_dies_in_the_middle(hub: HubServer, user: User, turbo: Reposi
     source = user.open(components=["unet"])
     assert hub.fetched() == {f"{UNET}.safetensors"}
     assert source.checkpoint(source.family.component("unet")).count() > 0
+
+
+def test_progress_bars_are_left_as_they_were() -> None:
+    for disabled in (False, True):
+        (disable_progress_bars if disabled else enable_progress_bars)()
+        with hub_module._progress(shown=False):
+            assert are_progress_bars_disabled()
+        assert are_progress_bars_disabled() == disabled
+    enable_progress_bars()
 
 
 def test_an_endpoint_that_is_no_hub(hub: HubServer, user: User) -> None:
