@@ -14,6 +14,9 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from models.component import Component
 from models.errors import RequestError
 
+_REFUSALS = (StrictDataclassError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError)
+"""What the libraries raise on a config that makes no module: they check some of its values, and use the others."""
+
 
 def build(component: Component, config: Mapping[str, Any]) -> torch.nn.Module:
     """The component's module in eval mode, its parameters made by whatever torch mode is active.
@@ -32,6 +35,6 @@ def build(component: Component, config: Mapping[str, Any]) -> torch.nn.Module:
         else:
             served = {"AutoencoderKL": AutoencoderKL, "UNet2DConditionModel": UNet2DConditionModel}
             module = served[component.module].from_config(dict(config))
-    except (TypeError, ValueError, NotImplementedError, StrictDataclassError) as error:
+    except _REFUSALS as error:
         raise RequestError(f"the config of {component.name} makes no {component.module}: {error}") from error
     return module.eval()
