@@ -29,10 +29,10 @@ def assemble(job: BundleJob, report: Report) -> None:
     scheduler, schedules = schedules_of(source.scheduler_config())
     tokenizers = {name: write_tokenizer(source.folder, job.stage, name) for name in _tokenizers(source, components)}
     jobs = {
-        component.name: ComponentJob(source, component, job.size, job.precision, job.stage)
+        component.name: ComponentJob(source, component, job.size, job.precision, job.stage, job.max_graph_bytes)
         for component in _heaviest_first(source, components)
     }
-    graphs = run_side_by_side(export_component, jobs, report, limit=SIDE_BY_SIDE)
+    chains = run_side_by_side(export_component, jobs, report, limit=SIDE_BY_SIDE)
     manifest = Manifest(
         family=family.name,
         layout=LAYOUT,
@@ -42,7 +42,7 @@ def assemble(job: BundleJob, report: Report) -> None:
         scaling_factor=_scaling_factor(source),
         scheduler=scheduler,
         schedules=schedules,
-        components={name: graphs[name] for name in job.components},
+        components={name: chains[name] for name in job.components},
         tokenizers=tokenizers,
     )
     write_manifest(job.stage, manifest)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import torch
 
+from export.chunks import split
 from export.passes import simplify
 from export.trace import trace
 from export.weights import bind
-from export.writer import write_graph
-from models.bundle import Graph
+from export.writer import write_chain
+from models.chain import Chain
 from models.component import Component, Size
 from models.precision import Precision
 from models.source import Source
@@ -30,13 +31,14 @@ class ComponentJob:
     size: Size
     precision: Precision
     bundle: Path
+    max_graph_bytes: int | None = None
 
 
-def export_component(job: ComponentJob, progress: Progress) -> Graph:
-    """Trace, simplify, bind and write one component; return its entry in the manifest.
+def export_component(job: ComponentJob, progress: Progress) -> Chain:
+    """Trace, bind, simplify, split and write one component; return its entry in the manifest.
 
     Raises:
-        RequestError: where config or checkpoint do not make this component.
+        RequestError: where config or checkpoint do not make this component, or a weight exceeds the limit.
         OSError: where the bundle cannot be written.
     """
     torch.set_num_threads(1)  # components share the cores, and a forked process has no use for OpenMP's pool
@@ -44,4 +46,5 @@ def export_component(job: ComponentJob, progress: Progress) -> Graph:
     model = trace(job.component, job.source.config(job.component), job.size)
     bind(model, job.component, job.source.checkpoint(job.component))
     simplify(model, job.precision)
-    return write_graph(model, job.bundle, job.component.name, lambda done: progress("writing", done))
+    links = split(model, job.max_graph_bytes)
+    return write_chain(model, links, job.bundle, job.component.name, lambda done: progress("writing", done))

@@ -21,6 +21,7 @@ def export_bundle(
     precision: Precision = "fp16",
     size: Size | None = None,
     components: Sequence[str] = (),
+    max_graph_bytes: int | None = None,
     overwrite: bool = False,
     report: Report = lambda _component, _doing, _fraction: None,
 ) -> Bundle:
@@ -32,6 +33,7 @@ def export_bundle(
         precision: of weights, arithmetic and boundary.
         size: the one size that the bundle serves; the UNet's own and one picture where it is not given.
         components: those to export; all of the family where none is named.
+        max_graph_bytes: of weights in one graph; a component with more becomes a chain of graphs.
         overwrite: whether a bundle at `output` may be replaced.
 
     Raises:
@@ -51,7 +53,8 @@ def export_bundle(
     size = size or native_size(source)
     with staged(Path(output), overwrite=overwrite) as stage:
         _require_space(stage, numbers, precision)
-        run_worker(BundleJob(source, tuple(part.name for part in chosen), size, precision, stage), report)
+        names = tuple(component.name for component in chosen)
+        run_worker(BundleJob(source, names, size, precision, stage, max_graph_bytes), report)
     return Bundle.open(output)
 
 

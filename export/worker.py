@@ -37,6 +37,7 @@ class BundleJob:
     size: Size
     precision: Precision
     stage: Path
+    max_graph_bytes: int | None = None
 
     def to_json(self) -> str:
         """The job as one line."""
@@ -47,7 +48,14 @@ class BundleJob:
         """The job that `to_json` wrote."""
         held: Mapping[str, Any] = json.loads(line)
         source = Source(**{**held["source"], "folder": Path(held["source"]["folder"])})
-        return cls(source, tuple(held["components"]), Size(**held["size"]), held["precision"], Path(held["stage"]))
+        return cls(
+            source=source,
+            components=tuple(held["components"]),
+            size=Size(**held["size"]),
+            precision=held["precision"],
+            stage=Path(held["stage"]),
+            max_graph_bytes=held["max_graph_bytes"],
+        )
 
 
 def run_worker(job: BundleJob, report: Report) -> None:

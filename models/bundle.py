@@ -8,9 +8,10 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
+from models.chain import BundleFile, Chain, Graph, files_of
 from models.component import Size
 from models.errors import RequestError
 from models.json_file import read_json, write_json
@@ -21,35 +22,6 @@ FORMAT = 1
 """Version of the manifest; a consumer refuses a newer one."""
 
 MANIFEST = "manifest.json"
-
-
-@dataclass(frozen=True)
-class BundleFile:
-    """One file of a bundle; `path` is relative to the bundle, with forward slashes."""
-
-    path: str
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """One tensor at a graph's boundary; `dtype` is numpy's name of the type."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Graph:
-    """A component as it lies in a bundle. The first file is the graph, the others are its weights."""
-
-    files: tuple[BundleFile, ...]
-    nodes: int
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    webnn: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +52,7 @@ class Manifest:
     scaling_factor: float
     scheduler: str
     schedules: dict[int, Schedule]
-    components: dict[str, Graph]
+    components: dict[str, Chain]
     tokenizers: dict[str, Tokenizer]
     vae_encoder_output: str = "mean"
     image: dict[str, Any] = field(
@@ -133,18 +105,9 @@ def _manifest(held: Mapping[str, Any]) -> Manifest:
             int(count): Schedule(plan["init_noise_sigma"], tuple(Step(**step) for step in plan["steps"]))
             for count, plan in held["schedules"].items()
         },
-        components={
-            name: Graph(
-                files=_files(graph["files"]),
-                nodes=graph["nodes"],
-                inputs=_tensors(graph["inputs"]),
-                outputs=_tensors(graph["outputs"]),
-                webnn=graph["webnn"],
-            )
-            for name, graph in held["components"].items()
-        },
+        components={name: Chain.from_json(chain) for name, chain in held["components"].items()},
         tokenizers={
-            name: Tokenizer(_files(tokenizer["files"]), tokenizer["length"], tokenizer["pad_id"])
+            name: Tokenizer(files_of(tokenizer["files"]), tokenizer["length"], tokenizer["pad_id"])
             for name, tokenizer in held["tokenizers"].items()
         },
     )
@@ -154,21 +117,6 @@ def _precision(held: Any) -> Precision:
     if held not in PRECISIONS:
         raise ValueError(f"there is no precision {held!r}")
     return held  # type: ignore[no-any-return]
-
-
-def _tensors(held: list[dict[str, Any]]) -> tuple[Tensor, ...]:
-    return tuple(Tensor(item["name"], item["dtype"], tuple(item["shape"])) for item in held)
-
-
-def _files(held: list[dict[str, Any]]) -> tuple[BundleFile, ...]:
-    files = tuple(BundleFile(**item) for item in held)
-    if not files:
-        raise ValueError("an entry names no files")
-    for file in files:
-        path = PurePosixPath(file.path)
-        if path.is_absolute() or ".." in path.parts or "\\" in file.path:
-            raise ValueError(f"{file.path} leaves the bundle")
-    return files
 
 
 @dataclass(frozen=True)
@@ -202,24 +150,24 @@ class Bundle:
 
     def files(self) -> Iterator[BundleFile]:
         """Every file that the manifest names."""
-        for graph in self.manifest.components.values():
-            yield from graph.files
+        for chain in self.manifest.components.values():
+            yield from chain.files
         for tokenizer in self.manifest.tokenizers.values():
             yield from tokenizer.files
 
-    def graph(self, component: str) -> Graph:
+    def chain(self, component: str) -> Chain:
         """The component's entry; RequestError where the bundle has none."""
-        graph = self.manifest.components.get(component)
-        if graph is None:
+        chain = self.manifest.components.get(component)
+        if chain is None:
             held = ", ".join(self.manifest.components)
             raise RequestError(
                 f"{self.folder} has no {component}", f"it has {held}: export with --component {component}"
             )
-        return graph
+        return chain
 
-    def path(self, component: str) -> Path:
-        """The component's .onnx file."""
-        return self.folder / self.graph(component).files[0].path
+    def path(self, graph: Graph) -> Path:
+        """The graph's .onnx file."""
+        return self.folder / graph.path
 
     def require_intact(self) -> None:
         """Read every file and compare its sha256; RequestError names the first that differs."""

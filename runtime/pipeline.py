@@ -46,7 +46,7 @@ class Pipeline:
     Attributes:
         bundle: what it runs.
         keep_sessions: whether components stay loaded between calls. Where they do not, each leaves memory
-            before the next one comes, and the peak is near that of the largest.
+            before the next one comes, and the peak is near that of the largest graph.
     """
 
     def __init__(self, stages: Stages, *, keep_sessions: bool = True) -> None:
@@ -76,7 +76,8 @@ class Pipeline:
         Example:
             >>> Pipeline.open("bundle").draw("a lighthouse at dusk", seed=7).save("lighthouse.png")
         """
-        return cls(Stages(Bundle.open(folder), provider, threads), keep_sessions=keep_sessions)
+        stages = Stages(Bundle.open(folder), provider, threads, keep_graphs=keep_sessions)
+        return cls(stages, keep_sessions=keep_sessions)
 
     def draw(
         self,
@@ -154,11 +155,11 @@ class Pipeline:
         """Refuse before the first component loads what would fail after the last; else the UNet's runs."""
         NoiseSource(sampling.seed)
         for component in ("text_encoder", "unet", "vae_decoder"):
-            self.bundle.graph(component)
+            self.bundle.chain(component)
         schedule = sampler.plan(self.bundle.manifest.schedules, sampling.steps)
         if sampling.strength is None:
             return len(schedule.steps)
-        self.bundle.graph("vae_encoder")
+        self.bundle.chain("vae_encoder")
         return len(schedule.steps) - sampler.entry(schedule, sampling.strength)
 
     def _require_finite(self, component: str, *outputs: NDArray[np.float32]) -> None:

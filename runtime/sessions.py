@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import Bundle, Tensor
+from models.bundle import Bundle
+from models.chain import Graph, Tensor
 from models.errors import RequestError
 
 Provider = Literal["cpu", "cuda"]
@@ -19,6 +22,9 @@ PROVIDERS: tuple[Provider, ...] = get_args(Provider)
 
 Array = NDArray[Any]
 """An array whose type is data: what crosses a component's boundary."""
+
+Watch = Callable[[Graph, Mapping[str, Array], Mapping[str, Array]], None]
+"""Told of every run of a graph: the graph, its inputs and its outputs by name, as they cross its boundary."""
 
 _EXECUTION_PROVIDER: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -50,19 +56,78 @@ def choose_provider(wanted: Provider | None = None) -> Provider:
 
 
 class Session:
-    """One component, loaded. Its inputs and outputs are those of the manifest, in name, type and shape.
+    """One component, run graph by graph; each loads when it is first reached.
+
+    Its inputs and outputs are those of the manifest, in name, type and shape.
+
+    Attributes:
+        load_seconds: spent so far on loading its graphs.
+
+    Args:
+        keep_graphs: whether all graphs of the chain stay loaded. Where they do not, each leaves memory before the
+            next one comes, and the peak is near that of the largest.
 
     Raises:
-        RequestError: where the bundle lacks the component, the graph does not load or is not the one that the
-            manifest describes, or CUDA is asked for and does not start.
+        RequestError: where the bundle lacks the component.
     """
 
     def __init__(
-        self, bundle: Bundle, component: str, *, provider: Provider = "cpu", threads: int | None = None
+        self,
+        bundle: Bundle,
+        component: str,
+        *,
+        provider: Provider = "cpu",
+        threads: int | None = None,
+        keep_graphs: bool = True,
     ) -> None:
         self.component = component
-        self.graph = bundle.graph(component)
-        path = bundle.path(component)
+        self.chain = bundle.chain(component)
+        self.load_seconds = 0.0
+        self._load = lambda graph: _LoadedGraph(bundle.path(graph), graph, provider, threads)
+        self._loaded: dict[Graph, _LoadedGraph] = {}
+        self._keep_graphs = keep_graphs
+
+    def run(self, inputs: Mapping[str, Array], watch: Watch | None = None) -> dict[str, Array]:
+        """The outputs by name, in the boundary's types.
+
+        Raises:
+            ValueError: where `inputs` are not exactly the manifest's; nothing is cast or broadcast.
+            RequestError: where a graph does not load or is not the one that the manifest describes, CUDA is asked
+                for and does not start, or onnxruntime fails, for want of memory above all.
+        """
+        _require_inputs(inputs, self.chain.inputs, self.component)
+        values = dict(inputs)
+        for graph in self.chain.graphs:
+            feeds = {tensor.name: values[tensor.name] for tensor in graph.inputs}
+            loaded = self._graph(graph)
+            with _told(f"running {self.component} failed", "try --provider cpu, or a bundle of a smaller size"):
+                outputs = loaded.run(feeds)
+            if watch is not None:
+                watch(graph, feeds, outputs)
+            values |= outputs
+        return {tensor.name: values[tensor.name] for tensor in self.chain.outputs}
+
+    @np.errstate(over="ignore")  # what leaves float16's range becomes infinite, and is told by the pipeline
+    def cast(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """`inputs` in the manifest's types: the one place where the host's float32 is narrowed."""
+        dtypes = {tensor.name: tensor.dtype for tensor in self.chain.inputs}
+        return {name: value.astype(dtypes.get(name, value.dtype), copy=False) for name, value in inputs.items()}
+
+    def _graph(self, graph: Graph) -> _LoadedGraph:
+        if graph not in self._loaded:
+            if not self._keep_graphs:
+                self._loaded.clear()
+            began = time.perf_counter()
+            self._loaded[graph] = self._load(graph)
+            self.load_seconds += time.perf_counter() - began
+        return self._loaded[graph]
+
+
+class _LoadedGraph:
+    """One graph in onnxruntime, proven to be the one that the manifest describes."""
+
+    def __init__(self, path: Path, graph: Graph, provider: Provider, threads: int | None) -> None:
+        self._graph = graph
         with _told(f"{path} does not load", "export the bundle anew"):
             # From a path, not from bytes: onnxruntime then maps external data instead of copying it.
             self._session = _onnxruntime().InferenceSession(
@@ -71,26 +136,12 @@ class Session:
                 providers=[(_EXECUTION_PROVIDER[provider], _PROVIDER_OPTIONS[provider])],
             )
         _require_provider(self._session, provider)
-        _require_described(self._session.get_inputs(), self.graph.inputs, f"{path}: inputs")
-        _require_described(self._session.get_outputs(), self.graph.outputs, f"{path}: outputs")
+        _require_described(self._session.get_inputs(), graph.inputs, f"{path}: inputs")
+        _require_described(self._session.get_outputs(), graph.outputs, f"{path}: outputs")
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs by name, in the boundary's types.
-
-        Raises:
-            ValueError: where `inputs` are not exactly the manifest's; nothing is cast or broadcast.
-            RequestError: where onnxruntime fails, for want of memory above all.
-        """
-        _require_inputs(inputs, self.graph.inputs, self.component)
-        with _told(f"running {self.component} failed", "try --provider cpu, or a bundle of a smaller size"):
-            outputs = self._session.run(None, dict(inputs))
-        return {tensor.name: output for tensor, output in zip(self.graph.outputs, outputs, strict=True)}
-
-    @np.errstate(over="ignore")  # what leaves float16's range becomes infinite, and is told by the pipeline
-    def cast(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """`inputs` in the manifest's types: the one place where the host's float32 is narrowed."""
-        dtypes = {tensor.name: tensor.dtype for tensor in self.graph.inputs}
-        return {name: value.astype(dtypes.get(name, value.dtype), copy=False) for name, value in inputs.items()}
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        outputs = self._session.run(None, dict(feeds))
+        return {tensor.name: output for tensor, output in zip(self._graph.outputs, outputs, strict=True)}
 
 
 def _session_options(threads: int | None) -> Any:

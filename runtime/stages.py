@@ -14,7 +14,7 @@ from models.component import Size
 from models.errors import RequestError
 from runtime import sampler
 from runtime.noise import Float32Array, NoiseSource
-from runtime.sessions import Array, Provider, Session, choose_provider
+from runtime.sessions import Array, Provider, Session, Watch, choose_provider
 
 Conditions = Mapping[str, Float32Array]
 """What the UNet is told besides latents and timestep, by the name of its input."""
@@ -47,13 +47,26 @@ class Stages:
     """The components of `bundle`. All arrays are float32 outside and are cast at the components' boundaries.
 
     A component that the bundle lacks, or that does not load or run, raises RequestError when it is called.
+
+    Attributes:
+        timings: seconds by component.
+        watch: told of every run of a graph; None where nobody is.
     """
 
-    def __init__(self, bundle: Bundle, provider: Provider | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        provider: Provider | None = None,
+        threads: int | None = None,
+        *,
+        keep_graphs: bool = True,
+    ) -> None:
         self.bundle = bundle
         self.provider = choose_provider(provider)
         self.timings: dict[str, Timing] = {}
+        self.watch: Watch | None = None
         self._threads = threads
+        self._keep_graphs = keep_graphs
         self._sessions: dict[str, Session] = {}
 
     def encode_prompt(self, ids: NDArray[np.int32]) -> Conditions:
@@ -109,12 +122,12 @@ class Stages:
 
     def run(self, component: str, inputs: Mapping[str, Array]) -> dict[str, Float32Array]:
         """All outputs of `component`, by name. Time is kept in `timings`."""
-        began = time.perf_counter()
         session = self._session(component)
-        loaded = time.perf_counter()
-        outputs = session.run(session.cast(inputs))
-        spent = self.timings.get(component, Timing())
-        self.timings[component] = Timing(spent.load + loaded - began, spent.run + time.perf_counter() - loaded)
+        began, loaded = time.perf_counter(), session.load_seconds
+        outputs = session.run(session.cast(inputs), self.watch)
+        loading = session.load_seconds - loaded
+        spent, running = self.timings.get(component, Timing()), time.perf_counter() - began - loading
+        self.timings[component] = Timing(spent.load + loading, spent.run + running)
         return {name: output.astype(np.float32, copy=False) for name, output in outputs.items()}
 
     def release(self, component: str | None = None) -> None:
@@ -130,7 +143,13 @@ class Stages:
 
     def _session(self, component: str) -> Session:
         if component not in self._sessions:
-            self._sessions[component] = Session(self.bundle, component, provider=self.provider, threads=self._threads)
+            self._sessions[component] = Session(
+                self.bundle,
+                component,
+                provider=self.provider,
+                threads=self._threads,
+                keep_graphs=self._keep_graphs,
+            )
         return self._sessions[component]
 
 

@@ -47,6 +47,7 @@ def app() -> None:
 @click.option("--height", type=int, help="Of the pictures, in pixels; the model's own by default.")
 @click.option("--width", type=int, help="Likewise.")
 @click.option("--batch", type=int, default=1, show_default=True, help="Pictures at a time.")
+@click.option("--max-graph-bytes", metavar="SIZE", help="Cut a component with more weights into graphs, as 450MB.")
 @source_options
 @overwrite_option
 @json_option
@@ -58,6 +59,7 @@ def export_verb(
     height: int | None,
     width: int | None,
     batch: int,
+    max_graph_bytes: str | None,
     variant: str | None,
     revision: str | None,
     overwrite: bool,
@@ -65,8 +67,10 @@ def export_verb(
 ) -> None:
     """Turn SOURCE (a hub id, a diffusers folder, or `tiny`) into a bundle of static ONNX graphs."""
     from export.exporter import export_bundle, native_size
+    from models.byte_size import parse_bytes
     from models.source import open_source
 
+    limit = None if max_graph_bytes is None else parse_bytes(max_graph_bytes)
     opened = open_source(source, variant=variant, revision=revision, components=components, progress=not as_json)
     with progress(shown=not as_json) as report:
         bundle = export_bundle(
@@ -75,15 +79,17 @@ def export_verb(
             precision=precision,  # type: ignore[arg-type]  # checked there, with an error that names the choices
             size=native_size(opened, batch=batch, height=height, width=width),
             components=components,
+            max_graph_bytes=limit,
             overwrite=overwrite,
             report=report,
         )
     if as_json:
         show_json({"bundle": str(output), "manifest": bundle.manifest.to_json()})
         return
-    for name, graph in bundle.manifest.components.items():
-        size = sum(file.bytes for file in graph.files)
-        show(f"{name:<16}{graph.nodes:>6} nodes {size / 1e6:>9.1f} MB")
+    for chain in bundle.manifest.components.values():
+        for graph in chain.graphs:
+            size = sum(file.bytes for file in graph.files)
+            show(f"{graph.path:<28}{graph.nodes:>6} nodes {size / 1e6:>9.1f} MB")
     show(f"{output}: {sum(file.bytes for file in bundle.files()) / 1e6:.1f} MB, {precision}")
 
 

@@ -10,18 +10,8 @@ from typing import Any
 import pytest
 
 from models import bundle as bundles
-from models.bundle import (
-    MANIFEST,
-    Bundle,
-    BundleFile,
-    Graph,
-    Manifest,
-    Tensor,
-    Tokenizer,
-    describe,
-    staged,
-    write_manifest,
-)
+from models.bundle import MANIFEST, Bundle, Manifest, Tokenizer, describe, staged, write_manifest
+from models.chain import BundleFile, Chain, Graph, Tensor
 from models.component import Size
 from models.errors import RequestError
 from models.schedule import Schedule, Step
@@ -37,13 +27,9 @@ def bundle(tmp_path: Path) -> Bundle:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(path.name)
     graph, data, tokenizer = (describe(folder, path) for path in files)
-    unet = Graph(
-        files=(graph, data),
-        nodes=7,
-        inputs=(Tensor("sample", "float16", (1, 4, 2, 3)),),
-        outputs=(Tensor("out_sample", "float16", (1, 4, 2, 3)),),
-        webnn={"whole": True},
-    )
+    sample, noise = (Tensor(name, "float16", (1, 4, 2, 3)) for name in ("sample", "out_sample"))
+    alone = Graph(files=(graph, data), nodes=7, inputs=(sample,), outputs=(noise,))
+    unet = Chain(inputs=(sample,), outputs=(noise,), graphs=(alone,), webnn={"whole": True})
     manifest = Manifest(
         family="stable-diffusion",
         layout="webnn",
@@ -84,8 +70,9 @@ def test_what_a_bundle_holds(bundle: Bundle) -> None:
         "unet/model.onnx.data",
         "tokenizer/tokenizer.json",
     ]
-    assert bundle.path("unet") == bundle.folder / "unet" / "model.onnx"
-    assert refusal(bundle.graph, "vae_encoder").endswith(
+    (graph,) = bundle.chain("unet").graphs
+    assert bundle.path(graph) == bundle.folder / "unet" / "model.onnx"
+    assert refusal(bundle.chain, "vae_encoder").endswith(
         "has no vae_encoder; it has unet: export with --component vae_encoder"
     )
 

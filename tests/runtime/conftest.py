@@ -11,7 +11,8 @@ import pytest
 import tokenizers
 from tokenizers import models, pre_tokenizers, processors
 
-from models.bundle import Bundle, Graph, Manifest, Tensor, Tokenizer, describe, write_manifest
+from models.bundle import Bundle, Manifest, Tokenizer, describe, write_manifest
+from models.chain import Chain, Graph, Tensor
 from models.component import Size
 from models.precision import BOUNDARY_TYPE, Precision
 from models.schedule import Schedule, Step
@@ -126,7 +127,7 @@ def schedule(steps: int, noise_scale: float = 0.0) -> Schedule:
     )
 
 
-def _write_graph(folder: Path, name: str, dtype: str, size: Size) -> Graph:
+def _write_graph(folder: Path, name: str, dtype: str, size: Size) -> Chain:
     numbers = {
         "B": size.batch,
         "H": size.height,
@@ -139,12 +140,9 @@ def _write_graph(folder: Path, name: str, dtype: str, size: Size) -> Graph:
     path = folder / name / "model.onnx"
     path.parent.mkdir(exist_ok=True)
     onnx.save(model, path)
-    return Graph(
-        files=(describe(folder, path),),
-        nodes=len(model.graph.node),
-        inputs=tuple(_tensor(value) for value in model.graph.input),
-        outputs=tuple(_tensor(value) for value in model.graph.output),
-    )
+    inputs = tuple(_tensor(value) for value in model.graph.input)
+    outputs = tuple(_tensor(value) for value in model.graph.output)
+    return Chain(inputs, outputs, (Graph((describe(folder, path),), len(model.graph.node), inputs, outputs),))
 
 
 def _tensor(value: onnx.ValueInfoProto) -> Tensor:

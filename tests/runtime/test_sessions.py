@@ -8,7 +8,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from models.bundle import Bundle, Tensor
+from models.bundle import Bundle
+from models.chain import Tensor
 from models.errors import RequestError
 from runtime import sessions
 from runtime.sessions import Session, choose_provider
@@ -47,18 +48,20 @@ def test_a_component_that_the_bundle_lacks(make_bundle: MakeBundle) -> None:
 
 def test_a_graph_that_does_not_load_is_told_in_one_line(make_bundle: MakeBundle) -> None:
     bundle = make_bundle()
-    bundle.path("unet").write_bytes(b"not a graph")
+    bundle.path(bundle.chain("text_encoder").graphs[0]).write_bytes(b"not a graph")
     with pytest.raises(RequestError, match="does not load") as told:
-        Session(bundle, "unet")
+        Session(bundle, "text_encoder").run({"input_ids": IDS})
     assert "\n" not in str(told.value)
 
 
 def test_a_graph_that_the_manifest_does_not_describe(make_bundle: MakeBundle) -> None:
     bundle = make_bundle()
-    unet = replace(bundle.graph("unet"), outputs=(Tensor("out_sample", "float16", (1, 4, 2, 3)),))
-    manifest = replace(bundle.manifest, components={"unet": unet})
+    chain = bundle.chain("text_encoder")
+    outputs = (Tensor("last_hidden_state", "float16", (1, 8, 1)),)
+    wrong = replace(chain, outputs=outputs, graphs=(replace(chain.graphs[0], outputs=outputs),))
+    manifest = replace(bundle.manifest, components={"text_encoder": wrong})
     with pytest.raises(RequestError, match="outputs are not those of the manifest"):
-        Session(Bundle(bundle.folder, manifest), "unet")
+        Session(Bundle(bundle.folder, manifest), "text_encoder").run({"input_ids": IDS})
 
 
 def test_the_cpu_is_chosen_where_there_is_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +86,7 @@ def test_a_silent_fall_back_to_the_cpu_is_refused(make_bundle: MakeBundle, monke
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", fall_back)
     with pytest.raises(RequestError, match="could not start cuda"):
-        Session(make_bundle(), "unet", provider="cuda")
+        Session(make_bundle(), "text_encoder", provider="cuda").run({"input_ids": IDS})
 
 
 def test_a_provider_that_does_not_exist() -> None:
