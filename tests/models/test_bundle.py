@@ -103,7 +103,7 @@ def test_a_manifest_that_lacks_a_field(bundle: Bundle, key: str) -> None:
         lambda held: held.update(schedules={"two": held["schedules"]["2"]}),
         lambda held: held["schedules"]["1"]["steps"][0].update(extra=1),
         lambda held: held["size"].update(height="tall"),
-        lambda held: held["components"]["unet"].update(files=[]),
+        lambda held: held["components"]["unet"]["graphs"][0].update(files=[]),
         lambda held: held["components"]["unet"]["inputs"][0].update(shape=4),
     ],
 )
@@ -115,7 +115,7 @@ def test_a_manifest_of_another_form(bundle: Bundle, edit: Callable[[dict[str, An
 @pytest.mark.parametrize("path", ["../outside", "/outside", "unet/../../outside", "..\\outside"])
 def test_a_file_that_leaves_the_bundle(bundle: Bundle, path: str) -> None:
     (bundle.folder.parent / "outside").write_text("model.onnx")
-    change(bundle, lambda held: held["components"]["unet"]["files"][0].update(path=path))
+    change(bundle, lambda held: held["components"]["unet"]["graphs"][0]["files"][0].update(path=path))
     assert f"{path} leaves the bundle" in refusal(Bundle.open, bundle.folder)
 
 
