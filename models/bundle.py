@@ -15,10 +15,10 @@ from models.chain import BundleFile, Chain, Graph, files_of
 from models.component import Size
 from models.errors import RequestError
 from models.json_file import read_json, write_json
-from models.precision import Precision
+from models.precision import PRECISIONS, Precision
 from models.schedule import Schedule, Step
 
-FORMAT = 2
+FORMAT = 1
 """Version of the manifest; a consumer refuses a newer one."""
 
 MANIFEST = "manifest.json"
@@ -88,15 +88,18 @@ class Manifest:
             raise RequestError(f"{where} has format {version!r}, this reads {FORMAT}", right)
         try:
             return _manifest(held)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RequestError(f"{where} is not a bundle's manifest ({error!r})", "export it anew") from error
+        except KeyError as error:
+            raise RequestError(f"{where} lacks {error}", "export it anew") from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise RequestError(f"{where} is not a bundle's manifest ({error})", "export it anew") from error
 
 
 def _manifest(held: Mapping[str, Any]) -> Manifest:
     size = held["size"]
     return Manifest(
-        **{key: value for key, value in held.items() if key in ("family", "layout", "precision", "source")},
-        **{key: held[key] for key in ("scaling_factor", "scheduler", "vae_encoder_output", "image")},
+        **{key: held[key] for key in ("family", "layout", "source", "scaling_factor", "scheduler")},
+        **{key: held[key] for key in ("vae_encoder_output", "image")},
+        precision=_precision(held["precision"]),
         size=Size(size["batch"], size["height"], size["width"]),
         schedules={
             int(count): Schedule(plan["init_noise_sigma"], tuple(Step(**step) for step in plan["steps"]))
@@ -108,6 +111,12 @@ def _manifest(held: Mapping[str, Any]) -> Manifest:
             for name, tokenizer in held["tokenizers"].items()
         },
     )
+
+
+def _precision(held: Any) -> Precision:
+    if held not in PRECISIONS:
+        raise ValueError(f"there is no precision {held!r}")
+    return held  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -217,14 +226,14 @@ def _replace(stage: Path, destination: Path) -> None:
         stage.rename(destination)
         return
     aside = Path(tempfile.mkdtemp(prefix=f".{destination.name}-old-", dir=destination.parent))
-    destination.rename(aside / "old")
+    old = aside / "old"
     try:
+        destination.rename(old)
         stage.rename(destination)
-    except BaseException:
-        (aside / "old").rename(destination)
-        raise
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        if old.exists() and not destination.exists():
+            old.rename(destination)
+        shutil.rmtree(aside, ignore_errors=True)  # not reached where the old one could not come back
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -97,8 +97,11 @@ class Chain:
 
 
 def files_of(held: Iterable[Mapping[str, Any]]) -> tuple[BundleFile, ...]:
-    """The files that a manifest lists."""
-    return tuple(BundleFile(**item) for item in held)
+    """The files that a manifest lists; ValueError where it lists none."""
+    files = tuple(BundleFile(**item) for item in held)
+    if not files:
+        raise ValueError("an entry names no files")
+    return files
 
 
 def _tensors(held: Iterable[Mapping[str, Any]]) -> tuple[Tensor, ...]:

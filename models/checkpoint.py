@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors
-from huggingface_hub import parse_local_safetensors_file_metadata
 
 from models.errors import RequestError
+from models.json_file import read_json
 
 ITEM_BYTES: Mapping[str, int] = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 """Bytes of one number, by the name that safetensors gives its type."""
@@ -73,16 +74,14 @@ class Checkpoint:
             RequestError: where the file is missing, truncated, corrupt or a pickle, or the index names what is
                 not there.
         """
-        name = f"{stem}.{variant}" if variant else stem
-        whole = folder / f"{name}.safetensors"
-        indexes = [folder / f"{stem}.safetensors.index.{variant}.json" if variant else None]
-        indexes.append(folder / f"{name}.safetensors.index.json")
+        whole = folder / whole_name(stem, variant)
         if whole.is_file():
             return cls(whole, _tensors_of(whole))
-        for index in indexes:
-            if index is not None and index.is_file():
-                return cls(index, _tensors_of_shards(index))
-        raise _missing(folder, stem, name)
+        index = index_in(folder, stem, variant)
+        if index is not None:
+            return cls(index, _tensors_of_shards(index))
+        found = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        raise missing_weights(folder, found, stem, variant)
 
     def count(self) -> int:
         """How many numbers all its tensors hold."""
@@ -111,60 +110,87 @@ class Checkpoint:
         return stored
 
 
+def whole_name(stem: str, variant: str | None) -> str:
+    """The name of the one file that holds all weights, where they are not in shards."""
+    return f"{stem}.{variant}.safetensors" if variant else f"{stem}.safetensors"
+
+
+def index_names(stem: str, variant: str | None) -> list[str]:
+    """The names that an index of shards goes by: today's, and the one that older files of a variant have."""
+    names = [f"{whole_name(stem, variant)}.index.json"]
+    return [f"{stem}.safetensors.index.{variant}.json", *names] if variant else names
+
+
+def index_in(folder: Path, stem: str, variant: str | None) -> Path | None:
+    """The index of shards in `folder`, or None."""
+    paths = (folder / name for name in index_names(stem, variant))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def shards_of(index: Path) -> dict[str, str]:
+    """The shard of each tensor, by name, as `index` states it.
+
+    Raises:
+        RequestError: where it is not an index, or names a file outside its folder.
+    """
+    shards = read_json(index).get("weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(shard, str) for shard in shards.values()):
+        raise RequestError(f"{index} is not an index of shards", "copy or download it anew")
+    for shard in shards.values():
+        if Path(shard).name != shard or not shard.endswith(".safetensors"):
+            raise RequestError(
+                f"{index} names {shard!r}, which is no safetensors file beside it", "take a checkpoint you trust"
+            )
+    return shards
+
+
+def missing_weights(where: str | Path, found: Iterable[str], stem: str, variant: str | None) -> RequestError:
+    """The error where none of the files `found` holds the weights: it says what would."""
+    wrong = f"{where} has no {whole_name(stem, variant)}"
+    shard = r"(-\d{5}-of-\d{5})?"
+    weights = re.compile(rf"{re.escape(stem)}{shard}(?:\.(?P<variant>[\w-]+?))?{shard}\.safetensors")
+    found = sorted(found)
+    variants = sorted({match["variant"] or "" for name in found if (match := weights.fullmatch(name))})
+    if variants and variant not in variants:
+        served = [f"with --variant {name}" if name else "without --variant" for name in variants]
+        return RequestError(wrong, f"it has weights {' or '.join(served)}")
+    if any(name.endswith((".bin", ".ckpt", ".pt", ".pth")) for name in found):
+        return RequestError(
+            f"{where} holds its weights as a pickle, which runs code when it is read",
+            "save them as safetensors: pipe.save_pretrained(FOLDER, safe_serialization=True)",
+        )
+    return RequestError(wrong, "give a complete diffusers folder")
+
+
 def _tensors_of(path: Path) -> dict[str, StoredTensor]:
     try:
         with safetensors.safe_open(path, framework="numpy"):  # checks the header against the file's length
             pass
-        header = parse_local_safetensors_file_metadata(path)
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length))
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise RequestError(f"{path} is truncated or corrupt ({error})", "copy or download it anew") from error
-    with path.open("rb") as file:
-        data_start = 8 + int.from_bytes(file.read(8), "little")  # https://github.com/huggingface/safetensors
-    return {
-        name: StoredTensor(
-            name=name,
-            path=path,
-            dtype=str(info.dtype),
-            shape=tuple(info.shape),
-            offset=data_start + info.data_offsets[0],
-            nbytes=info.data_offsets[1] - info.data_offsets[0],
-        )
-        for name, info in header.tensors.items()
-    }
+    header.pop("__metadata__", None)
+    return {name: _stored(name, path, 8 + length, **info) for name, info in header.items()}
+
+
+def _stored(
+    name: str, path: Path, start: int, *, dtype: str, shape: list[int], data_offsets: tuple[int, int]
+) -> StoredTensor:
+    begin, end = data_offsets
+    return StoredTensor(name, path, dtype, tuple(shape), start + begin, end - begin)
 
 
 def _tensors_of_shards(index: Path) -> dict[str, StoredTensor]:
-    try:
-        weight_map: dict[str, str] = json.loads(index.read_text())["weight_map"]
-        shards = sorted(set(weight_map.values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RequestError(f"{index} is not an index of shards", "copy or download it anew") from error
+    shards = shards_of(index)
     tensors: dict[str, StoredTensor] = {}
-    for shard in shards:
-        if Path(shard).name != shard:
-            raise RequestError(f"{index} names a shard outside its folder: {shard}", "take a checkpoint you trust")
+    for shard in sorted(set(shards.values())):
         path = index.parent / shard
         if not path.is_file():
             raise RequestError(f"{index} names {shard}, which is missing", "copy or download it too")
         tensors |= _tensors_of(path)
-    missing = next((name for name in weight_map if name not in tensors), None)
+    missing = next((name for name in shards if name not in tensors), None)
     if missing is not None:
         raise RequestError(f"{index} promises tensor {missing}, which no shard holds", "download the shards anew")
     return tensors
-
-
-def _missing(folder: Path, stem: str, name: str) -> RequestError:
-    found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    variants = {file.split(".")[1] for file in found if file.startswith(f"{stem}.") and file.count(".") > 1}
-    variants.discard("safetensors")
-    if any(file.startswith(f"{stem}.") and file.endswith(".safetensors") for file in found) and variants:
-        return RequestError(
-            f"{folder} has no {name}.safetensors",
-            f"it has the variant {' or '.join(sorted(variants))}: --variant",
-        )
-    if any(file.endswith((".bin", ".ckpt", ".pt", ".pth")) for file in found):
-        return RequestError(
-            f"{folder} holds a pickle, which runs code when it is read",
-            "save it as safetensors: pipe.save_pretrained(FOLDER, safe_serialization=True)",
-        )
-    return RequestError(f"{folder} has no {name}.safetensors", "give a complete diffusers folder")

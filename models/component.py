@@ -98,12 +98,22 @@ class Component:
         Raises:
             RequestError: names the first value that differs, and those that are served.
         """
-        found = config.get("_class_name") or next(iter(config.get("architectures") or ()), None)
+        architectures = config.get("architectures")
+        first = architectures[0] if isinstance(architectures, list) and architectures else None
+        found = config.get("_class_name") or first
         if found is not None and found != self.module:
-            raise RequestError(f"{where} is a {found}", f"{self.name} must be a {self.module}")
+            raise RequestError(f"{where} describes {found}", f"{self.name} must be {self.module}")
         for key, values in self.served:
             value = config.get(key, values[0])
             value = tuple(value) if isinstance(value, list) else value
             if value not in values:
                 served = " or ".join(repr(v) for v in values)
                 raise RequestError(f"{where} has {key} = {value!r}", f"{self.name} is served with {served}")
+        for key in self._numbers():
+            if type(config.get(key)) is not int or config[key] < 1:
+                raise RequestError(f"{where} has {key} = {config.get(key)!r}", f"{self.name} needs a positive number")
+
+    def _numbers(self) -> list[str]:
+        """The numbers of the config that shapes at the boundary are made of."""
+        dims = (dim for spec in (*self.inputs, *self.outputs) for dim in spec.dims)
+        return sorted({dim for dim in dims if isinstance(dim, str) and not hasattr(Size, dim)})

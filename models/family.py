@@ -122,4 +122,5 @@ def family_of(model_index: Mapping[str, Any], where: str) -> Family:
         if family.pipeline == found:
             return family
     served = ", ".join(family.pipeline for family in FAMILIES)
-    raise RequestError(f"{where} holds a {found}", f"served are {served}")
+    wrong = f"{where} names no pipeline class" if found is None else f"{where} holds a {found}"
+    raise RequestError(wrong, f"served are {served}")

@@ -5,20 +5,29 @@
 
 from __future__ import annotations
 
-import re
+import glob
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 import huggingface_hub as hf
+import yaml
 from huggingface_hub import errors as hf_errors
-from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
+from huggingface_hub.utils import (
+    are_progress_bars_disabled,
+    disable_progress_bars,
+    enable_progress_bars,
+    validate_repo_id,
+)
 
+from models.checkpoint import index_in, index_names, missing_weights, shards_of, whole_name
+from models.component import Component
 from models.errors import RequestError
 from models.family import FAMILIES, family_of
 from models.json_file import read_json
 
-_SMALL_FILES = ("model_index.json", "README.md", "scheduler/scheduler_config.json")
+_PIPELINE_FILES = ("model_index.json", "README.md", "scheduler/scheduler_config.json")
 _TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
@@ -30,7 +39,11 @@ _TOKENIZER_FILES = (
 
 def is_repo_id(source: str) -> bool:
     """Whether `source` has the form OWNER/NAME of a hub id."""
-    return bool(re.fullmatch(r"[\w][\w.-]*/[\w][\w.-]*", source))
+    try:
+        validate_repo_id(source)
+    except hf_errors.HFValidationError:
+        return False
+    return "/" in source
 
 
 def fetch(
@@ -39,18 +52,28 @@ def fetch(
     """Fetch what an export of `repo` reads; return the snapshot's folder and its commit.
 
     Only one variant's safetensors travel: never pickles, never a second precision, never other frameworks'.
+    What the repository does not hold is told before any weights travel.
 
     Raises:
-        RequestError: where the repository, the revision or the hub is out of reach, or access is refused.
+        RequestError: where the repository, the revision or the hub is out of reach, access is refused, or the
+            weights are not there as safetensors.
     """
     with _told(repo, revision), _progress(shown=progress):
-        small = [*_SMALL_FILES, *_patterns_of_all_families()]
-        folder = Path(hf.snapshot_download(repo, revision=revision, allow_patterns=small))
+        folder = Path(hf.snapshot_download(repo, revision=revision, allow_patterns=_small_files(variant)))
+        commit = folder.name
         if not (folder / "model_index.json").is_file():
             raise RequestError(f"{repo} has no model_index.json", "give the id of a diffusers pipeline")
-        weights = _weight_patterns(folder, variant, components)
-        folder = Path(hf.snapshot_download(repo, revision=folder.name, allow_patterns=[*small, *weights]))
-    return folder, folder.name
+        family = family_of(read_json(folder / "model_index.json"), repo)
+        wanted = [family.component(name) for name in components] or family.components
+        needed = {file: component for component in wanted for file in _weights(folder, component, variant)}
+        absent = [file for file in needed if not (folder / file).is_file()]
+        if absent:
+            held = set(hf.HfApi().list_repo_files(repo, revision=commit))
+            for file in absent:
+                if file not in held:
+                    raise _not_held(repo, held, file, needed[file], variant)
+            hf.snapshot_download(repo, revision=commit, allow_patterns=[glob.escape(file) for file in absent])
+    return folder, commit
 
 
 def license_of(folder: Path) -> str | None:
@@ -59,43 +82,42 @@ def license_of(folder: Path) -> str | None:
     if not card.is_file():
         return None
     try:
-        data = hf.ModelCard.load(card, ignore_metadata_errors=True).data
-    except (ValueError, OSError):
+        data = hf.metadata_load(card) or {}
+    except (OSError, ValueError, yaml.YAMLError):
         return None
-    stated = data.get("license_name") or data.get("license")
-    return None if stated is None else str(stated)
+    stated = data.get("license_name") or data.get("license") or []
+    return ", ".join(map(str, stated if isinstance(stated, list) else [stated])) or None
 
 
-def _patterns_of_all_families() -> list[str]:
-    """Configs, shard indexes and tokenizers: small files, whose need is not known before they are read."""
-    patterns = set()
+def _small_files(variant: str | None) -> list[str]:
+    """Configs, shard indexes and tokenizers of every family: their need is not known before they are read."""
+    files = {*_PIPELINE_FILES}
     for family in FAMILIES:
         for component in family.components:
-            patterns |= {f"{component.subfolder}/config.json", f"{component.subfolder}/*.index*.json"}
-        patterns |= {f"{tokenizer}/{file}" for tokenizer in family.tokenizers for file in _TOKENIZER_FILES}
-    return sorted(patterns)
+            names = ("config.json", *index_names(component.weights_stem, variant))
+            files |= {f"{component.subfolder}/{name}" for name in names}
+        files |= {f"{tokenizer}/{name}" for tokenizer in family.tokenizers for name in _TOKENIZER_FILES}
+    return sorted(glob.escape(file) for file in files)
 
 
-def _weight_patterns(folder: Path, variant: str | None, components: Sequence[str]) -> list[str]:
-    family = family_of(read_json(folder / "model_index.json"), str(folder))
-    wanted = [family.component(name) for name in components] or family.components
-    suffix = f".{variant}" if variant else ""
-    shard = "-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9]"
-    stems = sorted({f"{component.subfolder}/{component.weights_stem}" for component in wanted})
-    return [
-        pattern
-        for stem in stems
-        for pattern in (
-            f"{stem}{suffix}.safetensors",
-            f"{stem}{suffix}{shard}.safetensors",  # as diffusers names shards
-            f"{stem}{shard}{suffix}.safetensors",  # as transformers does
-        )
-    ]
+def _weights(folder: Path, component: Component, variant: str | None) -> list[str]:
+    """The files that hold the component's weights: the shards that an index names, else the one whole file."""
+    index = index_in(folder / component.subfolder, component.weights_stem, variant)
+    names = {whole_name(component.weights_stem, variant)} if index is None else {*shards_of(index).values()}
+    return [f"{component.subfolder}/{name}" for name in sorted(names)]
+
+
+def _not_held(repo: str, held: set[str], file: str, component: Component, variant: str | None) -> RequestError:
+    if Path(file).name != whole_name(component.weights_stem, variant):
+        return RequestError(f"{repo} has no {file}, which its index names", "give a revision that is complete")
+    inside = f"{component.subfolder}/"
+    names = [file.removeprefix(inside) for file in held if file.startswith(inside)]
+    return missing_weights(f"{repo}/{component.subfolder}", names, component.weights_stem, variant)
 
 
 @contextmanager
 def _progress(*, shown: bool) -> Iterator[None]:
-    if shown:
+    if shown or are_progress_bars_disabled():
         yield
         return
     disable_progress_bars()
@@ -116,13 +138,32 @@ def _told(repo: str, revision: str | None) -> Iterator[None]:
         raise RequestError(f"{repo} has no revision {revision!r}", "give a branch, a tag or a commit") from error
     except hf_errors.RepositoryNotFoundError as error:
         raise RequestError(
-            f"the hub has no {repo}, or it is private", "check the id; for a private one run: hf auth login"
+            f"there is no folder {repo}, and the hub has no model of that id or keeps it private",
+            "check the name; for a private one set HF_TOKEN or run: hf auth login",
         ) from error
     except hf_errors.LocalEntryNotFoundError as error:
-        raise RequestError(
-            f"{repo} is not in the cache and the hub is out of reach",
-            "check the network, HF_ENDPOINT and HF_HUB_OFFLINE",
-        ) from error
-    except (hf_errors.HfHubHTTPError, OSError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise RequestError(f"fetching {repo} failed: {first}", "try again; what has arrived is kept") from error
+        raise _out_of_reach(repo) from error
+    except hf_errors.OfflineModeIsEnabled as error:
+        raise _out_of_reach(repo) from error
+    except hf_errors.HfHubHTTPError as error:
+        status = error.response.status_code
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise RequestError(
+                f"the hub refuses {repo} to this user ({status})", "check HF_TOKEN, or run: hf auth login"
+            ) from error
+        raise _interrupted(repo, f"the hub answers {status}") from error
+    except (hf_errors.HTTPError, OSError) as error:
+        raise _interrupted(repo, str(error).strip() or type(error).__name__) from error
+    except ValueError as error:
+        raise RequestError(f"fetching {repo} failed: the answer is not a hub's", "check HF_ENDPOINT") from error
+
+
+def _out_of_reach(repo: str) -> RequestError:
+    return RequestError(
+        f"{repo} is no folder, not whole in the cache, and the hub is out of reach",
+        "check the name, the network, HF_ENDPOINT and HF_HUB_OFFLINE",
+    )
+
+
+def _interrupted(repo: str, why: str) -> RequestError:
+    return RequestError(f"fetching {repo} failed ({why})", "try again: files that arrived whole are kept")

@@ -8,10 +8,14 @@ from typing import Any
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from huggingface_hub.errors import StrictDataclassError
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from models.component import Component
 from models.errors import RequestError
+
+_REFUSALS = (StrictDataclassError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError)
+"""What the libraries raise on a config that makes no module: they check some of its values, and use the others."""
 
 
 def build(component: Component, config: Mapping[str, Any]) -> torch.nn.Module:
@@ -24,10 +28,13 @@ def build(component: Component, config: Mapping[str, Any]) -> torch.nn.Module:
     """
     try:
         if component.module == "CLIPTextModel":
-            module = CLIPTextModel._from_config(CLIPTextConfig(**config), attn_implementation="sdpa")
+            # a published config names the type that it was saved in, which is not the type that we trace in
+            module = CLIPTextModel._from_config(
+                CLIPTextConfig(**config), attn_implementation="sdpa", dtype=torch.float32
+            )
         else:
             served = {"AutoencoderKL": AutoencoderKL, "UNet2DConditionModel": UNet2DConditionModel}
             module = served[component.module].from_config(dict(config))
-    except (TypeError, ValueError, NotImplementedError) as error:
+    except _REFUSALS as error:
         raise RequestError(f"the config of {component.name} makes no {component.module}: {error}") from error
     return module.eval()

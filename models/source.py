@@ -94,12 +94,16 @@ def open_source(
         RequestError: where there is no such source, or it is not a diffusers folder.
     """
     folder = Path(source)
+    try:
+        is_folder, is_file = folder.is_dir(), folder.is_file()
+    except OSError as error:
+        raise RequestError(f"{source} cannot be opened ({error.strerror})", "give a diffusers folder") from error
     name, commit = source, None
-    if source in EMBEDDED and not folder.is_dir():
+    if source in EMBEDDED and not is_folder:
         folder = EMBEDDED[source]
-    elif folder.is_dir():
+    elif is_folder:
         name = folder.resolve().name
-    elif folder.is_file():
+    elif is_file:
         raise RequestError(
             f"{source} is a single file",
             "give a diffusers folder: from_single_file(FILE).save_pretrained(FOLDER)",
@@ -108,8 +112,8 @@ def open_source(
         folder, commit = hub.fetch(source, revision=revision, variant=variant, components=components, progress=progress)
     else:
         raise RequestError(
-            f"{source} is no folder and no hub id",
-            f"give a diffusers folder, NAME/MODEL, or {', '.join(EMBEDDED)}",
+            f"{source!r} is no folder and no hub id",
+            f"give a diffusers folder, OWNER/NAME on the hub, or {', '.join(EMBEDDED)}",
         )
     if revision is not None and commit is None:
         raise RequestError(f"{source} is a folder and has no revisions", "drop --revision, or give a hub id")

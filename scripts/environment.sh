@@ -11,7 +11,7 @@ if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ] || [ scripts/constraints
   echo "installing Python packages into .venv (minutes the first time)"
   # torch comes first and exactly: any other release would bring its CUDA packages with it
   .venv/bin/pip install -q --disable-pip-version-check -c scripts/constraints.txt torch==2.13.0
-  .venv/bin/pip install -q --disable-pip-version-check -c scripts/constraints.txt -e '.[export,cpu,dev]'
+  PYTHONWARNINGS=ignore .venv/bin/pip install -q --disable-pip-version-check -c scripts/constraints.txt -e '.[export,cpu,dev]'
   touch "$stamp"
 fi
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then

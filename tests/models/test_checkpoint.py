@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from models.checkpoint import Checkpoint
+from tests.refusal import refusal
+
+STEM = "model"
+TENSORS: dict[str, np.ndarray] = {
+    "a": np.arange(12, dtype=np.float32).reshape(3, 4),
+    "b": np.arange(5, dtype=np.float16),
+    "c": np.full((2, 2, 2), 0.5, np.float64),
+}
+
+
+def write(folder: Path, name: str = f"{STEM}.safetensors", keys: str = "abc") -> Path:
+    path = folder / name
+    safetensors.numpy.save_file({key: TENSORS[key] for key in keys}, path)
+    return path
+
+
+def write_index(folder: Path, name: str, weight_map: object) -> None:
+    (folder / name).write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+
+
+def assert_whole(checkpoint: Checkpoint) -> None:
+    assert set(checkpoint.tensors) == set(TENSORS)
+    assert checkpoint.count() == 12 + 5 + 8
+    for key, expected in TENSORS.items():
+        stored = checkpoint.tensor(key, expected.shape)
+        assert stored.read() == expected.tobytes()
+        assert (stored.shape, stored.nbytes) == (expected.shape, expected.nbytes)
+
+
+def test_a_whole_file(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    checkpoint = Checkpoint.open(tmp_path, STEM)
+    assert checkpoint.where == path
+    assert_whole(checkpoint)
+
+
+def test_blocks_join_to_the_tensor(tmp_path: Path) -> None:
+    write(tmp_path)
+    stored = Checkpoint.open(tmp_path, STEM).tensors["a"]
+    blocks = list(stored.blocks(17))
+    assert [len(block) for block in blocks] == [16, 16, 16]  # whole numbers only
+    assert b"".join(blocks) == TENSORS["a"].tobytes()
+    assert [len(block) for block in stored.blocks(1)] == [4] * 12
+
+
+def test_a_tensor_without_numbers(tmp_path: Path) -> None:
+    safetensors.numpy.save_file({"e": np.zeros((0, 3), np.float32)}, tmp_path / f"{STEM}.safetensors")
+    assert Checkpoint.open(tmp_path, STEM).tensor("e", (0, 3)).read() == b""
+
+
+@pytest.mark.parametrize(
+    ("variant", "index", "shards"),
+    [
+        (None, "model.safetensors.index.json", ("model-00001-of-00002", "model-00002-of-00002")),
+        ("fp16", "model.safetensors.index.fp16.json", ("model.fp16-00001-of-00002", "model.fp16-00002-of-00002")),
+        ("fp16", "model.fp16.safetensors.index.json", ("model-00001-of-00002.fp16", "model-00002-of-00002.fp16")),
+    ],
+)
+def test_shards(tmp_path: Path, variant: str | None, index: str, shards: tuple[str, str]) -> None:
+    first, second = (f"{shard}.safetensors" for shard in shards)
+    write(tmp_path, first, "ac")
+    write(tmp_path, second, "b")
+    write_index(tmp_path, index, {"a": first, "b": second, "c": first})
+    checkpoint = Checkpoint.open(tmp_path, STEM, variant)
+    assert checkpoint.where == tmp_path / index
+    assert_whole(checkpoint)
+
+
+def test_a_variant_is_read_and_no_other(tmp_path: Path) -> None:
+    write(tmp_path, keys="a")
+    write(tmp_path, "model.fp16.safetensors")
+    assert_whole(Checkpoint.open(tmp_path, STEM, "fp16"))
+    assert set(Checkpoint.open(tmp_path, STEM).tensors) == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("held", "variant", "said"),
+    [
+        ((), None, "has no model.safetensors; give a complete diffusers folder"),
+        ((), "fp16", "has no model.fp16.safetensors; give a complete diffusers folder"),
+        (("model.fp16.safetensors",), None, "it has weights with --variant fp16"),
+        (("model.fp16.safetensors", "model.bf16.safetensors"), None, "with --variant bf16 or with --variant fp16"),
+        (("model.safetensors",), "fp16", "it has weights without --variant"),
+        (("model-00001-of-00002.fp16.safetensors",), None, "it has weights with --variant fp16"),
+        (("model.fp16-00001-of-00002.safetensors",), None, "it has weights with --variant fp16"),
+        (("model.fp16.safetensors", "model.bin"), "bf16", "it has weights with --variant fp16"),
+        (("model.fp16.bin", "model.safetensors"), "fp16", "it has weights without --variant"),
+        (("pytorch_model.bin",), None, "holds its weights as a pickle, which runs code when it is read; save them as"),
+        (("model.ckpt",), "fp16", "holds its weights as a pickle"),
+        (("other.safetensors",), None, "has no model.safetensors; give a complete diffusers folder"),
+    ],
+)
+def test_what_is_there_instead(tmp_path: Path, held: tuple[str, ...], variant: str | None, said: str) -> None:
+    for name in held:
+        (tmp_path / name).touch()
+    assert said in refusal(Checkpoint.open, tmp_path, STEM, variant)
+
+
+def test_a_folder_that_is_missing(tmp_path: Path) -> None:
+    assert "give a complete diffusers folder" in refusal(Checkpoint.open, tmp_path / "unet", STEM)
+
+
+@pytest.mark.parametrize("kept", [0, 4, 20, -1, -100])
+def test_a_truncated_file(tmp_path: Path, kept: int) -> None:
+    path = write(tmp_path)
+    path.write_bytes(path.read_bytes()[:kept])
+    said = refusal(Checkpoint.open, tmp_path, STEM)
+    assert said.startswith(f"{path} is truncated or corrupt (")
+    assert said.endswith("; copy or download it anew")
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        b"<html>Sign in</html>" * 10,
+        (1 << 62).to_bytes(8, "little") + b"{}",
+        (2).to_bytes(8, "little") + b"[]",
+        (60).to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,4]}}      \0\0\0\0',
+    ],
+)
+def test_a_header_that_is_corrupt(tmp_path: Path, contents: bytes) -> None:
+    (tmp_path / f"{STEM}.safetensors").write_bytes(contents)
+    assert "is truncated or corrupt" in refusal(Checkpoint.open, tmp_path, STEM)
+
+
+def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    checkpoint = Checkpoint.open(tmp_path, STEM)
+    last = max(checkpoint.tensors.values(), key=lambda stored: stored.offset)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert refusal(last.read) == f"{path} ends inside tensor {last.name}; copy or download the file anew"
+
+
+@pytest.mark.parametrize(
+    "shard", ["../model-1.safetensors", "/model-1.safetensors", "a/b.safetensors", "..", "", "model-1.bin"]
+)
+def test_an_index_that_leaves_its_folder(tmp_path: Path, shard: str) -> None:
+    folder = tmp_path / "unet"
+    folder.mkdir()
+    write(tmp_path, "model-1.safetensors")
+    write_index(folder, "model.safetensors.index.json", {"a": shard})
+    assert f"names {shard!r}, which is no safetensors file beside it" in refusal(Checkpoint.open, folder, STEM)
+
+
+def test_an_index_whose_shard_is_missing(tmp_path: Path) -> None:
+    write(tmp_path, "model-1.safetensors", "a")
+    write_index(tmp_path, "model.safetensors.index.json", {"a": "model-1.safetensors", "b": "model-2.safetensors"})
+    assert "names model-2.safetensors, which is missing" in refusal(Checkpoint.open, tmp_path, STEM)
+
+
+def test_an_index_that_promises_too_much(tmp_path: Path) -> None:
+    write(tmp_path, "model-1.safetensors", "a")
+    write_index(tmp_path, "model.safetensors.index.json", {"a": "model-1.safetensors", "b": "model-1.safetensors"})
+    assert "promises tensor b, which no shard holds" in refusal(Checkpoint.open, tmp_path, STEM)
+
+
+@pytest.mark.parametrize("weight_map", [None, [], "a", {"a": 5}, {"a": ["model-1.safetensors"]}])
+def test_an_index_of_another_form(tmp_path: Path, weight_map: object) -> None:
+    write_index(tmp_path, "model.safetensors.index.json", weight_map)
+    assert "is not an index of shards; copy or download it anew" in refusal(Checkpoint.open, tmp_path, STEM)
+
+
+def test_an_index_that_is_not_json(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text("{")
+    assert "is not readable JSON" in refusal(Checkpoint.open, tmp_path, STEM)
+
+
+def test_tensors_go_by_the_first_prefix_that_is_there(tmp_path: Path) -> None:
+    tensors = {"p.a": np.zeros(1, np.float32), "a": np.ones(1, np.float32), "b": np.ones(1, np.float32)}
+    safetensors.numpy.save_file(tensors, tmp_path / f"{STEM}.safetensors")
+    checkpoint = Checkpoint.open(tmp_path, STEM)
+    assert checkpoint.tensor("a", (1,), ("p.", "")).name == "p.a"
+    assert checkpoint.tensor("b", (1,), ("p.", "")).name == "b"
+    assert checkpoint.tensor("a", (1,)).name == "a"
+
+
+def test_tensors_that_do_not_fit(tmp_path: Path) -> None:
+    tensors: dict[str, np.ndarray] = {"a": np.zeros((2, 3), np.float32), "ids": np.zeros(4, np.int64)}
+    safetensors.numpy.save_file(tensors, tmp_path / f"{STEM}.safetensors")
+    checkpoint = Checkpoint.open(tmp_path, STEM)
+    said = refusal(checkpoint.tensor, "b", (1,), ("p.", ""))
+    assert said.endswith("has no tensor p.b; the file belongs to another architecture")
+    said = refusal(checkpoint.tensor, "a", (3, 2))
+    assert said.endswith("tensor a has shape [2, 3]; the config asks for [3, 2]")
+    said = refusal(checkpoint.tensor, "ids", (4,))
+    assert said.endswith("tensor ids is I64; served are F64, F32, F16, BF16")
+
+
+def test_no_mapping_stays(tmp_path: Path) -> None:
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        pytest.skip("the kernel does not list mappings")
+    path = write(tmp_path)
+    checkpoint = Checkpoint.open(tmp_path, STEM)
+    for block in checkpoint.tensors["a"].blocks(8):
+        assert block
+        assert str(path) not in maps.read_text()

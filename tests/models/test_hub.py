@@ -1,0 +1,358 @@
+"""Fetching, against a hub on this machine. Each call is a process of its own: the settings are read at import."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.numpy
+from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+import models
+from models import hub as hub_module
+from models.checkpoint import Checkpoint
+from models.hub import is_repo_id, license_of
+from models.source import EMBEDDED, Source
+from tests.models.hub_server import HubServer, Repository
+
+NAME = "someone/turbo"
+UNET = "unet/diffusion_pytorch_model"
+VAE = "vae/diffusion_pytorch_model"
+TEXT = "text_encoder/model"
+WEIGHTS = {f"{stem}.safetensors" for stem in (TEXT, UNET, VAE)}
+
+DECOYS = (
+    "turbo.safetensors",
+    "turbo.ckpt",
+    ".gitattributes",
+    f"{UNET}.bin",
+    f"{UNET}.bin.index.json",
+    f"{UNET}.non_ema.safetensors",
+    f"{UNET}-00001-of-00002.safetensors",
+    "unet/openvino_model.bin",
+    "unet/openvino_model.xml",
+    "unet/model.onnx",
+    f"{VAE}.msgpack",
+    "text_encoder/pytorch_model.bin",
+    "safety_checker/model.safetensors",
+    "safety_checker/config.json",
+)
+
+CARD = b"---\nlicense: other\nlicense_name: community\n---\n# Turbo\n"
+
+CALL = """
+import json, sys, time
+time.sleep = lambda seconds: None  # nobody waits between tries here
+from models.errors import RequestError
+from models.source import open_source
+try:
+    source = open_source(sys.argv[1], progress=False, **json.loads(sys.argv[2]))
+    print(json.dumps({**source.provenance, "folder": str(source.folder)}))
+except RequestError as error:
+    print(json.dumps(str(error)))
+"""
+
+
+class User:
+    """Someone with a cache and an environment of their own."""
+
+    def __init__(self, endpoint: str, home: Path) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(("HF_", "HUGGING"))}
+        self.environment = {
+            **kept,
+            "HF_ENDPOINT": endpoint,
+            "HF_HOME": str(home),
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
+        }
+
+    def open(self, source: str = NAME, *, environment: dict[str, str] | None = None, **options: Any) -> Source:
+        answer = self._call(source, environment or {}, options)
+        assert isinstance(answer, dict), answer
+        return Source(folder=Path(answer.pop("folder")), **answer)
+
+    def refused(self, source: str = NAME, *, environment: dict[str, str] | None = None, **options: Any) -> str:
+        answer = self._call(source, environment or {}, options)
+        assert isinstance(answer, str), f"not refused: {answer}"
+        assert "\n" not in answer
+        return answer
+
+    def _call(self, source: str, environment: dict[str, str], options: dict[str, Any]) -> Any:
+        done = subprocess.run(
+            [sys.executable, "-c", CALL, source, json.dumps(options)],
+            cwd=Path(models.__file__).parents[1],
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+OFFLINE = {"HF_HUB_OFFLINE": "1"}
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    server = HubServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def user(hub: HubServer, tmp_path: Path) -> User:
+    return User(hub.endpoint, tmp_path / "home")
+
+
+@pytest.fixture
+def files() -> dict[str, bytes]:
+    """`tiny`, and beside its files those of a repository that has served every framework."""
+    tiny = EMBEDDED["tiny"]
+    held = {path.relative_to(tiny).as_posix(): path.read_bytes() for path in tiny.rglob("*") if path.is_file()}
+    held |= {f"{stem}.fp16.safetensors": held[f"{stem}.safetensors"] for stem in (TEXT, UNET, VAE)}
+    return held | dict.fromkeys(DECOYS, b"not for us") | {"README.md": CARD}
+
+
+@pytest.fixture
+def turbo(hub: HubServer, files: dict[str, bytes]) -> Repository:
+    repository = hub.repositories[NAME] = Repository()
+    repository.commit(files, "main")
+    return repository
+
+
+def weights(fetched: set[str]) -> set[str]:
+    return {file for file in fetched if file.endswith(".safetensors")}
+
+
+def sharded(files: dict[str, bytes], index: str, shard: str) -> set[str]:
+    """Put the UNet of `files` into two shards; return their names."""
+    tensors = safetensors.numpy.load(files.pop(f"{UNET}.safetensors"))
+    names = sorted(tensors)
+    halves = (names[: len(names) // 2], names[len(names) // 2 :])
+    weight_map: dict[str, str] = {}
+    for number, half in enumerate(halves, 1):
+        path = f"{UNET}{shard.format(f'{number:05}-of-00002')}"
+        files[path] = safetensors.numpy.save({name: tensors[name] for name in half})
+        weight_map |= dict.fromkeys(half, path.removeprefix("unet/"))
+    files[f"{UNET}{index}"] = json.dumps({"weight_map": weight_map}).encode()
+    return {f"unet/{path}" for path in weight_map.values()}
+
+
+def test_only_what_an_export_reads_is_fetched(hub: HubServer, user: User, turbo: Repository) -> None:
+    source = user.open()
+    fetched = hub.fetched()
+    assert weights(fetched) == WEIGHTS
+    assert not fetched & set(DECOYS)
+    assert {"model_index.json", "unet/config.json", "tokenizer/vocab.json", "README.md"} <= fetched
+    assert (source.name, source.revision, source.variant) == (NAME, turbo.refs["main"], None)
+    assert source.license == "community"
+    for component in source.family.components:
+        source.config(component)
+        assert source.checkpoint(component).count() > 0
+
+
+def test_what_is_in_the_cache_is_not_fetched_again(hub: HubServer, user: User, turbo: Repository) -> None:
+    first = user.open()
+    hub.fetched()
+    assert user.open() == first
+    assert hub.fetched() == set()
+
+
+def test_offline_the_cache_serves(hub: HubServer, user: User, turbo: Repository) -> None:
+    first = user.open()
+    hub.fetched()
+    assert user.open(environment=OFFLINE) == first
+    assert not hub.asked
+    hub.alive = False  # nor does a hub that is down matter
+    assert user.open(environment={"HF_ENDPOINT": "http://127.0.0.1:9"}) == first
+
+
+def test_offline_and_not_in_the_cache(user: User, turbo: Repository) -> None:
+    assert "not whole in the cache" in user.refused(environment=OFFLINE)
+    user.open(components=["vae_decoder"])
+    said = user.refused(environment=OFFLINE)
+    assert said.startswith(f"{NAME} is no folder, not whole in the cache, and the hub is out of reach;")
+    assert "HF_HUB_OFFLINE" in said
+
+
+def test_a_revision_is_a_branch_a_tag_or_a_commit(user: User, turbo: Repository, files: dict[str, bytes]) -> None:
+    old = turbo.refs["main"]
+    new = turbo.commit(files | {"README.md": b"---\nlicense: mit\n---\n"}, "main", "refs/pr/1")
+    turbo.refs["v1"] = old
+    assert user.open().revision == new
+    assert user.open(revision="refs/pr/1").license == "mit"
+    assert user.open(revision=old).license == "community"
+    assert user.open(revision="v1").revision == old
+    assert user.open(revision="v1", environment=OFFLINE).revision == old
+
+
+@pytest.mark.parametrize("revision", ["v2", "0" * 40])
+def test_a_revision_that_is_not_there(user: User, turbo: Repository, revision: str) -> None:
+    said = f"{NAME} has no revision '{revision}'; give a branch, a tag or a commit"
+    assert user.refused(revision=revision) == said
+
+
+def test_a_repository_that_is_not_there(user: User) -> None:
+    said = user.refused("someone/nothing")
+    assert said.startswith("there is no folder someone/nothing, and the hub has no model of that id")
+
+
+def test_a_gated_repository(hub: HubServer, user: User, turbo: Repository) -> None:
+    turbo.token, turbo.gated = "secret", True
+    assert user.refused() == f"{NAME} is gated; accept its licence on its page, then run: hf auth login"
+    assert user.open(environment={"HF_TOKEN": "secret"}).revision == turbo.refs["main"]
+
+
+def test_a_private_repository(hub: HubServer, user: User, turbo: Repository) -> None:
+    turbo.token = "secret"
+    assert "keeps it private; check the name; for a private one set HF_TOKEN" in user.refused()
+    assert user.open(environment={"HF_TOKEN": "secret"}).revision == turbo.refs["main"]
+    large = [asked for asked in hub.asked if asked.file in WEIGHTS]
+    assert large
+    assert not any(asked.authorized for asked in large)  # the token stays with the hub
+
+
+def test_a_token_that_is_no_longer_valid(user: User, turbo: Repository) -> None:
+    said = user.refused(environment={"HF_TOKEN": "old"})
+    assert said == f"the hub refuses {NAME} to this user (401); check HF_TOKEN, or run: hf auth login"
+
+
+def test_a_variant_is_fetched_alone(hub: HubServer, user: User, turbo: Repository) -> None:
+    source = user.open(variant="fp16")
+    assert weights(hub.fetched()) == {f"{stem}.fp16.safetensors" for stem in (TEXT, UNET, VAE)}
+    assert source.variant == "fp16"
+    assert all(source.checkpoint(component).count() for component in source.family.components)
+
+
+def test_a_variant_that_is_not_there_costs_no_weights(hub: HubServer, user: User, turbo: Repository) -> None:
+    held = "it has weights without --variant or with --variant fp16"
+    assert user.refused(variant="bf16") == f"{NAME}/text_encoder has no model.bf16.safetensors; {held}"
+    assert weights(hub.fetched()) == set()
+
+
+def test_one_component_brings_its_weights_alone(hub: HubServer, user: User, turbo: Repository) -> None:
+    user.open(components=["vae_decoder"])
+    assert weights(hub.fetched()) == {f"{VAE}.safetensors"}
+    user.open(components=["vae_encoder", "text_encoder"])
+    assert weights(hub.fetched()) == {f"{TEXT}.safetensors"}
+    assert user.refused(components=["vae"]).startswith("StableDiffusionPipeline has no component 'vae'; it has")
+
+
+@pytest.mark.parametrize(
+    ("variant", "index", "shard"),
+    [
+        (None, ".safetensors.index.json", "-{}.safetensors"),
+        ("fp16", ".safetensors.index.fp16.json", ".fp16-{}.safetensors"),
+        ("fp16", ".fp16.safetensors.index.json", "-{}.fp16.safetensors"),
+    ],
+)
+def test_shards_are_fetched_whole(
+    hub: HubServer, user: User, files: dict[str, bytes], variant: str | None, index: str, shard: str
+) -> None:
+    count = Checkpoint.open(EMBEDDED["tiny"] / "unet", "diffusion_pytorch_model").count()
+    shards = sharded(files, index, shard)
+    if variant:
+        del files[f"{UNET}.fp16.safetensors"]
+    hub.repositories[NAME] = Repository()
+    hub.repositories[NAME].commit(files, "main")
+    source = user.open(variant=variant, components=["unet"])
+    assert weights(hub.fetched()) == shards
+    assert source.checkpoint(source.family.component("unet")).count() == count
+
+
+def test_an_index_whose_shard_is_not_there(hub: HubServer, user: User, files: dict[str, bytes]) -> None:
+    shards = sharded(files, ".safetensors.index.json", "-{}.safetensors")
+    lost = max(shards)
+    del files[lost]
+    hub.repositories[NAME] = Repository()
+    hub.repositories[NAME].commit(files, "main")
+    assert user.refused(components=["unet"]).startswith(f"{NAME} has no {lost}, which its index names;")
+    assert weights(hub.fetched()) == set()
+
+
+def test_pickles_are_not_fetched_but_told(hub: HubServer, user: User, files: dict[str, bytes]) -> None:
+    kept = {path: held for path, held in files.items() if not path.endswith(".safetensors")}
+    hub.repositories[NAME] = Repository()
+    hub.repositories[NAME].commit(kept, "main")
+    said = user.refused(components=["unet"])
+    assert said.startswith(f"{NAME}/unet holds its weights as a pickle, which runs code when it is read; save them")
+    assert not {file for file in hub.fetched() if file.endswith(".bin")}
+
+
+def test_a_repository_without_a_pipeline(hub: HubServer, user: User) -> None:
+    hub.repositories[NAME] = Repository()
+    hub.repositories[NAME].commit({"turbo.safetensors": b"", "README.md": CARD}, "main")
+    assert user.refused() == f"{NAME} has no model_index.json; give the id of a diffusers pipeline"
+
+
+def test_a_hub_that_dies_in_the_middle(hub: HubServer, user: User, turbo: Repository) -> None:
+    hub.dies_in = f"{UNET}.safetensors"
+    said = user.refused(components=["unet"])
+    assert said.startswith(f"fetching {NAME} failed (")
+    assert said.endswith("); try again: files that arrived whole are kept")
+    hub.dies_in, hub.alive = None, True
+    assert "not whole in the cache" in user.refused(components=["unet"], environment=OFFLINE)
+    hub.fetched()
+    source = user.open(components=["unet"])
+    assert hub.fetched() == {f"{UNET}.safetensors"}
+    assert source.checkpoint(source.family.component("unet")).count() > 0
+
+
+def test_progress_bars_are_left_as_they_were() -> None:
+    for disabled in (False, True):
+        (disable_progress_bars if disabled else enable_progress_bars)()
+        with hub_module._progress(shown=False):
+            assert are_progress_bars_disabled()
+        assert are_progress_bars_disabled() == disabled
+    enable_progress_bars()
+
+
+def test_an_endpoint_that_is_no_hub(hub: HubServer, user: User) -> None:
+    assert "out of reach" in user.refused(environment={"HF_ENDPOINT": "http://127.0.0.1:9"})
+    assert "missing an 'http://'" in user.refused(environment={"HF_ENDPOINT": "nonsense"})
+    said = user.refused(environment={"HF_ENDPOINT": f"{hub.endpoint}/page"})
+    assert said == f"fetching {NAME} failed: the answer is not a hub's; check HF_ENDPOINT"
+
+
+@pytest.mark.parametrize(
+    ("source", "is_id"),
+    [
+        ("someone/turbo", True),
+        ("some-one/turbo_v1.5", True),
+        ("turbo", False),
+        ("a/b/c", False),
+        ("../turbo", False),
+        ("./turbo", False),
+        ("/some/turbo", False),
+        ("someone/tur--bo", False),
+        ("someone/", False),
+    ],
+)
+def test_what_a_hub_id_looks_like(source: str, is_id: bool) -> None:
+    assert is_repo_id(source) == is_id
+
+
+@pytest.mark.parametrize(
+    ("card", "expected"),
+    [
+        (CARD.decode(), "community"),
+        ("---\nlicense: apache-2.0\n---\n", "apache-2.0"),
+        ("---\nlicense: [mit, apache-2.0]\n---\n", "mit, apache-2.0"),
+        ("---\ntags: [a]\n---\n", None),
+        ("---\nlicense: [broken\n---\n", None),
+        ("---\n- a list\n---\n", None),
+        ("# no metadata\n", None),
+        (None, None),
+    ],
+)
+def test_the_licence_of_a_model_card(tmp_path: Path, card: str | None, expected: str | None) -> None:
+    if card is not None:
+        (tmp_path / "README.md").write_text(card)
+    assert license_of(tmp_path) == expected

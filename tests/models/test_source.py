@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models import hub
+from models.source import EMBEDDED, Source, open_source
+from tests.refusal import refusal
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A diffusers folder of one's own."""
+    return Path(shutil.copytree(EMBEDDED["tiny"], tmp_path / "turbo"))
+
+
+def change(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_an_embedded_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = open_source("tiny")
+    assert (source.name, source.folder, source.revision) == ("tiny", EMBEDDED["tiny"], None)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(EMBEDDED["tiny"], "tiny")
+    assert open_source("tiny").folder == Path("tiny")  # a folder that exists wins
+
+
+def test_a_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = open_source(str(folder), variant="fp16")
+    assert (source.name, source.folder, source.variant) == ("turbo", folder, "fp16")
+    assert source.family.name == "stable-diffusion"
+    assert source.scheduler_config()["_class_name"]
+    monkeypatch.chdir(folder)
+    assert open_source(".").name == "turbo"
+
+
+def test_a_folder_wins_over_a_hub_id(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent.parent)
+    monkeypatch.setattr(hub, "fetch", None)
+    assert open_source(f"{folder.parent.name}/turbo").folder.resolve() == folder
+
+
+def test_a_hub_id(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def fetch(repo: str, **options: Any) -> tuple[Path, str]:
+        asked.update(options, repo=repo)
+        return folder, "0123"
+
+    monkeypatch.setattr(hub, "fetch", fetch)
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n")
+    source = open_source("someone/turbo", variant="fp16", revision="v1", components=["unet"], progress=False)
+    assert source == Source("someone/turbo", folder, "fp16", "0123", "mit")
+    assert asked == {
+        "repo": "someone/turbo",
+        "revision": "v1",
+        "variant": "fp16",
+        "components": ["unet"],
+        "progress": False,
+    }
+
+
+def test_provenance_says_no_path(folder: Path) -> None:
+    provenance = open_source(str(folder)).provenance
+    assert provenance == {"name": "turbo", "revision": None, "variant": None, "license": None}
+
+
+def test_a_single_file(tmp_path: Path) -> None:
+    path = tmp_path / "turbo.safetensors"
+    path.touch()
+    said = f"{path} is a single file; give a diffusers folder: from_single_file(FILE).save_pretrained(FOLDER)"
+    assert refusal(open_source, str(path)) == said
+
+
+@pytest.mark.parametrize("source", ["turbo", "a/b/c", "./turbo", "/no/such/folder", "\0"])
+def test_nonsense(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "is no folder and no hub id; give a diffusers folder, OWNER/NAME" in refusal(open_source, source)
+
+
+def test_a_prompt_in_the_place_of_a_source() -> None:
+    assert "cannot be opened (File name too long)" in refusal(open_source, "a cat on a mat, " * 30)
+
+
+def test_a_folder_has_no_revisions(folder: Path) -> None:
+    for source in (str(folder), "tiny"):
+        said = refusal(open_source, source, revision="main")
+        assert said == f"{source} is a folder and has no revisions; drop --revision, or give a hub id"
+
+
+def test_a_folder_without_a_pipeline(tmp_path: Path) -> None:
+    assert refusal(open_source, str(tmp_path)) == f"{tmp_path} has no model_index.json; give a diffusers folder"
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [("FluxPipeline", "holds a FluxPipeline"), (None, "names no pipeline class"), (["x"], "holds a ['x']")],
+)
+def test_another_pipeline(folder: Path, found: object, said: str) -> None:
+    change(folder / "model_index.json", _class_name=found)
+    told = refusal(lambda: open_source(str(folder)).family)
+    assert said in told
+    assert "served are StableDiffusionPipeline" in told
+
+
+@pytest.mark.parametrize(
+    ("component", "values", "said"),
+    [
+        ("unet", {"in_channels": 9}, "has in_channels = 9; unet is served with 4"),
+        ("unet", {"addition_embed_type": "image"}, "has addition_embed_type = 'image'; unet is served with"),
+        ("unet", {"_class_name": "UNet3DConditionModel"}, "describes UNet3DConditionModel; unet must be UNet2D"),
+        ("unet", {"cross_attention_dim": [64, 64]}, "has cross_attention_dim = [64, 64]; unet needs a positive number"),
+        (
+            "vae_decoder",
+            {"_class_name": "AutoencoderTiny"},
+            "describes AutoencoderTiny; vae_decoder must be Auto",
+        ),
+        ("vae_encoder", {"latent_channels": 16}, "has latent_channels = 16; vae_encoder is served with 4"),
+        (
+            "text_encoder",
+            {"architectures": ["T5EncoderModel"]},
+            "describes T5EncoderModel; text_encoder must be CLIP",
+        ),
+        ("text_encoder", {"max_position_embeddings": 248}, "has max_position_embeddings = 248"),
+        ("text_encoder", {"hidden_act": "relu"}, "text_encoder is served with 'gelu' or 'quick_gelu'"),
+        ("text_encoder", {"hidden_size": None}, "has hidden_size = None; text_encoder needs a positive number"),
+    ],
+)
+def test_another_architecture(folder: Path, component: str, values: dict[str, Any], said: str) -> None:
+    source = open_source(str(folder))
+    part = source.family.component(component)
+    assert source.config(part)
+    path = folder / part.subfolder / "config.json"
+    change(path, **values)
+    told = refusal(source.config, part)
+    assert told.startswith(str(path))
+    assert said in told
+
+
+def test_a_component_that_is_missing(folder: Path) -> None:
+    source = open_source(str(folder))
+    shutil.rmtree(folder / "unet")
+    said = f"{folder} has no unet/config.json; unet needs it: give a complete diffusers folder"
+    assert refusal(source.config, source.family.component("unet")) == said
+    assert "has no diffusion_pytorch_model.safetensors" in refusal(source.checkpoint, source.family.component("unet"))
+
+
+def test_a_component_that_no_pipeline_has(folder: Path) -> None:
+    said = "StableDiffusionPipeline has no component 'vae'; it has text_encoder, unet, vae_decoder, vae_encoder"
+    assert refusal(open_source(str(folder)).family.component, "vae") == said
+
+
+@pytest.mark.parametrize(
+    ("contents", "said"),
+    [(b"{", "is not readable JSON"), (b"\xff\xfe", "is not readable JSON"), (b"[]", "is not a JSON object")],
+)
+def test_broken_json(folder: Path, contents: bytes, said: str) -> None:
+    source = open_source(str(folder))
+    for path, read in (
+        (folder / "unet" / "config.json", lambda: source.config(source.family.component("unet"))),
+        (folder / "scheduler" / "scheduler_config.json", source.scheduler_config),
+    ):
+        path.write_bytes(contents)
+        told = refusal(read)
+        assert told.startswith(f"{path} {said}")
+        assert told.endswith("; copy or download it anew")
+
+
+def test_a_scheduler_that_is_missing(folder: Path) -> None:
+    shutil.rmtree(folder / "scheduler")
+    assert "scheduler_config.json is missing" in refusal(open_source(str(folder)).scheduler_config)
