@@ -43,7 +43,7 @@ class BrowserCheck:
     @property
     def reason(self) -> str:
         """Why it does not pass, in one line; empty where it does."""
-        if self.passed or self.worst is None:
+        if self.passed or not self.verdict.whole or self.worst is None:
             return self.verdict.reason
         apart = f"relative L2 {self.worst.relative_l2:.2e}" if self.worst.finite else "not finite"
         return f"outputs are not onnxruntime's: {apart}, the gate is {self.gate.relative_l2:g}"

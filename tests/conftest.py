@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from export.webnn.node import MODULES
 
 
 def turbo_webnn(*words: str | Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
@@ -33,3 +36,17 @@ def tiny_fp32(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A float32 bundle of `tiny`, two pictures of 64 by 192 at a time."""
     words = ("--precision", "fp32", "--height", "64", "--width", "192", "--batch", "2")
     return exported(tmp_path_factory.mktemp("bundles") / "tiny-wide", *words)
+
+
+@pytest.fixture(scope="session")
+def tiny_chains(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny_fp32` again, its UNet cut into graphs of at most 2 MB."""
+    words = ("--precision", "fp32", "--height", "64", "--width", "192", "--batch", "2", "--max-graph-bytes", "2MB")
+    return exported(tmp_path_factory.mktemp("bundles") / "tiny-chains", *words)
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> None:
+    """Skips where npm's packages are absent; in CI they have to be there, and the test fails on its own."""
+    if not MODULES.is_dir() and os.environ.get("CI") != "true":
+        pytest.skip("node_modules is absent: run npm ci --ignore-scripts")

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from export import exporter
 from export.worker import BundleJob, Report
 from models.bundle import Bundle
+from models.chain import Chain, Tensor
 from models.component import Size
 from models.errors import RequestError
 from models.source import open_source
@@ -126,3 +128,35 @@ def test_native_size_is_the_unets_own_unless_a_side_is_named() -> None:
     assert exporter.native_size(source, batch=2, width=256) == Size(2, 128, 256)
     with pytest.raises(RequestError, match="height 0 is not a multiple of 8"):
         exporter.native_size(source, height=0)
+
+
+def test_a_chain_computes_what_the_whole_computes(tiny_fp32: Path, tiny_chains: Path) -> None:
+    whole, cut = Bundle.open(tiny_fp32), Bundle.open(tiny_chains)
+    for name, chain in cut.manifest.components.items():
+        assert (chain.inputs, chain.outputs) == (whole.chain(name).inputs, whole.chain(name).outputs)
+        feeds = {tensor.name: _numbers(tensor) for tensor in chain.inputs}
+        for ours, theirs in zip(_run(cut, chain, feeds), _run(whole, whole.chain(name), feeds), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    paths = [graph.path for graph in cut.chain("unet").graphs]
+    assert paths == ["unet/model-1.onnx", "unet/model-2.onnx", "unet/model-3.onnx"]
+    assert [graph.path for graph in cut.chain("text_encoder").graphs] == ["text_encoder/model.onnx"]
+    crossing = {tensor.dtype for graph in cut.chain("unet").graphs for tensor in (*graph.inputs, *graph.outputs)}
+    assert crossing == {"float32"}
+    cut.require_intact()
+
+
+def _numbers(tensor: Tensor) -> np.ndarray:
+    if tensor.dtype == "int32":
+        return np.arange(np.prod(tensor.shape), dtype=np.int32).reshape(tensor.shape)
+    return np.random.default_rng(5).standard_normal(tensor.shape).astype(tensor.dtype)
+
+
+def _run(bundle: Bundle, chain: Chain, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    values = dict(feeds)
+    for graph in chain.graphs:
+        session = onnxruntime.InferenceSession(bundle.path(graph), options)
+        given = session.run(None, {tensor.name: values[tensor.name] for tensor in graph.inputs})
+        values |= {tensor.name: output for tensor, output in zip(graph.outputs, given, strict=True)}
+    return [values[tensor.name] for tensor in chain.outputs]

@@ -33,6 +33,7 @@ TINY = EMBEDDED["tiny"]
         (["export", "tiny", "-o", "OUT", "--precision", "fp8"], "there is no precision 'fp8'; there is fp32, fp16"),
         (["export", "tiny", "-o", "OUT", "--component", "vae"], "no component 'vae'; it has text_encoder, unet,"),
         (["export", "tiny", "-o", "OUT", "--variant", "fp16"], "has no model.fp16.safetensors"),
+        (["export", "tiny", "-o", "OUT", "--max-graph-bytes", "2 apples"], "'2 apples' is no size; give 450MB"),
         (["synth", "sd-turbot", "-o", "OUT"], "there is no preset 'sd-turbot'; there is sd-turbo"),
         (["generate", "OUT", "a cat", "-o", "x.png"], "OUT is not a bundle: it has no manifest.json"),
         (["check", "OUT"], "OUT is not a bundle"),
