@@ -48,6 +48,7 @@ class Gate:
     psnr: float = -math.inf
     cosine: float = -1.0
     max_abs: float = math.inf
+    relative_l2: float = math.inf
 
     def passes(self, figures: Figures) -> bool:
         """Whether `figures` are finite and within every bound."""
@@ -56,6 +57,7 @@ class Gate:
             and figures.psnr >= self.psnr
             and figures.cosine >= self.cosine
             and figures.max_abs <= self.max_abs
+            and figures.relative_l2 <= self.relative_l2
         )
 
     def to_json(self) -> dict[str, float]:
@@ -80,6 +82,13 @@ PICTURE_GATES: dict[Precision, Gate] = {
 
 70 dB is a root mean square error below a tenth of one of a picture's 255 steps: nothing of it is seen.
 """
+
+
+BROWSER_GATES: dict[Precision, Gate] = {
+    "fp32": Gate(relative_l2=1e-3),
+    "fp16": Gate(relative_l2=1e-2),
+}
+"""One graph in a browser, on the inputs that it has in a real run, against onnxruntime on the CPU."""
 
 
 def compare(reference: NDArray[Any], candidate: NDArray[Any]) -> Figures:

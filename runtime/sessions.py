@@ -83,7 +83,9 @@ class Session:
         self.component = component
         self.chain = bundle.chain(component)
         self.load_seconds = 0.0
-        self._load = lambda graph: _LoadedGraph(bundle.path(graph), graph, provider, threads)
+        self._load: Callable[[Graph], _LoadedGraph] = lambda graph: _LoadedGraph(
+            bundle.path(graph), graph, provider, threads
+        )
         self._loaded: dict[Graph, _LoadedGraph] = {}
         self._keep_graphs = keep_graphs
 
@@ -99,9 +101,8 @@ class Session:
         values = dict(inputs)
         for graph in self.chain.graphs:
             feeds = {tensor.name: values[tensor.name] for tensor in graph.inputs}
-            loaded = self._graph(graph)
             with _told(f"running {self.component} failed", "try --provider cpu, or a bundle of a smaller size"):
-                outputs = loaded.run(feeds)
+                outputs = self._graph(graph).run(feeds)  # held by no name: it is to leave before the next one comes
             if watch is not None:
                 watch(graph, feeds, outputs)
             values |= outputs

@@ -1,52 +1,115 @@
-"""Judging a bundle: every graph by the rules and by the real provider, the verdicts kept in the manifest."""
+"""Judging a bundle's graphs: by the rules, by the real provider, in a real browser. The manifest keeps the verdicts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from export.webnn.check import Effect, Finding, PlacementVerdict, check_static, verdict_targets
-from export.webnn.provider import Provider
+from export.webnn.check import BrowserVerdict, Chromium, Effect, Finding, PlacementVerdict, check_static
+from export.webnn.check import verdict_targets as targets
+from export.webnn.provider import OPTIMIZATIONS, Provider
 from models.bundle import Bundle, write_manifest
+from models.chain import Graph
+from runtime.parity import BROWSER_GATES, Figures, Gate, compare
+from runtime.rehearsal import Passage, rehearse
 
-Progress = Callable[[str, float], None]
+Progress = Callable[[str, str, float], None]
+"""Told a component, what is done with it, and which fraction of that is done."""
 
 
 @dataclass(frozen=True)
-class ComponentCheck:
-    """What was found about one component.
+class BrowserCheck:
+    """What a real browser did with one graph, and how far its outputs are from onnxruntime's on the CPU.
+
+    Attributes:
+        figures: by output; empty where it did not run.
+    """
+
+    verdict: BrowserVerdict
+    figures: Mapping[str, Figures]
+    gate: Gate
+
+    @property
+    def passed(self) -> bool:
+        """Whether the graph was built wholly on WebNN, ran, and gave what onnxruntime gives."""
+        return self.verdict.whole and all(map(self.gate.passes, self.figures.values()))
+
+    @property
+    def worst(self) -> Figures | None:
+        """The figures of the output that is farthest away."""
+        return max(self.figures.values(), key=lambda figures: (not figures.finite, figures.relative_l2), default=None)
+
+    @property
+    def reason(self) -> str:
+        """Why it does not pass, in one line; empty where it does."""
+        if self.passed or self.worst is None:
+            return self.verdict.reason
+        apart = f"relative L2 {self.worst.relative_l2:.2e}" if self.worst.finite else "not finite"
+        return f"outputs are not onnxruntime's: {apart}, the gate is {self.gate.relative_l2:g}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict as the manifest keeps it."""
+        verdict = self.verdict
+        return {
+            "whole": self.passed,
+            "reason": self.reason,
+            "browser": f"Chromium {verdict.browser}",
+            "onnxruntime_web": verdict.onnxruntime,
+            "device": verdict.device,
+            "create_ms": verdict.create_ms and round(verdict.create_ms),
+            "run_ms": verdict.run_ms and round(verdict.run_ms),
+            "relative_l2": self.worst.to_json()["relative_l2"] if self.worst else None,
+        }
+
+    def __str__(self) -> str:
+        if not self.passed or self.worst is None:
+            return f"NOT in Chromium {self.verdict.browser}: {self.reason}"
+        created, ran = ((spent or 0.0) / 1000 for spent in (self.verdict.create_ms, self.verdict.run_ms))
+        took = f"built in {created:.1f} s, ran in {ran:.1f} s"
+        return f"Chromium {self.verdict.browser}: {took}, relative L2 {self.worst.relative_l2:.1e}"
+
+
+@dataclass(frozen=True)
+class GraphCheck:
+    """What was found about one graph.
 
     Attributes:
         findings: by the rules, over all tables; equal ones of several tables once.
         placements: the provider's verdicts, one for each table at each level of optimisation; none where the
             provider was not asked.
+        browser: None where no browser was asked.
     """
 
-    name: str
-    nodes: int
+    graph: Graph
     findings: tuple[Finding, ...]
     placements: tuple[PlacementVerdict, ...]
+    browser: BrowserCheck | None
 
     @property
     def passed(self) -> bool:
         """Whether nothing keeps the graph off WebNN: waste is told, and passes."""
         harmless = all(finding.effect is Effect.WASTE for finding in self.findings)
-        return harmless and all(placement.whole for placement in self.placements)
+        placed = all(placement.whole for placement in self.placements)
+        return harmless and placed and (self.browser is None or self.browser.passed)
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as the manifest keeps it."""
         return {
+            "path": self.graph.path,
             "whole": self.passed,
             "findings": [str(finding) for finding in self.findings],
             "provider": {f"{each.target}/{each.optimization}": each.whole for each in self.placements},
+            "browser": self.browser and self.browser.to_json(),
         }
 
     def to_text(self) -> str:
         """The verdict for people: a line, and one more for each thing that is wrong."""
         asked, whole = len(self.placements), sum(placement.whole for placement in self.placements)
         how = f"whole in {whole} of {asked}" if asked else "by the rules alone"
-        lines = [f"{self.name:16}{self.nodes:>6} nodes   {'WebNN' if self.passed else 'NOT WebNN':10}{how}"]
+        verdict = "WebNN" if self.passed else "NOT WebNN"
+        lines = [f"{self.graph.path:28}{self.graph.nodes:>6} nodes   {verdict:10}{how}"]
+        lines += [f"  {self.browser}"] if self.browser else []
         lines += [f"  {finding}" for finding in self.findings]
         refused: dict[str, list[str]] = {}
         for each in self.placements:
@@ -56,37 +119,96 @@ class ComponentCheck:
         return "\n".join(lines)
 
 
-def check_bundle(bundle: Bundle, *, rules_only: bool, progress: Progress) -> list[ComponentCheck]:
-    """Judge each component of `bundle`, and write the verdicts into its manifest.
+@dataclass(frozen=True)
+class ComponentCheck:
+    """What was found about the graphs of one component."""
+
+    name: str
+    graphs: tuple[GraphCheck, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every graph passes."""
+        return all(graph.passed for graph in self.graphs)
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict as the manifest keeps it."""
+        return {"whole": self.passed, "graphs": [graph.to_json() for graph in self.graphs]}
+
+    def to_text(self) -> str:
+        """The verdict for people, graph by graph."""
+        return "\n".join(graph.to_text() for graph in self.graphs)
+
+
+def check_bundle(
+    bundle: Bundle,
+    *,
+    provider: bool = True,
+    browser_limit_s: float | None = None,
+    progress: Progress = lambda _name, _doing, _fraction: None,
+) -> list[ComponentCheck]:
+    """Judge each component of `bundle`, and write the verdicts into its manifest where more than rules were asked.
+
+    Args:
+        provider: whether to ask the real provider, which needs Node.
+        browser_limit_s: seconds that each graph may take in a real Chromium, which runs it on what passes through
+            it in a real run; None for no browser. One that hangs or dies is a verdict with its reason.
 
     Raises:
-        RequestError: where a graph cannot be read, or Node or onnxruntime-web is missing.
+        RequestError: where a graph cannot be read or, for a browser, run by onnxruntime, or Node, onnxruntime-web
+            or a browser is missing.
     """
-    if rules_only:
-        checks = [_check(bundle, name, ()) for name in bundle.manifest.components]
-    else:
-        with Provider() as provider:
-            checks = [
-                _check(bundle, name, _placed(provider, bundle, name, progress)) for name in bundle.manifest.components
-            ]
-        _keep(bundle, checks)
+    chains = bundle.manifest.components
+    findings = {graph: _findings(bundle, graph) for chain in chains.values() for graph in chain.graphs}
+    placements = _placements(bundle, progress) if provider else {}
+    ran = {} if browser_limit_s is None else _ran(bundle, browser_limit_s, progress)
+    checks = [
+        ComponentCheck(
+            name,
+            tuple(
+                GraphCheck(graph, findings[graph], placements.get(graph, ()), ran.get(graph)) for graph in chain.graphs
+            ),
+        )
+        for name, chain in chains.items()
+    ]
+    if placements or ran:
+        verdicts = {check.name: replace(chains[check.name], webnn=check.to_json()) for check in checks}
+        write_manifest(bundle.folder, replace(bundle.manifest, components=verdicts))
     return checks
 
 
-def _placed(provider: Provider, bundle: Bundle, name: str, progress: Progress) -> tuple[PlacementVerdict, ...]:
-    targets = verdict_targets()
-    placements = []
-    for placement in provider.place(bundle.path(name), targets):
-        placements.append(placement)
-        progress(name, len(placements) / (2 * len(targets)))
-    return tuple(placements)
+def _findings(bundle: Bundle, graph: Graph) -> tuple[Finding, ...]:
+    path = bundle.path(graph)
+    return tuple(dict.fromkeys(finding for target in targets() for finding in check_static(path, target)))
 
 
-def _check(bundle: Bundle, name: str, placements: tuple[PlacementVerdict, ...]) -> ComponentCheck:
-    findings = [finding for target in verdict_targets() for finding in check_static(bundle.path(name), target)]
-    return ComponentCheck(name, bundle.graph(name).nodes, tuple(dict.fromkeys(findings)), placements)
+def _placements(bundle: Bundle, progress: Progress) -> dict[Graph, tuple[PlacementVerdict, ...]]:
+    placements: dict[Graph, tuple[PlacementVerdict, ...]] = {}
+    asked = len(targets()) * len(OPTIMIZATIONS)
+    with Provider() as provider:
+        for name, chain in bundle.manifest.components.items():
+            for graph in chain.graphs:
+                for placement in provider.place(bundle.path(graph), targets()):
+                    placements[graph] = (*placements.get(graph, ()), placement)
+                    done = sum(len(placements.get(each, ())) for each in chain.graphs)
+                    progress(name, "placing", done / (asked * len(chain.graphs)))
+    return placements
 
 
-def _keep(bundle: Bundle, checks: Sequence[ComponentCheck]) -> None:
-    verdicts = {check.name: replace(bundle.graph(check.name), webnn=check.to_json()) for check in checks}
-    write_manifest(bundle.folder, replace(bundle.manifest, components={**bundle.manifest.components, **verdicts}))
+def _ran(bundle: Bundle, limit_s: float, progress: Progress) -> dict[Graph, BrowserCheck]:
+    """Each graph in the browser, on a page of its own that is gone before the next one's."""
+    checks: dict[Graph, BrowserCheck] = {}
+    with Chromium() as chromium:
+        passages = rehearse(bundle, lambda name, done, runs: progress(name, "on the CPU", done / runs))
+        for name, chain in bundle.manifest.components.items():
+            for done, graph in enumerate(chain.graphs, 1):
+                passage = passages.pop(graph)
+                verdict = chromium.run(bundle.path(graph), passage.inputs, limit_s=limit_s)
+                gate = BROWSER_GATES[bundle.manifest.precision]
+                checks[graph] = BrowserCheck(verdict, _compared(passage, verdict), gate)
+                progress(name, "in Chromium", done / len(chain.graphs))
+    return checks
+
+
+def _compared(passage: Passage, verdict: BrowserVerdict) -> dict[str, Figures]:
+    return {name: compare(passage.outputs[name], output) for name, output in verdict.outputs.items()}

@@ -220,16 +220,26 @@ def verify(
 @app.command()
 @bundle_argument
 @click.option("--rules-only", is_flag=True, help="Do not ask the real provider, which needs Node.")
+@click.option("--browser", is_flag=True, help="Run each graph in a real Chromium, and compare with onnxruntime.")
+@click.option(
+    "--limit",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=600,
+    show_default=True,
+    help="What one graph may take in the browser.",
+)
 @json_option
-def check(folder: Path, rules_only: bool, as_json: bool) -> None:
+def check(folder: Path, rules_only: bool, browser: bool, limit: float, as_json: bool) -> None:
     """Find what keeps a bundle's graphs off WebNN; exit 1 where something does."""
     from scripts.check import check_bundle
 
     with progress(shown=not as_json) as report:
         checks = check_bundle(
             Bundle.open(folder),
-            rules_only=rules_only,
-            progress=lambda name, fraction: report(name, "placing", fraction),
+            provider=not rules_only,
+            browser_limit_s=limit if browser else None,
+            progress=report,
         )
     if as_json:
         show_json({check.name: check.to_json() for check in checks})

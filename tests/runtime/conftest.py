@@ -54,6 +54,31 @@ unet ({T}[{B},4,{h},{w}] sample, {T}[1] timestep, {T}[{B},8,1] encoder_hidden_st
 }}
 """
 
+# The same in two graphs: the latents with their time, and what is told about the picture.
+_UNET_TIMED = """
+<ir_version: 10, opset_import: ["" : 20]>
+unet_1 ({T}[{B},4,{h},{w}] sample, {T}[1] timestep) => ({T}[{B},4,{h},{w}] timed)
+<float[1] half = {{0.5}}, float[1] thousandth = {{0.001}}>
+{{
+  typed_half = Cast<to = {N}>(half)
+  typed_thousandth = Cast<to = {N}>(thousandth)
+  halved = Mul(sample, typed_half)
+  time = Mul(timestep, typed_thousandth)
+  timed = Add(halved, time)
+}}
+"""
+
+_UNET_TOLD = """
+<ir_version: 10, opset_import: ["" : 20]>
+unet_2 ({T}[{B},8,1] encoder_hidden_states, {T}[{B},4,{h},{w}] timed) => ({T}[{B},4,{h},{w}] out_sample)
+<int64[2] axes = {{1, 2}}, int64[1] last = {{3}}>
+{{
+  mean = ReduceMean(encoder_hidden_states, axes)
+  deep = Unsqueeze(mean, last)
+  out_sample = Add(timed, deep)
+}}
+"""
+
 # Three of the four latents, each as a square of 8 by 8 pixels.
 _VAE_DECODER = """
 <ir_version: 10, opset_import: ["" : 20]>
@@ -78,25 +103,32 @@ vae_encoder ({T}[{B},3,{H},{W}] sample) => ({T}[{B},4,{h},{w}] latent_sample)
 """
 
 _GRAPHS = {
-    "text_encoder": _TEXT_ENCODER,
-    "unet": _UNET,
-    "vae_decoder": _VAE_DECODER,
-    "vae_encoder": _VAE_ENCODER,
+    "text_encoder": (_TEXT_ENCODER,),
+    "unet": (_UNET,),
+    "vae_decoder": (_VAE_DECODER,),
+    "vae_encoder": (_VAE_ENCODER,),
 }
+
+_CUT = {"unet": (_UNET_TIMED, _UNET_TOLD)}
 
 MakeBundle = Callable[..., Bundle]
 
 
 @pytest.fixture
 def make_bundle(tmp_path: Path) -> MakeBundle:
-    """Writes a miniature bundle of the given precision, size and components; returns it opened."""
+    """Writes a miniature bundle of the given precision, size and components, its UNet whole or cut in two; opens it."""
 
     def make(
-        precision: Precision = "fp32", size: Size | None = None, components: tuple[str, ...] = tuple(_GRAPHS)
+        precision: Precision = "fp32",
+        size: Size | None = None,
+        components: tuple[str, ...] = tuple(_GRAPHS),
+        *,
+        cut: bool = False,
     ) -> Bundle:
         size = size or Size(1, 16, 24)
         dtype = BOUNDARY_TYPE[precision]
-        graphs = {name: _write_graph(tmp_path, name, dtype, size) for name in components}
+        texts = _GRAPHS | (_CUT if cut else {})
+        chains = {name: _write_chain(tmp_path, name, texts[name], dtype, size) for name in components}
         manifest = Manifest(
             family="stable-diffusion",
             layout="webnn",
@@ -106,7 +138,7 @@ def make_bundle(tmp_path: Path) -> MakeBundle:
             scaling_factor=SCALING_FACTOR,
             scheduler="EulerDiscreteScheduler",
             schedules={steps: schedule(steps) for steps in (1, 2, 4)},
-            components=graphs,
+            components=chains,
             tokenizers={"tokenizer": _write_tokenizer(tmp_path)},
         )
         write_manifest(tmp_path, manifest)
@@ -127,7 +159,14 @@ def schedule(steps: int, noise_scale: float = 0.0) -> Schedule:
     )
 
 
-def _write_graph(folder: Path, name: str, dtype: str, size: Size) -> Chain:
+def _write_chain(folder: Path, name: str, texts: tuple[str, ...], dtype: str, size: Size) -> Chain:
+    graphs = [_write_graph(folder, f"{name}/model-{i}.onnx", text, dtype, size) for i, text in enumerate(texts)]
+    made = {tensor.name for graph in graphs for tensor in graph.outputs}
+    inputs = {tensor.name: tensor for graph in graphs for tensor in graph.inputs if tensor.name not in made}
+    return Chain(tuple(inputs.values()), graphs[-1].outputs, tuple(graphs))
+
+
+def _write_graph(folder: Path, name: str, text: str, dtype: str, size: Size) -> Graph:
     numbers = {
         "B": size.batch,
         "H": size.height,
@@ -136,13 +175,16 @@ def _write_graph(folder: Path, name: str, dtype: str, size: Size) -> Chain:
         "w": size.latent_width,
     }
     kind = onnx.TensorProto.FLOAT if dtype == "float32" else onnx.TensorProto.FLOAT16
-    model = onnx.parser.parse_model(_GRAPHS[name].format(T=_ONNX_TYPE[dtype], N=int(kind), **numbers))
-    path = folder / name / "model.onnx"
+    model = onnx.parser.parse_model(text.format(T=_ONNX_TYPE[dtype], N=int(kind), **numbers))
+    path = folder / name
     path.parent.mkdir(exist_ok=True)
     onnx.save(model, path)
-    inputs = tuple(_tensor(value) for value in model.graph.input)
-    outputs = tuple(_tensor(value) for value in model.graph.output)
-    return Chain(inputs, outputs, (Graph((describe(folder, path),), len(model.graph.node), inputs, outputs),))
+    return Graph(
+        files=(describe(folder, path),),
+        nodes=len(model.graph.node),
+        inputs=tuple(_tensor(value) for value in model.graph.input),
+        outputs=tuple(_tensor(value) for value in model.graph.output),
+    )
 
 
 def _tensor(value: onnx.ValueInfoProto) -> Tensor:

@@ -59,6 +59,13 @@ def test_image_to_image(make_bundle: MakeBundle) -> None:
     assert list(result.timings) == ["text_encoder", "vae_encoder", "unet", "vae_decoder"]
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_chain_draws_what_the_whole_draws(make_bundle: MakeBundle, keep: bool) -> None:
+    whole = Pipeline.open(make_bundle().folder, "cpu").draw(PROMPT, steps=4, seed=7)
+    cut = Pipeline.open(make_bundle(cut=True).folder, "cpu", keep_sessions=keep).draw(PROMPT, steps=4, seed=7)
+    assert cut == whole
+
+
 def test_a_batch_is_drawn_from_one_seed(make_bundle: MakeBundle) -> None:
     pipeline = Pipeline.open(make_bundle(size=Size(3, 16, 24)).folder, "cpu")
     result = pipeline.generate(PROMPT, seed=2)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from dataclasses import replace
 from typing import Any
 
@@ -62,6 +63,48 @@ def test_a_graph_that_the_manifest_does_not_describe(make_bundle: MakeBundle) ->
     manifest = replace(bundle.manifest, components={"text_encoder": wrong})
     with pytest.raises(RequestError, match="outputs are not those of the manifest"):
         Session(Bundle(bundle.folder, manifest), "text_encoder").run({"input_ids": IDS})
+
+
+UNET_INPUTS = {
+    "sample": np.ones((1, 4, 2, 3), np.float32),
+    "timestep": np.array([500], np.float32),
+    "encoder_hidden_states": np.full((1, 8, 1), 3, np.float32),
+}
+
+
+def test_a_chain_gives_what_the_whole_gives(make_bundle: MakeBundle) -> None:
+    bundle = make_bundle(cut=True)
+    told = []
+    outputs = Session(bundle, "unet").run(UNET_INPUTS, lambda *passed: told.append(passed))
+    assert list(outputs) == ["out_sample"]
+    np.testing.assert_array_equal(outputs["out_sample"], np.full((1, 4, 2, 3), 0.5 + 0.5 + 3, np.float32))
+    assert [graph for graph, _, _ in told] == list(bundle.chain("unet").graphs)
+    assert [(list(inputs), list(given)) for _, inputs, given in told] == [
+        (["sample", "timestep"], ["timed"]),
+        (["encoder_hidden_states", "timed"], ["out_sample"]),
+    ]
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_graphs_stay_or_leave_before_the_next_one_comes(
+    make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch, keep: bool
+) -> None:
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+    held_at_load = []
+    real = onnxruntime.InferenceSession
+
+    def load(*arguments: Any, **options: Any) -> Any:
+        held_at_load.append(len(alive))
+        session = real(*arguments, **options)
+        alive.add(session)
+        return session
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", load)
+    session = Session(make_bundle(cut=True), "unet", keep_graphs=keep)
+    for _ in range(2):
+        session.run(UNET_INPUTS)
+    assert held_at_load == ([0, 1] if keep else [0, 0, 0, 0])
+    assert session.load_seconds > 0
 
 
 def test_the_cpu_is_chosen_where_there_is_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
