@@ -1,0 +1,92 @@
+"""How graphs of one checkpoint fare on WebNN, by exporter: the README's table.
+
+    python -m scripts.compare_exporters CHECKPOINT BUNDLE [--optimum FOLDER]
+
+BUNDLE is ours of that checkpoint, FOLDER what `optimum-cli export onnx --task text-to-image` made of it. The plain
+torch exporter (dynamo, its optimiser on, float16) runs here, on the same forwards and the same size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import onnx
+import torch
+
+from export.forwards import forward_of
+from export.trace import OPSET
+from export.webnn.check import check_provider
+from models.bundle import Bundle
+from models.component import Component
+from models.errors import RequestError
+from models.source import Source, open_source
+from runtime.reference import load
+
+_TYPES = {"float": torch.float16, "int": torch.int32}
+
+
+def plainly_exported(source: Source, component: Component, bundle: Bundle, folder: Path) -> Path:
+    """The component's graph as torch.onnx.export makes it by itself."""
+    forward = forward_of(component, load(source, component).half())
+    config, size = source.config(component), bundle.manifest.size
+    inputs = tuple(torch.ones(spec.shape(size, config), dtype=_TYPES[spec.kind]) for spec in component.inputs)
+    with torch.no_grad():
+        program = torch.onnx.export(
+            forward,
+            inputs,
+            dynamo=True,
+            optimize=True,
+            verbose=False,
+            opset_version=OPSET,
+            input_names=[spec.name for spec in component.inputs],
+            output_names=[spec.name for spec in component.outputs],
+        )
+    assert program is not None
+    path = folder / component.name / "model.onnx"
+    path.parent.mkdir(parents=True)
+    program.save(path, external_data=True)
+    return path
+
+
+def verdict(paths: Sequence[Path]) -> str:
+    """Nodes and verdict of the graphs of one component, in a cell's worth of words."""
+    nodes = sum(len(onnx.load(str(path), load_external_data=False).graph.node) for path in paths)
+    try:
+        placements = check_provider(paths)
+    except RequestError as error:
+        return f"{nodes} nodes: {error}"
+    whole = sum(placement.whole for placement in placements)
+    reasons = sorted({placement.reason for placement in placements if not placement.whole})
+    return f"{nodes} nodes, whole in {whole} of {len(placements)}" + (f": {reasons[0][:120]}" if reasons else "")
+
+
+def rows(source: Source, bundle: Bundle, optimum: Path | None, work: Path) -> Iterator[tuple[str, str, str]]:
+    """Component, exporter, verdict."""
+    for name, chain in bundle.manifest.components.items():
+        component = source.family.component(name)
+        yield name, "turbo-webnn", verdict([bundle.path(graph) for graph in chain.graphs])
+        yield name, "torch.onnx", verdict([plainly_exported(source, component, bundle, work)])
+        if optimum:
+            yield name, "optimum-onnx", verdict([optimum / name / "model.onnx"])
+
+
+def main() -> int:
+    """Print the table as Markdown."""
+    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ask.add_argument("checkpoint")
+    ask.add_argument("bundle", type=Path)
+    ask.add_argument("--optimum", type=Path)
+    said = ask.parse_args()
+    print("| component | exporter | verdict |\n| --- | --- | --- |")  # noqa: T201
+    with tempfile.TemporaryDirectory() as work:
+        for row in rows(open_source(said.checkpoint), Bundle.open(said.bundle), said.optimum, Path(work)):
+            print(f"| {' | '.join(row)} |", flush=True)  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
