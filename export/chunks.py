@@ -56,29 +56,31 @@ def _best_cuts(nodes: Sequence[ir.Node], limit: int, crossing: Sequence[int]) ->
 
 def _cheapest_cuts(nodes: Sequence[ir.Node], links: int, bound: int, crossing: Sequence[int]) -> list[int] | None:
     """The best cuts into `links` of at most `bound` bytes each, or None where there are none."""
-    after = _weight_after(nodes)
+    after, weights = _weight_after(nodes), [_weights(node) for node in nodes]
     reached: dict[int, tuple[Cost, list[int]]] = {0: ((0, 0), [])}  # by position, for as many links as were laid
     for left in reversed(range(links)):
         further: dict[int, tuple[Cost, list[int]]] = {}
         for start, ((crossed, squares), cuts) in reached.items():
-            for stop, weight in _stops(nodes, start, bound):
+            for stop, weight in _stops(weights, start, bound):
+                if after[stop] > left * bound:
+                    continue  # too little is laid for the rest to fit
                 cost = (crossed + crossing[stop], squares + weight**2)
-                if after[stop] <= left * bound and (stop not in further or cost < further[stop][0]):
+                if stop not in further or cost < further[stop][0]:
                     further[stop] = (cost, [*cuts, stop])
         reached = further
     return reached[len(nodes)][1][:-1] if len(nodes) in reached else None
 
 
-def _stops(nodes: Sequence[ir.Node], start: int, bound: int) -> Iterator[tuple[int, int]]:
-    """Where a link from `start` may end so that it has at most `bound` bytes, and how many it has then."""
+def _stops(weights: Sequence[set[ir.Value]], start: int, bound: int) -> Iterator[tuple[int, int]]:
+    """Where a link from node `start` may end so that it has at most `bound` bytes, and how many it has then."""
     held: set[ir.Value] = set()
     weight = 0
-    for stop in range(start, len(nodes)):
-        new = _weights(nodes[stop]) - held
-        weight += sum(map(_nbytes, new))
+    for stop in range(start, len(weights)):
+        if not weights[stop] <= held:
+            weight += sum(map(_nbytes, weights[stop] - held))
+            held |= weights[stop]
         if weight > bound:
             return
-        held |= new
         yield stop + 1, weight
 
 
