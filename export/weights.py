@@ -19,8 +19,8 @@ from models.checkpoint import Checkpoint
 from models.component import Component
 from models.errors import RequestError
 
-BLOCK_BYTES = 16 << 20
-"""How much of a tensor is in memory at a time where its order does not change."""
+BLOCK_BYTES = 8 << 20
+"""How much of a stored tensor is read at a time."""
 
 SMALL_BYTES = 4 << 20
 """The largest weight that may be asked for as an array. Passes fold smaller ones; larger ones they may not touch."""
@@ -38,7 +38,6 @@ class Stored(Protocol):
     def dtype(self) -> str: ...
     @property
     def shape(self) -> tuple[int, ...]: ...
-    def read(self) -> bytearray: ...
     def blocks(self, block_bytes: int) -> Iterator[bytearray]: ...
 
 
@@ -57,11 +56,8 @@ class _InMemory:
     def shape(self) -> tuple[int, ...]:
         return tuple(self.tensor.shape.numpy())
 
-    def read(self) -> bytearray:
-        return bytearray(self.tensor.tobytes())
-
     def blocks(self, block_bytes: int) -> Iterator[bytearray]:  # noqa: ARG002 - small enough for one
-        yield self.read()
+        yield bytearray(self.tensor.tobytes())
 
 
 @dataclass(frozen=True)
@@ -130,14 +126,17 @@ class LazyWeight(ir.LazyTensor):
 
     def _parts(self) -> Iterator[memoryview]:
         source = _TORCH_BY_SOURCE[self._stored.dtype]
+        blocks = (self._converted(torch.frombuffer(block, dtype=source)) for block in self._stored.blocks(BLOCK_BYTES))
         if self._view.permutation == tuple(range(len(self._stored.shape))):
-            for block in self._stored.blocks(BLOCK_BYTES):
-                yield _bytes_of(self._converted(torch.frombuffer(block, dtype=source)))
+            yield from map(_bytes_of, blocks)
             return
-        whole = torch.frombuffer(self._stored.read(), dtype=source)
-        # cast before the axes move: half as many bytes are gathered
-        moved = self._converted(whole).view(self._stored.shape).permute(self._view.permutation)
-        yield _bytes_of(moved.contiguous())
+        # cast before the axes move, and while reading: the whole is in memory in its new type alone
+        whole = torch.empty(math.prod(self._stored.shape), dtype=_TORCH_BY_IR[self._view.dtype])
+        filled = 0
+        for block in blocks:
+            whole[filled : filled + len(block)] = block
+            filled += len(block)
+        yield _bytes_of(whole.view(self._stored.shape).permute(self._view.permutation).contiguous())
 
     def _converted(self, numbers: torch.Tensor) -> torch.Tensor:
         scaled = numbers if self._view.scale == 1.0 else numbers.float() * self._view.scale

@@ -24,6 +24,9 @@ from models.errors import RequestError
 from models.precision import Precision
 from models.source import Source
 
+_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_ARENA_MAX": "2"}
+"""glibc would keep freed blocks of up to 32 MB; large weights pass through such blocks, and their memory is to go."""
+
 Report = Callable[[str, str, float], None]
 """Told a component, what is done with it, and which fraction of that is done."""
 
@@ -65,7 +68,7 @@ def run_worker(job: BundleJob, report: Report) -> None:
         RequestError: what the job cannot be served for, or that the process was killed.
         OSError: where the files cannot be written.
     """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = {**os.environ, **_MEMORY, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with tempfile.TemporaryFile("w+") as told:
         process = subprocess.Popen(
             [sys.executable, "-m", "export.worker"],

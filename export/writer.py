@@ -16,7 +16,7 @@ SHARD_BYTES = 1_900_000_000
 INLINE_BYTES = 1024
 """Initializers up to this size stay in the .onnx file: shape-like inputs must be read with the graph."""
 
-_IN_FLIGHT_BYTES = 96 << 20
+_IN_FLIGHT_BYTES = 64 << 20
 
 Progress = Callable[[float], None]
 """Told the fraction of weights written, 0 to 1."""

@@ -33,16 +33,12 @@ class StoredTensor:
     offset: int
     nbytes: int
 
-    def read(self) -> bytearray:
-        """All its bytes, little-endian, row-major.
+    def blocks(self, block_bytes: int) -> Iterator[bytearray]:
+        """Its bytes in order, little-endian, row-major: blocks of at most `block_bytes`, each of whole numbers.
 
         Raises:
             RequestError: where the file has become shorter than its header says.
         """
-        return next(self.blocks(self.nbytes)) if self.nbytes else bytearray()
-
-    def blocks(self, block_bytes: int) -> Iterator[bytearray]:
-        """Its bytes in order, in blocks of at most `block_bytes`, each a whole count of numbers."""
         step = max(block_bytes // ITEM_BYTES[self.dtype], 1) * ITEM_BYTES[self.dtype]
         with self.path.open("rb", buffering=0) as file:
             file.seek(self.offset)

@@ -2,18 +2,22 @@
 
     python -m scripts.benchmark_export sd-turbo --work FOLDER [--optimum .venv-optimum]
 
-Memory is the proportional set size of all processes together, sampled twenty times a second: pages that several
-share count once, and pages of a mapped checkpoint count. Run it on a machine that does nothing else.
+Time is the wall clock's, of a run that nobody watches: looking at memory takes a good part of a core. Memory is that
+of another run: the proportional set size of all processes together, where pages that several share count once and
+pages of a mapped checkpoint count. Run it on a machine that does nothing else.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +26,7 @@ import psutil
 from models.bundle import Bundle
 from models.synth import synthesize
 
-_SAMPLE_S = 0.05
+_SAMPLE_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -37,27 +41,34 @@ class Cost:
         return f"{self.seconds:6.1f} s {self.peak / 1e9:6.2f} GB" + (f"   exit {self.status}" if self.status else "")
 
 
-def measured(command: list[str]) -> Cost:
-    """Run `command` to its end, and measure it with all its children."""
-    began, peak = time.perf_counter(), 0
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    tree = psutil.Process(process.pid)
-    while process.poll() is None:
-        peak = max(peak, _proportional_bytes(tree))
-        time.sleep(_SAMPLE_S)
-    if process.returncode and process.stderr:
-        sys.stderr.write(process.stderr.read().decode()[-400:])
-    return Cost(time.perf_counter() - began, peak, process.returncode)
+def measured(command: list[str], runs: int) -> Cost:
+    """Run `command` to its end `runs` times for the median time, and once more for the memory of all its processes."""
+    times = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        status = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
+        times.append(time.perf_counter() - began)
+    return Cost(statistics.median(times), _peak(command), status)
 
 
-def _proportional_bytes(root: psutil.Process) -> int:
-    total = 0
+def _peak(command: list[str]) -> int:
+    peak = 0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        tree = psutil.Process(process.pid)
+        while process.poll() is None:
+            with suppress(psutil.Error):  # one ended between the listing and the look
+                peak = max(peak, sum(map(_proportional_bytes, (tree, *tree.children(recursive=True)))))
+            time.sleep(_SAMPLE_S)
+    return peak
+
+
+def _proportional_bytes(process: psutil.Process) -> int:
+    """Linux's own sum over a process's mappings; psutil would read every mapping."""
     try:
-        for process in (root, *root.children(recursive=True)):
-            total += process.memory_full_info().pss
-    except psutil.Error:
-        pass  # ended between the listing and the look
-    return total
+        rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return 1024 * int(re.search(r"^Pss: +(\d+) kB", rollup, re.MULTILINE)[1])  # type: ignore[index]
 
 
 def main() -> int:
@@ -66,7 +77,7 @@ def main() -> int:
     ask.add_argument("preset")
     ask.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()), help="where checkpoints and bundles lie")
     ask.add_argument("--precision", default="fp16")
-    ask.add_argument("--repeat", type=int, default=1)
+    ask.add_argument("--runs", type=int, default=3, help="of ours, for the median")
     ask.add_argument("--optimum", type=Path, help="an environment that holds optimum-onnx")
     said = ask.parse_args()
     checkpoint = said.work / said.preset
@@ -74,13 +85,12 @@ def main() -> int:
         synthesize(said.preset, checkpoint)
     bundle = said.work / f"{said.preset}-{said.precision}"
     ours = [sys.executable, "-m", "scripts.cli", "export", str(checkpoint), "-o", str(bundle), "--overwrite"]
-    for _ in range(said.repeat):
-        print(f"turbo-webnn {said.precision:5}", measured([*ours, "--precision", said.precision]))  # noqa: T201
+    print(f"turbo-webnn {said.precision:5}", measured([*ours, "--precision", said.precision], said.runs))  # noqa: T201
     components = Bundle.open(bundle).manifest.components
     print(json.dumps({name: graph.nodes for name, graph in components.items()}))  # noqa: T201
     if said.optimum:
         exporter = [str(said.optimum / "bin/optimum-cli"), "export", "onnx", "--task", "text-to-image"]
-        print("optimum-onnx     ", measured([*exporter, "--model", str(checkpoint), f"{bundle}-optimum"]))  # noqa: T201
+        print("optimum-onnx     ", measured([*exporter, "--model", str(checkpoint), f"{bundle}-optimum"], 1))  # noqa: T201
     return 0
 
 

@@ -10,7 +10,7 @@ from export.webnn.check import BrowserVerdict, Chromium, Effect, Finding, Placem
 from export.webnn.check import verdict_targets as targets
 from export.webnn.provider import OPTIMIZATIONS, Provider
 from models.bundle import Bundle, write_manifest
-from models.chain import Graph
+from models.chain import Chain, Graph
 from runtime.parity import BROWSER_GATES, Figures, Gate, compare
 from runtime.rehearsal import Passage, rehearse
 
@@ -172,9 +172,17 @@ def check_bundle(
         for name, chain in chains.items()
     ]
     if placements or ran:
-        verdicts = {check.name: replace(chains[check.name], webnn=check.to_json()) for check in checks}
+        verdicts = {check.name: replace(chains[check.name], webnn=_kept(check, chains[check.name])) for check in checks}
         write_manifest(bundle.folder, replace(bundle.manifest, components=verdicts))
     return checks
+
+
+def _kept(check: ComponentCheck, chain: Chain) -> dict[str, Any]:
+    """The verdict for the manifest, with an earlier browser's where none was asked this time."""
+    verdict = check.to_json()
+    for graph, before in zip(verdict["graphs"], (chain.webnn or {}).get("graphs", ()), strict=False):
+        graph["browser"] = graph["browser"] or before["browser"]
+    return verdict
 
 
 def _findings(bundle: Bundle, graph: Graph) -> tuple[Finding, ...]:
