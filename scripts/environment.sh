@@ -10,8 +10,8 @@ if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ] || [ scripts/constraints
   [ -x .venv/bin/python ] || "$python" -m venv .venv
   echo "installing Python packages into .venv (minutes the first time)"
   # torch comes first and exactly: any other release would bring its CUDA packages with it
-  .venv/bin/pip install -q --disable-pip-version-check -c scripts/constraints.txt torch==2.13.0
-  PYTHONWARNINGS=ignore .venv/bin/pip install -q --disable-pip-version-check -c scripts/constraints.txt -e '.[export,cpu,dev]'
+  .venv/bin/pip install -qq --disable-pip-version-check -c scripts/constraints.txt torch==2.13.0
+  PYTHONWARNINGS=ignore .venv/bin/pip install -qq --disable-pip-version-check -c scripts/constraints.txt -e '.[export,cpu,dev]'
   touch "$stamp"
 fi
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
