@@ -1,7 +1,7 @@
 """From a component's config to an ONNX graph that holds no weights.
 
 The module is built and traced on fake tensors, in float32 whatever the bundle's precision: precision is decided
-on the finished graph (`export.precision`).
+on the finished graph (`export.passes.lower_precision`).
 """
 
 from __future__ import annotations
