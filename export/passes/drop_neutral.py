@@ -22,9 +22,8 @@ class DropNeutral(ir.passes.InPlacePass):
         modified = False
         for node in model.graph:
             kept = _same(node)
-            if kept is not None and not (node.outputs[0].is_graph_output() and kept.producer() is None):
-                bypass(node, kept)
-                modified = True
+            if kept is not None:
+                modified |= bypass(node, kept)
         return ir.passes.PassResult(model, modified)
 
 

@@ -77,20 +77,23 @@ def ints(graph: ir.Graph, name: str, numbers: Sequence[int]) -> ir.Value:
     return add_initializer(graph, name, ir.tensor(np.array(numbers, np.int64)))
 
 
-def bypass(node: ir.Node, value: ir.Value) -> None:
-    """Let everything that read `node`'s one output read `value`, and remove the node."""
+def bypass(node: ir.Node, value: ir.Value) -> bool:
+    """Let everything that read `node`'s one output read `value`, and remove the node.
+
+    False, and nothing is done, where the output is the graph's own and `value` cannot be it: a graph output must
+    be some node's, and can bear one name.
+    """
     output = node.outputs[0]
     graph = node.graph
     assert graph is not None
     if output.is_graph_output():
+        if value.producer() is None or value.is_graph_output():
+            return False
         name = output.name
-        if value.is_graph_input() or value.is_initializer() or value.is_graph_output():
-            # a graph output must be some node's own: keep the node as the plainest one there is
-            node.replace_input_with(0, value)
-            return
         output.name, value.name = f"{name}_before", name
     ir.convenience.replace_all_uses_with(output, value, replace_graph_outputs=True)
     graph.remove(node, safe=True)
+    return True
 
 
 def replace(node: ir.Node, new: ir.Node) -> None:

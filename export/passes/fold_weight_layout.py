@@ -1,6 +1,7 @@
 """Transpose, Reshape, Unsqueeze and Squeeze of a weight become another lazy view of it.
 
-Weights of any size: nothing is read. Left alone: a Transpose of a weight that was reshaped before.
+Weights of any size: nothing is read. Left alone: a Transpose of a weight that was reshaped before, and
+what is an output of the graph.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class FoldWeightLayout(ir.passes.InPlacePass):
         """Fold what can be folded, in the order of the graph, so that chains fold whole."""
         modified = False
         for node in model.graph:
-            if node.inputs and is_weight(node.inputs[0]):
+            if node.inputs and is_weight(node.inputs[0]) and not node.outputs[0].is_graph_output():
                 folded = _folded(node)
                 if folded is not None:
                     value = add_initializer(model.graph, f"{operand(node, 0).name}.{node.op_type.lower()}", folded)

@@ -39,9 +39,8 @@ def _merge_reshape(graph: ir.Graph, node: ir.Node) -> bool:
     before = source.producer()
     if shape is None or shape_of(source) is None:
         return False
-    if shape == shape_of(source) and not _ends_on_input(node):
-        bypass(node, source)
-        return True
+    if shape == shape_of(source):
+        return bypass(node, source)
     through = before is not None and before.op_type in _RESHAPES
     if node.op_type == "Reshape" and not through:
         return False
@@ -63,7 +62,7 @@ def _merge_transpose(graph: ir.Graph, node: ir.Node) -> bool:
         replace(node, ir.node("Transpose", [before.inputs[0]], {"perm": together}, name=node.name))
         return True
     kept = [axis for axis in permutation if from_shape[axis] != 1]
-    if kept != sorted(kept) or _ends_on_input(node):
+    if kept != sorted(kept):
         return False
     replace(node, _reshape(graph, node, source, shape))
     return True
@@ -75,8 +74,3 @@ def _reshape(graph: ir.Graph, node: ir.Node, source: ir.Value, shape: tuple[int,
 
 def _permutation(node: ir.Node, rank: int) -> list[int]:
     return list(node.attributes.get_ints("perm", list(reversed(range(rank)))))
-
-
-def _ends_on_input(node: ir.Node) -> bool:
-    """A view straight from an input to an output has to stay: the output must be some node's."""
-    return node.outputs[0].is_graph_output() and operand(node, 0).producer() is None
