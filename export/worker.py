@@ -50,15 +50,19 @@ class BundleJob:
     def from_json(cls, line: str) -> BundleJob:
         """The job that `to_json` wrote."""
         held: Mapping[str, Any] = json.loads(line)
-        source = Source(**{**held["source"], "folder": Path(held["source"]["folder"])})
         return cls(
-            source=source,
+            source=_source(held["source"]),
             components=tuple(held["components"]),
             size=Size(**held["size"]),
             precision=held["precision"],
             stage=Path(held["stage"]),
             max_graph_bytes=held["max_graph_bytes"],
         )
+
+
+def _source(held: Mapping[str, Any]) -> Source:
+    vae = held["vae"]
+    return Source(**{**held, "folder": Path(held["folder"]), "vae": vae and _source(vae)})
 
 
 def run_worker(job: BundleJob, report: Report) -> None:

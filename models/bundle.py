@@ -38,7 +38,7 @@ class Manifest:
     """Everything that a consumer of a bundle needs and cannot read from the graphs.
 
     Attributes:
-        source: name, revision, variant and licence of the checkpoint.
+        source: name, revision, variant and licence of the checkpoint; under `vae` those of another's VAE, if any.
         schedules: by number of steps.
         scaling_factor: the VAE's; the decoder takes latents divided by it, the encoder's mean is multiplied.
         image: how pixels become the VAE's numbers and back.
@@ -48,7 +48,7 @@ class Manifest:
     layout: str
     precision: Precision
     size: Size
-    source: dict[str, str | None]
+    source: dict[str, Any]
     scaling_factor: float
     scheduler: str
     schedules: dict[int, Schedule]

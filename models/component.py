@@ -81,6 +81,7 @@ class Component:
         outputs: the tensors it gives, in order.
         key_prefixes: what checkpoints put before the module's own parameter names, the published form first.
         served: config values that the graph relies on; another value is refused.
+        fed_by: the components whose outputs it takes, in the order in which their states stand side by side.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Component:
     outputs: tuple[TensorSpec, ...]
     key_prefixes: tuple[str, ...] = ("",)
     served: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    fed_by: tuple[str, ...] = ()
 
     def require_served(self, config: Mapping[str, Any], where: str) -> None:
         """Refuse a config that this component does not describe.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import onnx_ir as ir
 from onnx_ir.passes import common
 
@@ -15,8 +17,8 @@ from export.passes.name_nodes import NameNodes
 from models.precision import Precision
 
 
-def passes_for(precision: Precision) -> tuple[ir.passes.InPlacePass, ...]:
-    """The rewrites of a traced graph whose weights are bound, in order."""
+def passes_for(precision: Precision, kept: Collection[str] = ()) -> tuple[ir.passes.InPlacePass, ...]:
+    """The rewrites of a traced graph whose weights are bound, in order; modules in `kept` stay in float32."""
     return (
         FoldWeightLayout(),  # first: folding would hold each transposed weight
         FoldConstants(),
@@ -24,14 +26,14 @@ def passes_for(precision: Precision) -> tuple[ir.passes.InPlacePass, ...]:
         MergeViews(),
         FoldScale(),
         common.CommonSubexpressionEliminationPass(),
-        *((LowerPrecision(),) if precision == "fp16" else ()),
+        *((LowerPrecision(kept),) if precision == "fp16" else ()),
         common.RemoveUnusedNodesPass(),
         NameNodes(),
     )
 
 
-def simplify(model: ir.Model, precision: Precision) -> ir.Model:
-    """Run every pass over `model`, in place."""
-    for rewrite in passes_for(precision):
+def simplify(model: ir.Model, precision: Precision, kept: Collection[str] = ()) -> ir.Model:
+    """Run every pass over `model`, in place; modules in `kept` stay in float32."""
+    for rewrite in passes_for(precision, kept):
         rewrite(model)
     return model
