@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from export.overflows import Overflows
 from export.passes.places import path_of
 from export.probes import probe
 from export.streaming import meta_forward, run_streamed
@@ -29,42 +30,53 @@ MARGIN = 4.0
 """Prompts and pictures reach further than the probe: a module that came within a fourth of the limit is kept."""
 
 
-def overflowing(component: Component, source: Source) -> dict[str, float]:
-    """The modules of `component` that float16 might not hold, in the order in which they run, by path.
+def overflowing(component: Component, source: Source) -> Overflows:
+    """The modules of `component` that float16 might not hold, in the order in which they run.
 
-    With each the largest absolute value of what it computes itself, outside its submodules, to three digits, which
-    other processors compute alike.
+    Values are rounded to three digits, which other processors compute alike.
 
     Raises:
         RequestError: where the checkpoint does not make this component, or computes NaN or Inf in float32.
     """
-    largest = measure(component, source)
+    watch = measure(component, source)
+    results = _beyond(watch.results)
+    inside = _beyond(watch.inside)
+    return Overflows(results, {place: value for place, value in inside.items() if place not in results})
+
+
+def _beyond(largest: Mapping[str, float]) -> dict[str, float]:
     return {place: float(f"{value:.3g}") for place, value in largest.items() if value > LARGEST_FLOAT16 / MARGIN}
 
 
-def measure(component: Component, source: Source) -> dict[str, float]:
-    """The largest absolute value that each module of `component` computes itself, by its path.
+def measure(component: Component, source: Source) -> Watch:
+    """The largest absolute values that the modules of `component` compute on its probe.
 
     Raises:
         RequestError: as `overflowing`.
     """
     inputs = probe(component, source)
     forward = meta_forward(component, source)
-    watch = _Watch(forward)
+    watch = Watch(forward)
     run_streamed(forward, component, source, inputs, watch)
-    for place, value in watch.largest.items():
+    for place, value in (*watch.results.items(), *watch.inside.items()):
         if not math.isfinite(value):
             where = f"{component.name} of {source.name} computes {value} in {place or 'its forward'}"
             raise RequestError(f"{where}, even in float32", "the checkpoint is damaged")
-    return dict(watch.largest)
+    return watch
 
 
-class _Watch(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped here
-    """Keeps, for each module of `forward`, the largest absolute value of what torch's functions give in it."""
+class Watch(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped here
+    """Keeps the largest absolute values that torch's functions meet in each module of `forward`, by its path.
+
+    Attributes:
+        results: of what they give.
+        inside: of scores of attention and squares in a LayerNormalization, which they compute on the way.
+    """
 
     def __init__(self, forward: nn.Module) -> None:
         super().__init__()
-        self.largest: dict[str, float] = defaultdict(float)
+        self.results: dict[str, float] = defaultdict(float)
+        self.inside: dict[str, float] = defaultdict(float)
         self._running = [""]
         for scope, module in forward.named_modules():
             module.register_forward_pre_hook(self._entering(path_of(scope)))
@@ -88,19 +100,19 @@ class _Watch(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped here
         if function.__name__ == "__get__":
             return result
         for value in result if isinstance(result, (tuple, list)) else (result,):
-            self._see(value)
+            self._see(value, self.results)
         if function is functional.scaled_dot_product_attention:
-            self._see(_scores(*arguments[:2], **(options or {})))
+            self._see(_scores(*arguments[:2], **(options or {})), self.inside)
         elif function is functional.layer_norm:
-            self._see(_squares(*arguments[:2]))
+            self._see(_squares(*arguments[:2]), self.inside)
         return result
 
-    def _see(self, value: Any) -> None:
+    def _see(self, value: Any, largest: dict[str, float]) -> None:
         if isinstance(value, torch.Tensor) and value.is_floating_point() and value.numel() and not value.is_meta:
             place = self._running[-1]
             reached = max(abs(float(extreme)) for extreme in value.aminmax())
             # max() would lose NaN
-            self.largest[place] = reached if math.isnan(reached) else max(self.largest[place], reached)
+            largest[place] = reached if math.isnan(reached) else max(largest[place], reached)
 
 
 def _scores(

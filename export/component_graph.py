@@ -10,6 +10,7 @@ import torch
 
 from export.activations import overflowing
 from export.chunks import split
+from export.overflows import NOTHING
 from export.passes import simplify
 from export.trace import trace
 from export.weights import bind
@@ -43,14 +44,14 @@ def export_component(job: ComponentJob, progress: Progress) -> Chain:
         OSError: where the bundle cannot be written.
     """
     torch.set_num_threads(1)  # components share the cores, and a forked process has no use for OpenMP's pool
-    kept = {}
+    overflows = NOTHING
     if BOUNDARY_TYPE[job.precision] == "float16":
         progress("measuring", 0.0)
-        kept = overflowing(job.component, job.source)
+        overflows = overflowing(job.component, job.source)
     progress("tracing", 0.0)
     model = trace(job.component, job.source.config(job.component), job.size)
     bind(model, job.component, job.source.checkpoint(job.component))
-    simplify(model, job.precision, kept)
+    simplify(model, job.precision, overflows)
     links = split(model, job.max_graph_bytes)
     chain = write_chain(model, links, job.bundle, job.component.name, lambda done: progress("writing", done))
-    return replace(chain, float32_parts=kept)
+    return replace(chain, float32_parts={**overflows.results, **overflows.inside})

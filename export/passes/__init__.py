@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from export.overflows import NOTHING, Overflows
 from export.passes.drop_neutral import DropNeutral
 from export.passes.fold_constants import FoldConstants
 from export.passes.fold_scale import FoldScale
@@ -17,8 +16,8 @@ from export.passes.name_nodes import NameNodes
 from models.precision import Precision
 
 
-def passes_for(precision: Precision, kept: Collection[str] = ()) -> tuple[ir.passes.InPlacePass, ...]:
-    """The rewrites of a traced graph whose weights are bound, in order; modules in `kept` stay in float32."""
+def passes_for(precision: Precision, overflows: Overflows = NOTHING) -> tuple[ir.passes.InPlacePass, ...]:
+    """The rewrites of a traced graph whose weights are bound, in order; modules that overflow stay in float32."""
     return (
         FoldWeightLayout(),  # first: folding would hold each transposed weight
         FoldConstants(),
@@ -26,14 +25,14 @@ def passes_for(precision: Precision, kept: Collection[str] = ()) -> tuple[ir.pas
         MergeViews(),
         FoldScale(),
         common.CommonSubexpressionEliminationPass(),
-        *((LowerPrecision(kept),) if precision == "fp16" else ()),
+        *((LowerPrecision(overflows),) if precision == "fp16" else ()),
         common.RemoveUnusedNodesPass(),
         NameNodes(),
     )
 
 
-def simplify(model: ir.Model, precision: Precision, kept: Collection[str] = ()) -> ir.Model:
-    """Run every pass over `model`, in place; modules in `kept` stay in float32."""
-    for rewrite in passes_for(precision, kept):
+def simplify(model: ir.Model, precision: Precision, overflows: Overflows = NOTHING) -> ir.Model:
+    """Run every pass over `model`, in place; modules that overflow stay in float32."""
+    for rewrite in passes_for(precision, overflows):
         rewrite(model)
     return model

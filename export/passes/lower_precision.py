@@ -9,10 +9,9 @@ is not float32.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import onnx_ir as ir
 
+from export.overflows import NOTHING, Overflows
 from export.passes.editing import is_weight, weight_of
 from export.passes.places import place_of
 
@@ -34,16 +33,16 @@ _WIDE, _NARROW = ir.DataType.FLOAT, ir.DataType.FLOAT16
 
 
 class LowerPrecision(ir.passes.InPlacePass):
-    """See the module. `kept` are the paths of the modules that float16 cannot hold; not those inside them."""
+    """See the module. A module in `overflows` stays in float32 without the modules inside it."""
 
-    def __init__(self, kept: Collection[str] = ()) -> None:
+    def __init__(self, overflows: Overflows = NOTHING) -> None:
         super().__init__()
-        self._kept = frozenset(kept)
+        self._overflows = overflows
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Lower every float32 value outside the kept parts, and put casts where the two meet."""
         graph = model.graph
-        wide = _wide_nodes(graph) | _overflowing_nodes(graph, self._kept)
+        wide = _wide_nodes(graph) | _overflowing_nodes(graph, self._overflows)
         casts: dict[tuple[ir.Value, ir.DataType], ir.Value] = {}
         boundary = [*graph.inputs, *(value for node in graph if node not in wide for value in node.outputs)]
         for value in boundary:
@@ -73,16 +72,17 @@ def _wide_nodes(graph: ir.Graph) -> set[ir.Node]:
     return wide
 
 
-def _overflowing_nodes(graph: ir.Graph, kept: frozenset[str]) -> set[ir.Node]:
-    """The nodes of the modules in `kept`, and every reader of what they compute, through views of it."""
+def _overflowing_nodes(graph: ir.Graph, overflows: Overflows) -> set[ir.Node]:
+    """The nodes of modules that overflow, and every reader of their results, through views of them."""
     wide: set[ir.Node] = set()
     large: set[ir.Value] = set()
-    for node in graph if kept else ():
-        overflows = place_of(node) in kept
-        if overflows or not large.isdisjoint(value for value in node.inputs if value is not None):
+    for node in graph if overflows.results or overflows.inside else ():
+        place = place_of(node)
+        reads = any(value in large for value in node.inputs)
+        if reads or place in overflows.results or place in overflows.inside:
             wide.add(node)
-            if overflows or node.op_type in CARRIERS:
-                large.update(node.outputs)
+        if place in overflows.results or (reads and node.op_type in CARRIERS):
+            large.update(node.outputs)
     return wide
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 from onnx.reference import ReferenceEvaluator
 
+from export.overflows import Overflows
 from export.passes.lower_precision import LowerPrecision
 from tests.graphs import constant, graph, operators, place, run
 
@@ -91,7 +92,7 @@ def test_a_kept_module_and_what_reads_it_stay_wide_between_one_cast_each_way() -
     constant(model, "v", np.full((2, 2), 1e-5, np.float32))
     constant(model, "s", np.array([2, 1], np.int64))
     place(model, "in", "up.conv", "norm", "norm", "norm.linear", "act", "act", "other", "other")
-    LowerPrecision({"up.conv"})(model)
+    LowerPrecision(Overflows({"up.conv": 1e5}))(model)
     # the sum of 120000 goes through the views in float32 to its two readers, and only what they give is cast
     assert operators(model) == [
         *("Neg", "Cast", "MatMul", "Reshape", "Transpose", "MatMul"),
@@ -113,7 +114,7 @@ def test_without_knowing_the_module_the_same_graph_overflows() -> None:
     x = np.array([[200, 200]], HALF)
     LowerPrecision()(plain)
     assert np.isnan(_run_in_its_types(plain, x=x)).all()
-    LowerPrecision({"up.conv"})(kept)
+    LowerPrecision(Overflows({"up.conv": 1e5}))(kept)
     assert operators(kept) == ["Cast", "MatMul", "Softmax", "Cast"]
     np.testing.assert_array_equal(_run_in_its_types(kept, x=x), [[1, 0]])
 
@@ -128,5 +129,14 @@ def _run_in_its_types(model: ir.Model, **inputs: np.ndarray) -> np.ndarray:
 def test_a_module_inside_a_kept_one_is_judged_by_itself() -> None:
     model = graph("g (float[2] x) => (float[2] y) { a = Relu(x) y = Neg(a) }")
     place(model, "block.act", "block")
-    LowerPrecision({"block"})(model)
+    LowerPrecision(Overflows({"block": 1e5}))(model)
     assert operators(model) == ["Relu", "Cast", "Neg", "Cast"]
+
+
+def test_a_module_that_overflows_on_the_way_gives_its_results_to_narrow_readers() -> None:
+    model = graph("g (float[2,2] x) => (float[2,2] y) { a = MatMul(x, x) b = Softmax(a) y = Neg(b) }")
+    place(model, "attention", "attention", "out")
+    LowerPrecision(Overflows(inside={"attention": 1e5}))(model)
+    assert operators(model) == ["Cast", "MatMul", "Softmax", "Cast", "Neg"]
+    x = np.array([[300, 200], [300, 300]], HALF)  # scores of 150000 and 120000
+    np.testing.assert_array_equal(_run_in_its_types(model, x=x), [[-1, 0], [-1, 0]])
