@@ -208,7 +208,8 @@ def test_a_component_that_is_missing(folder: Path) -> None:
 
 
 def test_a_component_that_no_pipeline_has(folder: Path) -> None:
-    said = "StableDiffusionPipeline has no component 'vae'; it has text_encoder, unet, vae_decoder, vae_encoder"
+    said = "StableDiffusionPipeline has no component 'vae'; it has text_encoder, unet, vae_decoder, vae_encoder, "
+    said += "safety_checker"
     assert refusal(open_source(str(folder)).family.component, "vae") == said
 
 
