@@ -11,6 +11,7 @@ from export.worker import BundleJob, Report, run_worker
 from models.bundle import Bundle, staged
 from models.component import VAE_FACTOR, Size
 from models.errors import RequestError
+from models.layouts import DEFAULT, layout_of
 from models.precision import BOUNDARY_TYPE, PRECISIONS, Precision
 from models.source import Source, open_source, open_vae
 
@@ -23,6 +24,7 @@ def export_bundle(
     size: Size | None = None,
     components: Sequence[str] = (),
     max_graph_bytes: int | None = None,
+    layout: str = DEFAULT,
     bake_time_ids: bool = False,
     vae: str | None = None,
     overwrite: bool = False,
@@ -35,8 +37,9 @@ def export_bundle(
         output: the bundle's folder; it appears whole, or not at all.
         precision: of weights, arithmetic and boundary.
         size: the one size that the bundle serves; the UNet's own and one picture where it is not given.
-        components: those to export; all of the family where none is named.
+        components: those to export; all of the layout where none is named.
         max_graph_bytes: of weights in one graph; a component with more becomes a chain of graphs.
+        layout: the name of the one that the bundle is laid out in.
         bake_time_ids: whether SDXL's UNet holds the numbers of its size instead of reading them as an input.
         vae: another source, whose VAE takes the place of `source`'s own.
         overwrite: whether a bundle at `output` may be replaced.
@@ -54,17 +57,20 @@ def export_bundle(
         source = open_source(source, components=components, fed=measured, vae=vae)
     elif vae is not None:
         source = replace(source, vae=open_vae(vae))
-    chosen = source.family.chosen(components)
-    read = source.family.chosen(components, fed=measured)
-    source.family.require_agreement({component.name: source.config(component) for component in read})
+    family = source.family
+    laid_out = layout_of(layout, family.name, precision)
+    laid_out.require_freedom(chains=max_graph_bytes is not None, baked=bake_time_ids)
+    names = laid_out.chosen(components, [component.name for component in family.components])
+    chosen = [family.component(name) for name in names if name in laid_out.places]
+    read = family.chosen([component.name for component in chosen], fed=measured)
+    family.require_agreement({component.name: source.config(component) for component in read})
     for component in read:
         source.checkpoint(component)
     numbers = sum(source.checkpoint(component).count() for component in chosen)
     size = size or native_size(source)
     with staged(Path(output), overwrite=overwrite) as stage:
         _require_space(stage, numbers, precision)
-        names = tuple(component.name for component in chosen)
-        run_worker(BundleJob(source, names, size, precision, stage, max_graph_bytes, bake_time_ids), report)
+        run_worker(BundleJob(source, names, size, precision, stage, max_graph_bytes, bake_time_ids, layout), report)
     return Bundle.open(output)
 
 

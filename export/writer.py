@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import onnx_ir as ir
 
+from export.inline import save_inline
 from models.bundle import describe
 from models.chain import Chain, Graph, Tensor
 
@@ -22,20 +23,25 @@ Progress = Callable[[float], None]
 """Told the fraction of weights written, 0 to 1."""
 
 
-def write_chain(whole: ir.Model, links: Sequence[ir.Model], bundle: Path, name: str, progress: Progress) -> Chain:
-    """Write the `links` of `whole` into `name/` in the folder `bundle`; return the component's entry in the manifest.
+def write_chain(
+    whole: ir.Model, links: Sequence[ir.Model], bundle: Path, path: str, progress: Progress, *, inline: bool = False
+) -> Chain:
+    """Write the `links` of `whole` to `path` in the folder `bundle`; return the component's entry in the manifest.
 
-    The files are `model.onnx` for one link, else `model-1.onnx` and so on. The same model gives the same bytes.
-    Weights are made as they are written, a tensor at a time.
+    Several links of `model.onnx` become `model-1.onnx` and so on. The same model gives the same bytes.
+    Weights are made as they are written, a tensor at a time: beside the graph, or, with `inline`, into its file.
 
     Raises:
-        RequestError: where a weight cannot be written (NaN, Inf, out of float16's range).
+        RequestError: where a weight cannot be written (NaN, Inf, out of float16's range), or one file is too small
+            for the weights.
     """
-    (bundle / name).mkdir(parents=True)
-    stems = ["model"] if len(links) == 1 else [f"model-{number}" for number in range(1, len(links) + 1)]
+    whole_path = PurePosixPath(path)
+    numbers = [""] if len(links) == 1 else [f"-{number}" for number in range(1, len(links) + 1)]
+    (bundle / path).parent.mkdir(parents=True, exist_ok=True)
     graphs = []
-    for done, (stem, link) in enumerate(zip(stems, links, strict=True)):
-        graphs.append(_write_graph(link, bundle, f"{name}/{stem}", _share(progress, done, len(links))))
+    for done, (number, link) in enumerate(zip(numbers, links, strict=True)):
+        file = bundle / whole_path.with_stem(whole_path.stem + number)
+        graphs.append(_write_graph(link, bundle, file, _share(progress, done, len(links)), inline=inline))
     return Chain(_tensors(whole.graph.inputs), _tensors(whole.graph.outputs), tuple(graphs))
 
 
@@ -44,9 +50,22 @@ def _share(progress: Progress, done: int, parts: int) -> Progress:
     return lambda fraction: progress((done + fraction) / parts)
 
 
-def _write_graph(model: ir.Model, bundle: Path, stem: str, progress: Progress) -> Graph:
+def _write_graph(model: ir.Model, bundle: Path, path: Path, progress: Progress, *, inline: bool) -> Graph:
     _require_static(model)
-    path = bundle / f"{stem}.onnx"
+    if inline:
+        save_inline(model, path, INLINE_BYTES, progress)
+    else:
+        _save_beside(model, path, progress)
+    shards = sorted(shard for shard in path.parent.glob(f"{path.name}*") if shard != path)
+    return Graph(
+        files=tuple(describe(bundle, file) for file in (path, *shards)),
+        nodes=len(model.graph),
+        inputs=_tensors(model.graph.inputs),
+        outputs=_tensors(model.graph.outputs),
+    )
+
+
+def _save_beside(model: ir.Model, path: Path, progress: Progress) -> None:
     ir.save(
         model,
         path,
@@ -56,13 +75,6 @@ def _write_graph(model: ir.Model, bundle: Path, stem: str, progress: Progress) -
         callback=lambda _tensor, info: progress((info.index + 1) / info.total),
         max_workers=2,
         max_in_flight_bytes=_IN_FLIGHT_BYTES,
-    )
-    shards = sorted(shard for shard in path.parent.glob(f"{path.stem}.onnx*") if shard != path)
-    return Graph(
-        files=tuple(describe(bundle, file) for file in (path, *shards)),
-        nodes=len(model.graph),
-        inputs=_tensors(model.graph.inputs),
-        outputs=_tensors(model.graph.outputs),
     )
 
 
