@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from export.component_graph import ComponentJob, export_component
+from export.diffusers_files import write_diffusers_files
+from export.glue import Numbers, write_glue
 from export.schedules import schedules_of
 from export.side_by_side import run_side_by_side
 from export.tokenizers import write_tokenizer
@@ -10,12 +12,11 @@ from export.worker import BundleJob, Report
 from models.bundle import Manifest, write_manifest
 from models.component import Component, Size
 from models.family import constant_conditions
+from models.layouts import layout_of
 from models.source import Source
 
 SIDE_BY_SIDE = 2
 """Components traced at a time: more would cost memory that a small laptop lacks."""
-
-LAYOUT = "webnn"
 
 
 def assemble(job: BundleJob, report: Report) -> None:
@@ -26,22 +27,37 @@ def assemble(job: BundleJob, report: Report) -> None:
         OSError: where the files cannot be written.
     """
     source, family = job.source, job.source.family
+    layout = layout_of(job.layout, family.name, job.precision)
     baked = frozenset({"time_ids"} if job.bake_time_ids else ())
-    components = tuple(family.component(name).without_inputs(baked) for name in job.components)
+    components = tuple(family.component(name).without_inputs(baked) for name in job.components if name in layout.places)
     scheduler, schedules = schedules_of(source.scheduler_config())
     tokenizers = {
-        component.tokenizer: write_tokenizer(source.folder, job.stage, component)
+        component.tokenizer: write_tokenizer(source.folder, job.stage, component, layout.tokenizer_files)
         for component in components
         if component.tokenizer is not None
     }
     jobs = {
-        component.name: ComponentJob(source, component, job.size, job.precision, job.stage, job.max_graph_bytes)
+        component.name: ComponentJob(
+            source,
+            component,
+            layout.places[component.name],
+            job.size,
+            job.precision,
+            job.stage,
+            layout.inline,
+            job.max_graph_bytes,
+        )
         for component in _heaviest_first(source, components)
     }
     chains = run_side_by_side(export_component, jobs, report, limit=SIDE_BY_SIDE)
+    small = [name for name in job.components if name in layout.glue]
+    if small:
+        chains |= write_glue(
+            small, layout, Numbers.of(source, job.size, schedules[1], _scaling_factor(source)), job.stage
+        )
     manifest = Manifest(
         family=family.name,
-        layout=LAYOUT,
+        layout=layout.name,
         precision=job.precision,
         size=job.size,
         source=source.provenance,
@@ -51,6 +67,8 @@ def assemble(job: BundleJob, report: Report) -> None:
         components={name: chains[name] for name in job.components},
         tokenizers=tokenizers,
         conditions=_conditions(components, job.size),
+        files=write_diffusers_files(source, components, job.stage) if layout.diffusers_files else (),
+        vae_encoder_output=layout.vae_encoder_output,
     )
     write_manifest(job.stage, manifest)
 

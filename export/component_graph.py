@@ -6,17 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import onnx_ir as ir
 import torch
 
 from export.activations import overflowing
 from export.chunks import split
 from export.overflows import NOTHING
 from export.passes import simplify
+from export.passes.blank_pictures import BlankPictures
+from export.passes.set_boundary import SetBoundary
 from export.trace import trace
 from export.weights import bind
 from export.writer import write_chain
 from models.chain import Chain
 from models.component import Component, Size
+from models.layout import Place
 from models.precision import BOUNDARY_TYPE, Precision
 from models.source import Source
 
@@ -30,14 +34,16 @@ class ComponentJob:
 
     source: Source
     component: Component
+    place: Place
     size: Size
     precision: Precision
     bundle: Path
+    inline: bool = False
     max_graph_bytes: int | None = None
 
 
 def export_component(job: ComponentJob, progress: Progress) -> Chain:
-    """Measure, trace, bind, simplify, split and write one component; return its entry in the manifest.
+    """Measure, trace, bind, simplify, set in its place, split and write one component; return its entry.
 
     Raises:
         RequestError: where config or checkpoint do not make this component, or a weight exceeds the limit.
@@ -49,9 +55,20 @@ def export_component(job: ComponentJob, progress: Progress) -> Chain:
         progress("measuring", 0.0)
         overflows = overflowing(job.component, job.source)
     progress("tracing", 0.0)
-    model = trace(job.component, job.source.config(job.component), job.size)
+    place, config = job.place, job.source.config(job.component)
+    size = replace(job.size, batch=place.batch or job.size.batch)
+    model = trace(place.traced(job.component, config), config, size)
     bind(model, job.component, job.source.checkpoint(job.component))
     simplify(model, job.precision, overflows)
+    settle(model, place, size)
     links = split(model, job.max_graph_bytes)
-    chain = write_chain(model, links, job.bundle, job.component.name, lambda done: progress("writing", done))
-    return replace(chain, float32_parts={**overflows.results, **overflows.inside})
+    chain = write_chain(model, links, job.bundle, place.path, lambda done: progress("writing", done), inline=job.inline)
+    kept = {**overflows.results, **overflows.inside}
+    return replace(chain, names=place.names(job.component, config), float32_parts=kept)
+
+
+def settle(model: ir.Model, place: Place, size: Size) -> None:
+    """Give the finished graph the boundary that it has in `place`, in place."""
+    if place.blanking is not None:
+        BlankPictures(place.blanking, place.blanking.pictures.shape(size, {}))(model)
+    SetBoundary(place.ports)(model)

@@ -13,6 +13,7 @@ from models.bundle import Bundle, staged
 from models.component import VAE_FACTOR, Size
 from models.errors import RequestError
 from models.family import SAFETY_CHECKER
+from models.layouts import DEFAULT, layout_of
 from models.precision import BOUNDARY_TYPE, PRECISIONS, Precision
 from models.source import Source, open_part, open_source
 
@@ -25,6 +26,7 @@ def export_bundle(
     size: Size | None = None,
     components: Sequence[str] = (),
     max_graph_bytes: int | None = None,
+    layout: str = DEFAULT,
     bake_time_ids: bool = False,
     parts: Mapping[str, str] = MappingProxyType({}),
     overwrite: bool = False,
@@ -37,8 +39,9 @@ def export_bundle(
         output: the bundle's folder; it appears whole, or not at all.
         precision: of weights, arithmetic and boundary.
         size: the one size that the bundle serves; the UNet's own and one picture where it is not given.
-        components: those to export; all of the family where none is named.
+        components: those to export; all of the layout where none is named.
         max_graph_bytes: of weights in one graph; a component with more becomes a chain of graphs.
+        layout: the name of the one that the bundle is laid out in.
         bake_time_ids: whether SDXL's UNet holds the numbers of its size instead of reading them as an input.
         parts: by subfolder ("vae", "safety_checker") other sources whose components take the place of `source`'s own;
             a safety checker that is given is exported too.
@@ -57,20 +60,22 @@ def export_bundle(
         source = open_source(source, components=components, fed=measured, parts=parts)
     elif parts:
         source = replace(source, parts={name: open_part(part, name) for name, part in parts.items()})
+    family = source.family
     if SAFETY_CHECKER.subfolder in source.parts:
-        named = components or [component.name for component in source.family.components]
-        components = [*named, SAFETY_CHECKER.name]
-    chosen = source.family.chosen(components)
-    read = source.family.chosen(components, fed=measured)
-    source.family.require_agreement({component.name: source.config(component) for component in read})
+        components = [*(components or [component.name for component in family.components]), SAFETY_CHECKER.name]
+    laid_out = layout_of(layout, family.name, precision)
+    laid_out.require_freedom(chains=max_graph_bytes is not None, baked=bake_time_ids)
+    names = laid_out.chosen(components, [component.name for component in family.components])
+    chosen = [family.component(name) for name in names if name in laid_out.places]
+    read = family.chosen([component.name for component in chosen], fed=measured)
+    family.require_agreement({component.name: source.config(component) for component in read})
     for component in read:
         source.checkpoint(component)
     numbers = sum(source.checkpoint(component).count() for component in chosen)
     size = size or native_size(source)
     with staged(Path(output), overwrite=overwrite) as stage:
         _require_space(stage, numbers, precision)
-        names = tuple(component.name for component in chosen)
-        run_worker(BundleJob(source, names, size, precision, stage, max_graph_bytes, bake_time_ids), report)
+        run_worker(BundleJob(source, names, size, precision, stage, max_graph_bytes, bake_time_ids, layout), report)
     return Bundle.open(output)
 
 

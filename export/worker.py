@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from models.component import Size
 from models.errors import RequestError
+from models.layouts import DEFAULT
 from models.precision import Precision
 from models.source import Source
 
@@ -42,6 +43,7 @@ class BundleJob:
     stage: Path
     max_graph_bytes: int | None = None
     bake_time_ids: bool = False
+    layout: str = DEFAULT
 
     def to_json(self) -> str:
         """The job as one line."""
@@ -59,6 +61,7 @@ class BundleJob:
             stage=Path(held["stage"]),
             max_graph_bytes=held["max_graph_bytes"],
             bake_time_ids=held["bake_time_ids"],
+            layout=held["layout"],
         )
 
 

@@ -54,6 +54,13 @@ def app() -> None:
 @click.option("--height", type=int, help="Of the pictures, in pixels; the model's own by default.")
 @click.option("--width", type=int, help="Likewise.")
 @click.option("--batch", type=int, default=1, show_default=True, help="Pictures at a time.")
+@click.option(
+    "--layout",
+    metavar="NAME",
+    default="webnn",
+    show_default=True,
+    help="Files, names and types as webnn-developer-preview, ort-web-demo or optimum load them.",
+)
 @click.option("--max-graph-bytes", metavar="SIZE", help="Cut a component with more weights into graphs, as 450MB.")
 @click.option("--bake-time-ids", is_flag=True, help="SDXL: the UNet holds the numbers of its size, and asks for none.")
 @vae_option
@@ -69,6 +76,7 @@ def export_verb(
     height: int | None,
     width: int | None,
     batch: int,
+    layout: str,
     max_graph_bytes: str | None,
     bake_time_ids: bool,
     vae: str | None,
@@ -101,6 +109,7 @@ def export_verb(
             size=native_size(opened, batch=batch, height=height, width=width),
             components=components,
             max_graph_bytes=limit,
+            layout=layout,
             bake_time_ids=bake_time_ids,
             overwrite=overwrite,
             report=report,

@@ -33,6 +33,18 @@ TINY = EMBEDDED["tiny"]
         (["export", "tiny", "-o", "OUT", "--batch", "0"], "batch 0 is not positive"),
         (["export", "tiny", "-o", "OUT", "--precision", "fp8"], "there is no precision 'fp8'; there is fp32, fp16"),
         (["export", "tiny", "-o", "OUT", "--component", "vae"], "no component 'vae'; it has text_encoder, unet,"),
+        (
+            ["export", "tiny", "-o", "OUT", "--layout", "webn"],
+            "no layout 'webn'; stable-diffusion has webnn in fp32 or",
+        ),
+        (
+            ["export", "tiny", "-o", "OUT", "--layout", "webnn-developer-preview", "--precision", "fp32"],
+            "the layout webnn-developer-preview has no stable-diffusion in fp32; stable-diffusion has webnn in fp32",
+        ),
+        (
+            ["export", "tiny", "-o", "OUT", "--layout", "ort-web-demo", "--max-graph-bytes", "2MB"],
+            "knows its graphs and their inputs beforehand; drop --max-graph-bytes, or the layout",
+        ),
         (["export", "tiny", "-o", "OUT", "--variant", "fp16"], "has no model.fp16.safetensors"),
         (["export", "tiny", "-o", "OUT", "--max-graph-bytes", "2 apples"], "'2 apples' is no size; give 450MB"),
         (["export", "tiny", "-o", "OUT", "--vae", "nonsense"], "'nonsense' is no folder and no hub id"),
