@@ -50,6 +50,11 @@ class NoiseFloor:
         return max(self.ours, self.rounding) / max(self.pytorch, self.rounding)
 
     @property
+    def is_rounding(self) -> bool:
+        """Whether both errors are below the rounding, so that their ratio is 1 by rule."""
+        return max(self.ours, self.pytorch) < self.rounding
+
+    @property
     def passed(self) -> bool:
         """Whether the ratio is within its limit. NaN is within none."""
         return self.limit is None or self.ratio <= self.limit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from models.bundle import Bundle
@@ -49,4 +50,5 @@ def publish(
         raise RequestError(wrong, "free some space, or permit it") from error
     finally:
         for stage in stages.values():
-            stage.unlink(missing_ok=True)
+            with suppress(OSError):
+                stage.unlink(missing_ok=True)

@@ -21,8 +21,9 @@ TYPES: dict[Precision, Any] = {"fp32": torch.float32, "fp16": torch.float16}
 
 _LOADING: dict[str, Callable[[Any], dict[str, Any]]] = {
     "transformers": lambda dtype: {"dtype": dtype},
-    # weights go to their places one by one, so the peak is little more than the module; it needs accelerate
-    "diffusers": lambda dtype: {"torch_dtype": dtype, "low_cpu_mem_usage": True},
+    # low_cpu_mem_usage needs accelerate, and lowers nothing: as it is, float32 weights stay mapped files, and the peak
+    # of float16 ones is theirs and the file's
+    "diffusers": lambda dtype: {"torch_dtype": dtype, "low_cpu_mem_usage": False},
 }
 
 Keep = Callable[[str, Float32Array], None]

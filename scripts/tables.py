@@ -31,15 +31,14 @@ def parity_table(report: ParityReport) -> str:
     for floor in report.noise:
         if not floor.passed:
             lines.append(
-                f"FAILS {floor.component}: relative L2 {floor.ours:.2e} is {floor.ratio:.2f} times the {floor.pytorch:.2e} "
-                f"of PyTorch in float16   gate: {floor.limit:g}"
+                f"FAILS {floor.component}: relative L2 {floor.ours:.2e} is {floor.ratio:.2f} times "
+                f"PyTorch's in float16, {floor.pytorch:.2e}   gate: {floor.limit:g}"
             )
     if report.traced:
         lines.append(f"{'where the two part':76}{'relative L2':>13}{'growth':>10}")
     for value in report.traced[:TRACED]:
-        lines.append(
-            f"  {value.component} {value.module:{73 - len(value.component)}}{value.relative_l2:>13.2e}{value.growth:>9.2f}x"
-        )
+        place = f"  {value.component} {value.module}"
+        lines.append(f"{place:76}{value.relative_l2:>13.2e}{value.growth:>9.2f}x")
     sides = ", ".join(f"{side} {spent:.0f} s" for side, spent in report.seconds.items())
     verdict = "passes" if report.passed else "FAILS"
     lines.append(

@@ -90,7 +90,8 @@ def _tiles(bundle: Bundle, report: ParityReport) -> str:
             ("comparisons", str(len(rows))),
         ]
         if floor is not None:
-            facts.append(("noise ratio", _ratio(floor.ratio, floor.limit)))
+            said = "below rounding" if floor.is_rounding else _ratio(floor.ratio, floor.limit)
+            facts.append(("noise ratio", said))
         chain = bundle.manifest.components.get(component)
         if chain is not None:
             facts.append(("WebNN", _webnn(chain.webnn)))
@@ -112,7 +113,15 @@ def _webnn(verdict: Mapping[str, Any] | None) -> str:
 
 
 def _noise(report: ParityReport) -> str:
-    rows = [Bars(f.component, f.ours, f.pytorch, f"ratio {_ratio(f.ratio, f.limit)}") for f in report.noise]
+    rows = [
+        Bars(
+            each.component,
+            each.ours,
+            each.pytorch,
+            "both below rounding" if each.is_rounding else f"ratio {_ratio(each.ratio, each.limit)}",
+        )
+        for each in report.noise
+    ]
     return bar_chart(rows, "Errors of this bundle and of PyTorch in float16, by component") if rows else ""
 
 
@@ -157,7 +166,7 @@ def _graphs(bundle: Bundle) -> str:
 
 def _graph_rows(chain: Chain) -> list[tuple[str, ...]]:
     verdicts = {verdict["path"]: verdict for verdict in (chain.webnn or {}).get("graphs", ())}
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for graph in chain.graphs:
         verdict = verdicts.get(graph.path)
         browser = verdict and verdict["browser"]

@@ -28,16 +28,18 @@ def comparisons(
 ) -> str:
     """The drawings that are farthest apart, in the order in which they were drawn."""
     worst = sorted(figures, key=lambda case: (figures[case].finite, figures[case].psnr))[:SHOWN]
-    return "".join(_comparison(case, reference[case], ours[case], figures[case]) for case in figures if case in worst)
+    shown = [_comparison(case, reference[case], ours[case], figures[case]) for case in figures if case in worst]
+    return f'<div class="comparisons">{"".join(shown)}</div>' if shown else ""
 
 
 def _comparison(case: Case, reference: Float32Array, ours: Float32Array, figures: Figures) -> str:
-    wanted, drawn = images.to_unit(reference[:1]), images.to_unit(np.nan_to_num(ours[:1]))
-    factor = _factor(float(np.abs(drawn - wanted).max()))
-    apart = np.clip(np.abs(drawn - wanted) * factor, 0, 1) * 2 - 1
+    wanted, drawn = np.nan_to_num(reference[:1]), np.nan_to_num(ours[:1])  # of a batch the first
+    apart = np.abs(images.to_unit(drawn) - images.to_unit(wanted))
+    factor = _factor(float(apart.max()))
+    apart = np.clip(apart * factor, 0, 1) * 2 - 1
     shown = (
-        ("PyTorch, float32", images.to_images(reference[:1])[0]),
-        ("this bundle", images.to_images(np.nan_to_num(ours[:1]))[0]),
+        ("PyTorch, float32", images.to_images(wanted)[0]),
+        ("this bundle", images.to_images(drawn)[0]),
         (f"difference × {factor}", images.to_images(apart)[0]),
     )
     prompt, kind = escape(case.prompt, quote=True), escape(case.kind)
@@ -47,7 +49,7 @@ def _comparison(case: Case, reference: Float32Array, ours: Float32Array, figures
         for name, image in shown
     )
     return (
-        f'<article class="comparison"><h3>“{prompt}”</h3><p class="note">{kind} — {_said(figures)}</p>'
+        f'<article class="comparison"><h3>“{prompt}”</h3><p class="note">{kind}<br>{_said(figures)}</p>'
         f'<div class="trio">{trio}</div></article>'
     )
 
