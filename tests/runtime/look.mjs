@@ -36,7 +36,7 @@ function look() {
     title: document.title,
     paper: getComputedStyle(document.body).backgroundColor,
     overflow: document.documentElement.scrollWidth - innerWidth,
-    headings: all('h1, h2').map((e) => e.innerText),
+    headings: all('h2').map((e) => e.innerText),
     badges: all('h1 .badge').map((e) => e.innerText),
     unlabelled: all('img:not([alt]), svg:not([aria-label]):not([aria-hidden]), th:not([scope])').length,
     pictures: all('img').map((e) => [e.naturalWidth, e.naturalHeight]),

@@ -79,6 +79,7 @@ def test_a_browser_shows_it(node_modules: None, page: Path) -> None:
         assert view["asked"] == [page.as_uri()]  # nothing but itself
         assert view["overflow"] <= 0
         assert view["unlabelled"] == view["scripts"] == 0
+        assert view["title"] == "miniature: parity with PyTorch"
         assert view["badges"] == ["✗ fails"]
         assert view["pictures"] == [[32, 24]] * 18  # six drawings of ten, three pictures each
         assert view["prompts"] == [f"“{PROMPT}”"] * 6
@@ -86,7 +87,6 @@ def test_a_browser_shows_it(node_modules: None, page: Path) -> None:
         assert view["contrast"] >= 4.5  # WCAG 2 AA
     assert views["desk"]["paper"] != views["night"]["paper"]
     assert views["desk"]["headings"] == [
-        "miniature ✗ fails",
         "Verdicts",
         "Pictures",
         "Beside PyTorch’s own float16",
