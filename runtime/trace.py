@@ -7,6 +7,7 @@ outputs of the graph. Needs onnx.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,9 +20,11 @@ import onnxruntime
 
 from models.bundle import Bundle
 from models.chain import Graph
+from runtime.measure import Run
 from runtime.noise import Float32Array
 from runtime.parity import compare
 from runtime.sessions import Array
+from runtime.stages import Stages
 from runtime.traced import Traced
 
 AT_ONCE = 1 << 29
@@ -44,20 +47,32 @@ class Traceable(Protocol):
         """Give back the memory of `component`."""
 
 
-def trace(bundle: Bundle, component: str, inputs: Mapping[str, Array], reference: Traceable) -> list[Traced]:
+def trace(stages: Stages, run: Run, component: str, inputs: Mapping[str, Array], reference: Traceable) -> list[Traced]:
     """Every value of `component` that is a module's output, in the order of the graphs, on the CPU.
 
     Args:
+        run: of `stages`, as `inputs` are named.
         inputs: of one run, as the reference is told them.
 
     Raises:
-        RequestError: as `reference` does.
+        RequestError: as `reference` and `run` do.
     """
     with tempfile.TemporaryDirectory(prefix="turbo-webnn-") as folder:
         expected = _Expected(Path(folder))
         reference.run(component, inputs, expected.keep)
         reference.release(component)
-        return list(_traced(bundle, component, inputs, expected))
+        feeds: dict[Graph, Mapping[str, Array]] = {}
+
+        def watch(graph: Graph, given: Mapping[str, Array], _outputs: Mapping[str, Array]) -> None:
+            feeds.setdefault(graph, given)
+
+        stages.watch = watch
+        try:
+            run(component, inputs)
+        finally:
+            stages.watch = None
+            stages.release(component)
+        return list(_traced(stages.bundle, component, feeds, expected))
 
 
 @dataclass
@@ -85,31 +100,32 @@ class _Expected:
         return self.folder / f"{module}.npy"
 
 
-def _traced(bundle: Bundle, component: str, inputs: Mapping[str, Array], expected: _Expected) -> Iterator[Traced]:
-    chain, rounding = bundle.chain(component), _rounding(bundle)
-    values: dict[str, Array] = {
-        tensor.name: inputs[tensor.name].astype(tensor.dtype, copy=False) for tensor in chain.inputs
-    }
+def _traced(
+    bundle: Bundle, component: str, feeds: Mapping[Graph, Mapping[str, Array]], expected: _Expected
+) -> Iterator[Traced]:
+    rounding = _rounding(bundle)
     errors: dict[str, float] = {}  # of the traced values, by their names
     before: dict[str, frozenset[str]] = {}  # by value: the traced ones that it is computed from, with none between
-    for graph in chain.graphs:
+    for graph, given in feeds.items():
         model = onnx.load(bundle.path(graph), load_external_data=False)
         modules = {value: module for module, value in module_outputs(model.graph.node, expected).items()}
-        feeds = {tensor.name: values[tensor.name] for tensor in graph.inputs}
         for group in _groups(modules, expected):
-            outputs = _run(bundle, graph, model, feeds, group)
+            outputs = _run(bundle, graph, model, given, group)
             for name in group:
                 wanted = expected[modules[name]]
                 if _same_order(wanted.shape, outputs[name].shape):
                     figures = compare(wanted.reshape(-1), outputs[name].reshape(-1))
-                    errors[name] = figures.relative_l2 if figures.finite else float("inf")
-        values |= _run(bundle, graph, model, feeds, [tensor.name for tensor in graph.outputs])
+                    errors[name] = figures.relative_l2 if figures.finite else math.inf
         _look_back(model.graph.node, errors, before)
         for name, module in modules.items():
             if name in errors:
                 worst = max((errors[each] for each in before[name]), default=0.0)
-                growth = max(errors[name], rounding) / max(worst, rounding)
-                yield Traced(component, module, errors[name], growth)
+                yield Traced(component, module, errors[name], _growth(errors[name], worst, rounding))
+
+
+def _growth(error: float, before: float, rounding: float) -> float:
+    """`error` over the one `before`, neither below `rounding`; 1 where nothing was finite before."""
+    return 1.0 if before == math.inf else max(error, rounding) / max(before, rounding)
 
 
 def module_outputs(nodes: Iterable[onnx.NodeProto], modules: Any) -> dict[str, str]:

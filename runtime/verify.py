@@ -21,7 +21,7 @@ from runtime.cases import PROMPTS, cases_of
 from runtime.drawing import Case, Drawing
 from runtime.environment import environment
 from runtime.evidence import Evidence, Progress, gather
-from runtime.measure import Measured, measure
+from runtime.measure import Measured, Run, measure
 from runtime.noise import Float32Array
 from runtime.noise_floor import NoiseFloor, noise_floor
 from runtime.page.quality import read_quality
@@ -98,7 +98,7 @@ def verify(
     clock.lap("onnxruntime")
     traced: list[Traced] = []
     if trace:
-        traced = _traced(bundle, reference, evidence, told)
+        traced = _traced(stages, run, evidence, reference, told)
         clock.lap("trace")
     report = ParityReport(
         rows=(*rows, *_rows(measured, floor, manifest.precision)),
@@ -175,14 +175,14 @@ def _noise(measured: Measured, floor: Measured | None, precision: Precision) -> 
     return floors
 
 
-def _traced(bundle: Bundle, reference: Reference, evidence: Evidence, told: Progress) -> list[Traced]:
+def _traced(stages: Stages, run: Run, evidence: Evidence, reference: Reference, told: Progress) -> list[Traced]:
     """The values inside of each component on its first run, those first where the two part."""
     from runtime.trace import trace  # needs onnx, which only --trace asks for
 
     traced: list[Traced] = []
     for done, (component, records) in enumerate(evidence.records.items()):
         told("trace", done, len(evidence.records))
-        traced += trace(bundle, component, records[0].inputs, reference)
+        traced += trace(stages, run, component, records[0].inputs, reference)
     told("trace", len(evidence.records), len(evidence.records))
     return sorted(traced, key=lambda value: -value.growth)
 

@@ -219,8 +219,8 @@ def verify(
     from runtime.publish import PAGE
     from runtime.verify import verify as compare
 
-    bundle = Bundle.open(folder)
     drawn, seed_numbers, step_numbers = first_prompts(prompts), _numbers("--seeds", seeds), _numbers("--steps", steps)
+    bundle = Bundle.open(folder)
     source = open_source(reference, variant=variant, revision=revision, progress=not as_json)
     with progress(shown=not as_json) as report:
         parity = compare(

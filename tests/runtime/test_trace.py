@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from models.component import Size
 from models.source import open_source
 from runtime import trace as tracing
 from runtime.reference import Reference
+from runtime.stages import Stages
 from runtime.trace import module_outputs, trace
+from runtime.traced import Traced
 
 NAMES = (
     "proj/MatMul",
@@ -35,6 +38,13 @@ def test_a_modules_output_is_its_last_nodes() -> None:
     assert module_outputs(nodes, known) == {"proj": "value 1", "block": "value 5", "block.attn.to_out.0": "value 4"}
 
 
+def test_growth_is_over_what_came_before() -> None:
+    assert tracing._growth(0.3, 0.001, 0.0005) == pytest.approx(300)
+    assert tracing._growth(0.0004, 0.0, 0.0005) == 1.0  # neither is more than rounding
+    assert tracing._growth(math.inf, 0.001, 0.0005) == math.inf
+    assert tracing._growth(math.inf, math.inf, 0.0005) == 1.0  # it broke before
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
@@ -46,6 +56,12 @@ def test_a_modules_output_is_its_last_nodes() -> None:
 )
 def test_the_same_numbers_in_the_same_order(one: tuple[int, ...], other: tuple[int, ...], same: bool) -> None:
     assert tracing._same_order(one, other) is same
+
+
+def traced(bundle: Bundle) -> list[Traced]:
+    """The UNet of `bundle`, on a real prompt."""
+    reference, stages = Reference(open_source("tiny"), bundle.manifest.size), Stages(bundle, "cpu")
+    return trace(stages, stages.run, "unet", unet_inputs(reference, bundle.manifest.size), reference)
 
 
 def unet_inputs(reference: Reference, size: Size) -> dict[str, Any]:
@@ -64,9 +80,7 @@ def test_every_value_of_a_true_bundle_is_near(
     """Also where a component is a chain, and where values are asked for a few at a time."""
     monkeypatch.setattr(tracing, "AT_ONCE", 1 << 23)
     bundle = Bundle.open(request.getfixturevalue(name))
-    size = bundle.manifest.size
-    reference = Reference(open_source("tiny"), size)
-    values = trace(bundle, "unet", unet_inputs(reference, size), reference)
+    values = traced(bundle)
     modules = [value.module for value in values]
     assert len(set(modules)) == len(modules) > 150
     assert {"conv_in", "time_proj", "mid_block.resnets.0", "up_blocks.2.resnets.1.conv2"} <= set(modules)
@@ -85,8 +99,7 @@ def test_the_module_that_is_wrong_is_named_first(tiny_fp16: Path, tmp_path: Path
     numbers[0] *= 1.5
     weight.CopyFrom(onnx.numpy_helper.from_array(numbers, weight.name))
     onnx.save(model, path)
-    reference = Reference(open_source("tiny"), bundle.manifest.size)
-    values = trace(bundle, "unet", unet_inputs(reference, bundle.manifest.size), reference)
+    values = traced(bundle)
     first, second = sorted(values, key=lambda value: -value.growth)[:2]
     assert first.module == planted
     assert first.growth > 10 * second.growth
