@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from export.worker import BundleJob, Report, run_worker
@@ -11,7 +12,7 @@ from models.bundle import Bundle, staged
 from models.component import VAE_FACTOR, Size
 from models.errors import RequestError
 from models.precision import BOUNDARY_TYPE, PRECISIONS, Precision
-from models.source import Source, open_source
+from models.source import Source, open_source, open_vae
 
 
 def export_bundle(
@@ -23,6 +24,7 @@ def export_bundle(
     components: Sequence[str] = (),
     max_graph_bytes: int | None = None,
     bake_time_ids: bool = False,
+    vae: str | None = None,
     overwrite: bool = False,
     report: Report = lambda _component, _doing, _fraction: None,
 ) -> Bundle:
@@ -36,6 +38,7 @@ def export_bundle(
         components: those to export; all of the family where none is named.
         max_graph_bytes: of weights in one graph; a component with more becomes a chain of graphs.
         bake_time_ids: whether SDXL's UNet holds the numbers of its size instead of reading them as an input.
+        vae: another source, whose VAE takes the place of `source`'s own.
         overwrite: whether a bundle at `output` may be replaced.
 
     Raises:
@@ -46,10 +49,16 @@ def export_bundle(
     """
     if precision not in PRECISIONS:
         raise RequestError(f"there is no precision {precision!r}", f"there is {', '.join(PRECISIONS)}")
-    source = open_source(source, components=components) if isinstance(source, str) else source
-    family = source.family
-    chosen = tuple(family.component(name) for name in dict.fromkeys(components)) or family.components
-    family.require_agreement({component.name: source.config(component) for component in chosen})
+    measured = BOUNDARY_TYPE[precision] == "float16"
+    if isinstance(source, str):
+        source = open_source(source, components=components, fed=measured, vae=vae)
+    elif vae is not None:
+        source = replace(source, vae=open_vae(vae))
+    chosen = source.family.chosen(components)
+    read = source.family.chosen(components, fed=measured)
+    source.family.require_agreement({component.name: source.config(component) for component in read})
+    for component in read:
+        source.checkpoint(component)
     numbers = sum(source.checkpoint(component).count() for component in chosen)
     size = size or native_size(source)
     with staged(Path(output), overwrite=overwrite) as stage:

@@ -59,8 +59,8 @@ class ParityReport:
     noise: tuple[NoiseFloor, ...]
     traced: tuple[Traced, ...]
     precision: str
-    source: Mapping[str, str | None]
-    reference: Mapping[str, str | None]
+    source: Mapping[str, Any]
+    reference: Mapping[str, Any]
     provider: str
     environment: Mapping[str, str]
     seconds: Mapping[str, float]

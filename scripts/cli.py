@@ -24,6 +24,7 @@ bundle_argument = click.argument("folder", metavar="BUNDLE", type=as_path)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; no progress.")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there, once the new one is whole.")
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+vae_option = click.option("--vae", metavar="SOURCE", help="Take this source's VAE instead.")
 provider_option = click.option("--provider", metavar="cuda|cpu", help="Where to run; CUDA where there is one.")
 
 
@@ -50,6 +51,7 @@ def app() -> None:
 @click.option("--batch", type=int, default=1, show_default=True, help="Pictures at a time.")
 @click.option("--max-graph-bytes", metavar="SIZE", help="Cut a component with more weights into graphs, as 450MB.")
 @click.option("--bake-time-ids", is_flag=True, help="SDXL: the UNet holds the numbers of its size, and asks for none.")
+@vae_option
 @source_options
 @overwrite_option
 @json_option
@@ -63,6 +65,7 @@ def export_verb(
     batch: int,
     max_graph_bytes: str | None,
     bake_time_ids: bool,
+    vae: str | None,
     variant: str | None,
     revision: str | None,
     overwrite: bool,
@@ -74,7 +77,15 @@ def export_verb(
     from models.source import open_source
 
     limit = None if max_graph_bytes is None else parse_bytes(max_graph_bytes)
-    opened = open_source(source, variant=variant, revision=revision, components=components, progress=not as_json)
+    opened = open_source(
+        source,
+        variant=variant,
+        revision=revision,
+        components=components,
+        fed=precision != "fp32",
+        vae=vae,
+        progress=not as_json,
+    )
     with progress(shown=not as_json) as report:
         bundle = export_bundle(
             opened,
@@ -195,6 +206,7 @@ def _save(pictures: Any, output: Path) -> list[Path]:
 @click.option("--seeds", metavar="N,N…", default="0", show_default=True, help="Each is drawn from every prompt.")
 @click.option("--steps", metavar="N,N…", default="1,2,4", show_default=True, help="Each is drawn from every seed.")
 @click.option("--trace", is_flag=True, help="Compare the values inside of components; name where the two part.")
+@vae_option
 @source_options
 @provider_option
 @json_option
@@ -205,6 +217,7 @@ def verify(
     seeds: str,
     steps: str,
     trace: bool,
+    vae: str | None,
     variant: str | None,
     revision: str | None,
     provider: str | None,
@@ -221,7 +234,7 @@ def verify(
 
     drawn, seed_numbers, step_numbers = first_prompts(prompts), _numbers("--seeds", seeds), _numbers("--steps", steps)
     bundle = Bundle.open(folder)
-    source = open_source(reference, variant=variant, revision=revision, progress=not as_json)
+    source = open_source(reference, variant=variant, revision=revision, vae=vae, progress=not as_json)
     with progress(shown=not as_json) as report:
         parity = compare(
             bundle,

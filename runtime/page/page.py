@@ -208,7 +208,9 @@ def _figures(rows: Sequence[Row]) -> str:
 
 def _environment(report: ParityReport) -> str:
     seconds = {f"{side}, seconds": f"{spent:.0f}" for side, spent in report.seconds.items()}
-    given = {f"source, {key}": str(value) for key, value in report.source.items() if value}
+    vae = report.source.get("vae") or {}
+    given = {f"source, {key}": str(value) for key, value in report.source.items() if value and key != "vae"}
+    given |= {f"VAE, {key}": str(value) for key, value in vae.items() if value}
     items = {**given, **report.environment, **seconds}.items()
     listed = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in items)
     return f'<dl class="environment">{listed}</dl>'
