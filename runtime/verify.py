@@ -1,7 +1,7 @@
 """A bundle against PyTorch: every component on the reference's real inputs, and whole pictures end to end.
 
-One side is held at a time, and of each side one component. The reference runs first and leaves its evidence; what
-is left of float16 on the CPU is then measured with PyTorch itself, and the bundle last.
+One side is held at a time, and of each side one component. The reference runs first and leaves its evidence; on that
+PyTorch is measured in float16, for the error of the type alone, and the bundle last.
 """
 
 from __future__ import annotations

