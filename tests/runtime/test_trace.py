@@ -73,9 +73,12 @@ def unet_inputs(reference: Reference, size: Size) -> dict[str, Any]:
     return {"sample": sample, "timestep": np.array([499], np.float32), "encoder_hidden_states": states}
 
 
-@pytest.mark.parametrize(("name", "nearest"), [("tiny_fp16", 5e-3), ("tiny_chains", 1e-4)])
+@pytest.mark.parametrize(
+    ("name", "nearest", "growth"),
+    [("tiny_fp16", 5e-3, 10), ("tiny_chains", 1e-4, 100)],  # an angle of 499 has lost nine bits of float32
+)
 def test_every_value_of_a_true_bundle_is_near(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, name: str, nearest: float
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, name: str, nearest: float, growth: float
 ) -> None:
     """Also where a component is a chain, and where values are asked for a few at a time."""
     monkeypatch.setattr(tracing, "AT_ONCE", 1 << 23)
@@ -85,7 +88,7 @@ def test_every_value_of_a_true_bundle_is_near(
     assert len(set(modules)) == len(modules) > 150
     assert {"conv_in", "time_proj", "mid_block.resnets.0", "up_blocks.2.resnets.1.conv2"} <= set(modules)
     assert max(value.relative_l2 for value in values) < nearest
-    assert 0 < max(value.growth for value in values) < 10
+    assert 1 < max(value.growth for value in values) < growth
 
 
 def test_the_module_that_is_wrong_is_named_first(tiny_fp16: Path, tmp_path: Path) -> None:
