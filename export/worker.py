@@ -63,8 +63,8 @@ class BundleJob:
 
 
 def _source(held: Mapping[str, Any]) -> Source:
-    vae = held["vae"]
-    return Source(**{**held, "folder": Path(held["folder"]), "vae": vae and _source(vae)})
+    parts = {subfolder: _source(part) for subfolder, part in held["parts"].items()}
+    return Source(**{**held, "folder": Path(held["folder"]), "parts": parts})
 
 
 def run_worker(job: BundleJob, report: Report) -> None:

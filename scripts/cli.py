@@ -35,6 +35,11 @@ def source_options(verb: Callable[..., Any]) -> Callable[..., Any]:
     return revision(variant(verb))
 
 
+def _parts(**sources: str | None) -> dict[str, str]:
+    """The sources that are given, by the subfolder of what they stand for."""
+    return {subfolder: source for subfolder, source in sources.items() if source is not None}
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="turbo-webnn", message="%(package)s %(version)s")
 def app() -> None:
@@ -52,6 +57,7 @@ def app() -> None:
 @click.option("--max-graph-bytes", metavar="SIZE", help="Cut a component with more weights into graphs, as 450MB.")
 @click.option("--bake-time-ids", is_flag=True, help="SDXL: the UNet holds the numbers of its size, and asks for none.")
 @vae_option
+@click.option("--safety-checker", metavar="SOURCE", help="Export this source's safety checker too.")
 @source_options
 @overwrite_option
 @json_option
@@ -66,6 +72,7 @@ def export_verb(
     max_graph_bytes: str | None,
     bake_time_ids: bool,
     vae: str | None,
+    safety_checker: str | None,
     variant: str | None,
     revision: str | None,
     overwrite: bool,
@@ -83,7 +90,7 @@ def export_verb(
         revision=revision,
         components=components,
         fed=precision != "fp32",
-        vae=vae,
+        parts=_parts(vae=vae, safety_checker=safety_checker),
         progress=not as_json,
     )
     with progress(shown=not as_json) as report:
@@ -234,7 +241,7 @@ def verify(
 
     drawn, seed_numbers, step_numbers = first_prompts(prompts), _numbers("--seeds", seeds), _numbers("--steps", steps)
     bundle = Bundle.open(folder)
-    source = open_source(reference, variant=variant, revision=revision, vae=vae, progress=not as_json)
+    source = open_source(reference, variant=variant, revision=revision, parts=_parts(vae=vae), progress=not as_json)
     with progress(shown=not as_json) as report:
         parity = compare(
             bundle,
