@@ -63,7 +63,8 @@ def test_text_to_image_is_diffusers_pipeline(reference: Reference, pipeline: Any
     conditions = encoded(reference, SIZE.batch)
     sample = reference.decode(reference.sample(conditions, Sampling(steps, 11)))
     drawn = np.clip(sample / 2 + 0.5, 0, 1).transpose(0, 2, 3, 1)
-    np.testing.assert_allclose(drawn, expected, rtol=0, atol=1e-5)
+    # a trained decoder makes more of a last bit: an eight-bit step is 40 times as large
+    np.testing.assert_allclose(drawn, expected, rtol=0, atol=1e-4)
 
 
 def test_image_to_image_is_diffusers_pipeline(reference: Reference, pipeline: Any) -> None:
