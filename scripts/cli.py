@@ -218,6 +218,10 @@ def _save(pictures: Any, output: Path) -> list[Path]:
 @app.command()
 @bundle_argument
 @click.option("--reference", metavar="SOURCE", required=True, help="The checkpoint to compare with.")
+@click.option("--prompts", type=int, default=1, show_default=True, help="How many of the prompts that come along.")
+@click.option("--seeds", metavar="N,N…", default="0", show_default=True, help="Each is drawn from every prompt.")
+@click.option("--steps", metavar="N,N…", default="1,2,4", show_default=True, help="Each is drawn from every seed.")
+@click.option("--trace", is_flag=True, help="Compare the values inside of components; name where the two part.")
 @vae_option
 @source_options
 @provider_option
@@ -225,22 +229,36 @@ def _save(pictures: Any, output: Path) -> list[Path]:
 def verify(
     folder: Path,
     reference: str,
+    prompts: int,
+    seeds: str,
+    steps: str,
+    trace: bool,
     vae: str | None,
     variant: str | None,
     revision: str | None,
     provider: str | None,
     as_json: bool,
 ) -> None:
-    """Compare a bundle with PyTorch, by component and end to end; exit 1 where a gate fails."""
+    """Compare a bundle with PyTorch, by component and end to end; exit 1 where a gate fails.
+
+    The figures go to report/parity.json in the bundle, and a page of them to report/index.html.
+    """
     from models.source import open_source
+    from runtime.cases import first_prompts
+    from runtime.publish import PAGE
     from runtime.verify import verify as compare
 
+    drawn, seed_numbers, step_numbers = first_prompts(prompts), _numbers("--seeds", seeds), _numbers("--steps", steps)
     bundle = Bundle.open(folder)
     source = open_source(reference, variant=variant, revision=revision, parts=_parts(vae=vae), progress=not as_json)
     with progress(shown=not as_json) as report:
         parity = compare(
             bundle,
             source,
+            prompts=drawn,
+            seeds=seed_numbers,
+            steps=step_numbers,
+            trace=trace,
             provider=provider,  # type: ignore[arg-type]
             progress=lambda name, done, total: report(name, "comparing", done / total),
         )
@@ -248,7 +266,16 @@ def verify(
         show_json(parity.to_json())
     else:
         show(parity_table(parity))
+        show(str(folder / PAGE))
     sys.exit(0 if parity.passed else 1)
+
+
+def _numbers(option: str, text: str) -> tuple[int, ...]:
+    """Numbers between commas, each once; RequestError where `text` is something else."""
+    try:
+        return tuple(dict.fromkeys(int(number) for number in text.split(",")))
+    except ValueError:
+        raise RequestError(f"{option} {text!r} are no numbers", f"give them with commas, as {option} 1,2,4") from None
 
 
 @app.command()
