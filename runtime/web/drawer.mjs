@@ -1,0 +1,233 @@
+// From a prompt, or a prompt and a picture, to pictures: the counterpart of runtime/pipeline.py, in a worker.
+import { TurboError } from './errors.mjs';
+import * as images from './images.mjs';
+import { NoiseSource } from './noise.mjs';
+import { entry, plan } from './schedule.mjs';
+import { PromptTokenizer } from './text.mjs';
+
+/** @typedef {import('onnxruntime-web').Tensor} Tensor */
+/** @typedef {import('./types.js').WorkerRequest} Request */
+
+/** A bundle that draws. */
+export class Drawer {
+  #manifest;
+  #artifacts;
+  #sessions;
+  #tensors;
+  #tokenizers;
+  /** @type {Map<string, PromptTokenizer>} */
+  #readers = new Map();
+
+  /**
+   * @param {import('./types.js').Manifest} manifest
+   * @param {import('./artifacts.mjs').Artifacts} artifacts
+   * @param {import('./sessions.mjs').Sessions} sessions
+   * @param {import('./webnn_tensors.mjs').WebnnTensors | import('./host_tensors.mjs').HostTensors} tensors
+   * @param {typeof import('@huggingface/tokenizers')} tokenizers
+   */
+  constructor(manifest, artifacts, sessions, tensors, tokenizers) {
+    this.#manifest = manifest;
+    this.#artifacts = artifacts;
+    this.#sessions = sessions;
+    this.#tensors = tensors;
+    this.#tokenizers = tokenizers;
+  }
+
+  /**
+   * Fetch what a drawing needs; nothing that is held already.
+   *
+   * @param {boolean} fromPicture
+   * @param {import('./types.js').OnEvent} report
+   */
+  async prepare(fromPicture, report) {
+    this.#artifacts.report = report;
+    const { components, tokenizers } = this.#manifest;
+    const needed = ['text_encoder', ...(fromPicture ? ['vae_encoder'] : []), 'unet', 'vae_decoder'];
+    const lacking = needed.find((name) => !components[name]);
+    if (lacking) {
+      const held = Object.keys(components).join(', ');
+      throw new TurboError('request', `the bundle has no ${lacking}`, `it has ${held}: export with --component ${lacking}`);
+    }
+    const chains = Object.fromEntries(needed.map((name) => [name, components[name]]));
+    await this.#artifacts.fetch({ ...tokenizers, ...chains });
+  }
+
+  /**
+   * @param {Request} request
+   * @param {import('./types.js').OnEvent} report
+   * @returns {Promise<import('./types.js').Drawn>}
+   */
+  async draw(request, report) {
+    const schedule = plan(this.#manifest, request.steps);
+    const first = request.bitmap ? entry(schedule, request.strength) : 0; // refused before anything is fetched
+    const noise = new NoiseSource(request.seed);
+    this.#sessions.report = report;
+    this.#sessions.timings = {};
+    await this.prepare(Boolean(request.bitmap), report);
+    const { conditions, cut } = await this.#encodePrompt(request.prompt, report);
+    const start = request.bitmap ? await this.#encodePicture(request.bitmap, report) : null;
+    const latents = await this.#start(schedule, first, start, noise);
+    const finished = await this.#sample(schedule.steps.slice(first), latents, conditions, noise, request.previews, report);
+    this.#tensors.release(...Object.values(conditions));
+    const pictures = await this.#decode(finished, report);
+    this.#tensors.release(finished);
+    return { images: pictures, promptCut: cut, timings: this.#sessions.timings };
+  }
+
+  /**
+   * What the UNet is told besides latents and timestep, by the name of its input.
+   *
+   * @param {string} prompt
+   * @param {import('./types.js').OnEvent} report
+   */
+  async #encodePrompt(prompt, report) {
+    const { ids, cut } = (await this.#reader('tokenizer')).encode(prompt);
+    const [spec] = this.#manifest.components.text_encoder.inputs;
+    const batched = new Int32Array(spec.shape[0] * ids.length).map((_, i) => ids[i % ids.length]);
+    const input_ids = await this.#tensors.write(batched, spec);
+    const outputs = await this.#run('text_encoder', { [spec.name]: input_ids }, report);
+    this.#tensors.release(input_ids);
+    const [states] = Object.values(outputs);
+    return { conditions: { encoder_hidden_states: states }, cut };
+  }
+
+  /** @param {string} name */
+  async #reader(name) {
+    const held = this.#readers.get(name);
+    if (held) return held;
+    const described = this.#manifest.tokenizers[name];
+    if (!described) throw new TurboError('bundle', `the bundle has no ${name}`, 'export it anew, with its text encoder');
+    const files = await Promise.all(described.files.map(async (file) => [file.path, await this.#artifacts.get(file)]));
+    const reader = await PromptTokenizer.read(this.#tokenizers, name, described, Object.fromEntries(files));
+    this.#readers.set(name, reader);
+    return reader;
+  }
+
+  /**
+   * The mean latents of a picture, times the VAE's factor, in float32.
+   *
+   * @param {ImageBitmap} bitmap
+   * @param {import('./types.js').OnEvent} report
+   */
+  async #encodePicture(bitmap, report) {
+    const { size, scaling_factor, vae_encoder_output, components } = this.#manifest;
+    if (vae_encoder_output !== 'mean') {
+      throw new TurboError('bundle', `its vae_encoder gives ${vae_encoder_output}, not the mean`, 'export with the layout webnn');
+    }
+    const [spec] = components.vae_encoder.inputs;
+    const picture = images.toSample(bitmap, size);
+    const batched = new Float32Array(size.batch * picture.length);
+    for (let i = 0; i < size.batch; i++) batched.set(picture, i * picture.length);
+    const sample = await this.#tensors.write(batched, spec);
+    const [mean] = Object.values(await this.#run('vae_encoder', { [spec.name]: sample }, report));
+    const scaled = await this.#tensors.scaled(mean, scaling_factor, 'float32');
+    this.#tensors.release(sample, mean);
+    return scaled;
+  }
+
+  /**
+   * The latents at which a run begins: pure noise, or a picture's under noise. Takes `start` over.
+   *
+   * @param {import('./types.js').Schedule} schedule
+   * @param {number} first
+   * @param {Tensor | null} start
+   * @param {NoiseSource} noise
+   */
+  async #start(schedule, first, start, noise) {
+    const drawn = await this.#noise(noise);
+    const latents = start
+      ? await this.#tensors.added(start, drawn, schedule.steps[first].sigma)
+      : await this.#tensors.scaled(drawn, schedule.init_noise_sigma, 'float32');
+    this.#tensors.release(drawn, ...(start ? [start] : []));
+    return latents;
+  }
+
+  /** @param {NoiseSource} noise */
+  #noise(noise) {
+    const { batch, latent_height, latent_width } = this.#manifest.size;
+    const shape = [batch, 4, latent_height, latent_width];
+    return this.#tensors.write(noise.normal(shape.reduce((a, b) => a * b)), { dtype: 'float32', shape });
+  }
+
+  /**
+   * Take `latents` down `steps`, by the formula of models/schedule.py: with eps what the UNet makes of
+   * x / sqrt(sigma² + 1), x ← x + (next_sigma − sigma)·eps + noise_scale·noise.
+   *
+   * @param {import('./types.js').Step[]} steps
+   * @param {Tensor} latents
+   * @param {Record<string, Tensor>} conditions
+   * @param {NoiseSource} noise
+   * @param {boolean} previews whether to show, after each step but the last, the picture that it points at
+   * @param {import('./types.js').OnEvent} report
+   */
+  async #sample(steps, latents, conditions, noise, previews, report) {
+    const [sampleSpec] = this.#manifest.components.unet.inputs;
+    for (const [done, step] of steps.entries()) {
+      report({ kind: 'run', name: 'unet', done, of: steps.length });
+      const sample = await this.#tensors.scaled(latents, 1 / Math.sqrt(step.sigma ** 2 + 1), sampleSpec.dtype);
+      const timestep = await this.#tensors.write(new Float32Array([step.timestep]), { dtype: sampleSpec.dtype, shape: [1] });
+      const [eps] = Object.values(await this.#sessions.run('unet', { sample, timestep, ...conditions }));
+      if (previews && done + 1 < steps.length) await this.#preview(latents, eps, step.sigma, done + 1, report);
+      const stepped = await this.#tensors.added(latents, eps, step.next_sigma - step.sigma);
+      this.#tensors.release(latents, sample, timestep, eps);
+      latents = step.noise_scale ? await this.#noised(stepped, noise, step.noise_scale) : stepped;
+    }
+    report({ kind: 'run', name: 'unet', done: steps.length, of: steps.length });
+    return latents;
+  }
+
+  /**
+   * `latents` with noise added. Takes them over.
+   *
+   * @param {Tensor} latents
+   * @param {NoiseSource} noise
+   * @param {number} scale
+   */
+  async #noised(latents, noise, scale) {
+    const drawn = await this.#noise(noise);
+    const noised = await this.#tensors.added(latents, drawn, scale);
+    this.#tensors.release(latents, drawn);
+    return noised;
+  }
+
+  /**
+   * @param {Tensor} latents
+   * @param {Tensor} eps
+   * @param {number} sigma
+   * @param {number} step how many are done
+   * @param {import('./types.js').OnEvent} report
+   */
+  async #preview(latents, eps, sigma, step, report) {
+    const clean = await this.#tensors.added(latents, eps, -sigma);
+    report({ kind: 'preview', step, images: await this.#decode(clean, () => {}) });
+    this.#tensors.release(clean);
+  }
+
+  /**
+   * @param {Tensor} latents finished
+   * @param {import('./types.js').OnEvent} report
+   */
+  async #decode(latents, report) {
+    const { scaling_factor, size, components } = this.#manifest;
+    const [spec] = components.vae_decoder.inputs;
+    const latent_sample = await this.#tensors.scaled(latents, 1 / scaling_factor, spec.dtype);
+    const [sample] = Object.values(await this.#run('vae_decoder', { [spec.name]: latent_sample }, report));
+    const pixels = await this.#tensors.read(sample);
+    this.#tensors.release(latent_sample, sample);
+    return images.toImages(pixels, size);
+  }
+
+  /**
+   * One run of a component that runs once a drawing.
+   *
+   * @param {string} component
+   * @param {Record<string, Tensor>} inputs
+   * @param {import('./types.js').OnEvent} report
+   */
+  async #run(component, inputs, report) {
+    report({ kind: 'run', name: component, done: 0, of: 1 });
+    const outputs = await this.#sessions.run(component, inputs);
+    report({ kind: 'run', name: component, done: 1, of: 1 });
+    return outputs;
+  }
+}

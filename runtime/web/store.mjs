@@ -1,0 +1,163 @@
+// Where a bundle's files are kept between visits: the origin's private file system (OPFS), by sha256.
+//
+// What lies there under its sha256 has been hashed before it was given that name, so nothing wrong is ever kept. A
+// download that was broken off lies under <sha256>.part, and is taken up again.
+import { TurboError } from './errors.mjs';
+
+const FOLDER = 'turbo-webnn';
+
+/** @typedef {{size: number, read: () => AsyncIterable<Uint8Array>, write: (chunk: Uint8Array) => void, clear: () => void, keep: () => Promise<Blob>, close: () => Promise<void>}} Part a file on its way */
+
+/** Files on disk. Works in a worker only: writing in place is not offered to pages. */
+export class DiskStore {
+  #folder;
+
+  /** @param {FileSystemDirectoryHandle} folder */
+  constructor(folder) {
+    this.#folder = folder;
+  }
+
+  static async open() {
+    try {
+      const root = await navigator.storage.getDirectory();
+      return new DiskStore(await root.getDirectoryHandle(FOLDER, { create: true }));
+    } catch (error) {
+      const wrong = `this browser keeps no files for this page (${/** @type {Error} */ (error).message})`;
+      throw new TurboError('quota', wrong, 'leave the private window, or open with { cache: false }');
+    }
+  }
+
+  /**
+   * The verified file, or null where it is not held.
+   *
+   * @param {import('./types.js').BundleFile} file
+   * @returns {Promise<Blob | null>}
+   */
+  async get({ sha256, bytes }) {
+    const handle = await this.#folder.getFileHandle(sha256).catch(() => null);
+    const held = await handle?.getFile();
+    return held?.size === bytes ? held : null;
+  }
+
+  /**
+   * What has come of a file so far, to be written on.
+   *
+   * @param {import('./types.js').BundleFile} file
+   * @returns {Promise<Part>}
+   */
+  async part({ sha256 }) {
+    const handle = await this.#folder.getFileHandle(`${sha256}.part`, { create: true });
+    const access = await handle.createSyncAccessHandle();
+    let size = access.getSize();
+    const folder = this.#folder;
+    const part = {
+      get size() {
+        return size;
+      },
+      async *read() {
+        const chunk = new Uint8Array(1 << 22);
+        for (let at = 0; at < size; ) {
+          const count = access.read(chunk, { at });
+          yield chunk.subarray(0, count);
+          at += count;
+        }
+      },
+      write(/** @type {Uint8Array} */ chunk) {
+        size += access.write(/** @type {Uint8Array<ArrayBuffer>} */ (chunk), { at: size });
+      },
+      clear() {
+        access.truncate(0);
+        size = 0;
+      },
+      async keep() {
+        access.flush();
+        access.close();
+        await handle.move(sha256);
+        return handle.getFile();
+      },
+      close: async () => {
+        access.close();
+        if (size === 0) await folder.removeEntry(handle.name);
+      },
+    };
+    return part;
+  }
+
+  /**
+   * Remove what no file of `wanted` needs.
+   *
+   * @param {Iterable<import('./types.js').BundleFile>} wanted
+   * @returns {Promise<boolean>} whether there was anything
+   */
+  async prune(wanted) {
+    const needed = new Set([...wanted].map((file) => file.sha256));
+    const spare = [];
+    for await (const name of this.#folder.keys()) if (!needed.has(name.replace('.part', ''))) spare.push(name);
+    for (const name of spare) await this.#folder.removeEntry(name);
+    return spare.length > 0;
+  }
+
+  /** Bytes that may still be written, as far as the browser says. */
+  async room() {
+    const { quota, usage } = await navigator.storage.estimate();
+    return quota === undefined ? Infinity : quota - (usage ?? 0);
+  }
+}
+
+/** Files that last as long as the pipeline, for where a browser keeps none. */
+export class MemoryStore {
+  /** @type {Map<string, Blob>} */
+  #files = new Map();
+
+  /** @param {import('./types.js').BundleFile} file */
+  async get({ sha256 }) {
+    return this.#files.get(sha256) ?? null;
+  }
+
+  /**
+   * @param {import('./types.js').BundleFile} file
+   * @returns {Promise<Part>}
+   */
+  async part({ sha256 }) {
+    /** @type {Blob[]} */
+    let chunks = [];
+    let size = 0;
+    const files = this.#files;
+    return {
+      get size() {
+        return size;
+      },
+      async *read() {}, // nothing is ever taken up again
+      write(chunk) {
+        chunks.push(new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (chunk)]));
+        size += chunk.byteLength;
+      },
+      clear() {
+        chunks = [];
+        size = 0;
+      },
+      async keep() {
+        const whole = new Blob(chunks);
+        files.set(sha256, whole);
+        return whole;
+      },
+      async close() {},
+    };
+  }
+
+  async prune() {
+    return false;
+  }
+
+  async room() {
+    return Infinity;
+  }
+}
+
+/** Give back all that any bundle of this origin keeps. */
+export async function clearStore() {
+  const root = await navigator.storage.getDirectory();
+  await root.removeEntry(FOLDER, { recursive: true }).catch((error) => {
+    if (error.name !== 'NotFoundError') throw error;
+  });
+}

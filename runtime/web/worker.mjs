@@ -1,0 +1,99 @@
+// The worker that a TurboPipeline draws in: nothing that it does holds up the page, and ending it gives all back.
+//
+// { id, method, argument } in; { id, event } while it works, then { id, value } or { id, error } out; { lost } where the
+// device has gone.
+import { Artifacts } from './artifacts.mjs';
+import { choose, offers, webnnType } from './devices.mjs';
+import { Drawer } from './drawer.mjs';
+import { TurboError } from './errors.mjs';
+import { HostTensors } from './host_tensors.mjs';
+import { readManifest } from './manifest.mjs';
+import { Sessions } from './sessions.mjs';
+import { DiskStore, MemoryStore } from './store.mjs';
+import { WebnnTensors } from './webnn_tensors.mjs';
+
+const ON_A_CPU = 1e9; // three graphs of 504 MB were held at once in a page's process, and the fourth felled it
+const ELSEWHERE = 4e9;
+
+/** @type {Drawer | null} */
+let drawer = null;
+
+/** @type {Record<string, (argument: any, report: import('./types.js').OnEvent) => Promise<unknown>>} */
+const methods = {
+  /** @param {import('./types.js').WorkerOptions} options */
+  async open(options) {
+    const manifest = await readManifest(options.url);
+    const choice = choose(options.devices, await offers(manifest.precision));
+    drawer = await makeDrawer(manifest, choice.device, options);
+    return { manifest, choice };
+  },
+  prepare: ({ fromImage }, report) => opened().prepare(fromImage, report),
+  draw: (request, report) => opened().draw(request, report),
+};
+
+function opened() {
+  if (!drawer) throw new TurboError('internal', 'the worker has no bundle yet');
+  return drawer;
+}
+
+/**
+ * @param {import('./types.js').Manifest} manifest
+ * @param {import('./types.js').Device} device
+ * @param {import('./types.js').WorkerOptions} options
+ */
+async function makeDrawer(manifest, device, { url, cache, keepBytes, libraries }) {
+  const store = cache ? await DiskStore.open() : new MemoryStore();
+  const [ort, tokenizers, { createSHA256 }] = await imported(libraries);
+  const artifacts = new Artifacts(url, manifest, store, createSHA256);
+  const { tensors, options } = await runner(ort, device);
+  const isCpu = device === 'wasm' || device === 'webnn-cpu';
+  const keep = keepBytes ?? (isCpu ? ON_A_CPU : ELSEWHERE);
+  const sessions = new Sessions(ort, options, manifest, artifacts, tensors, keep);
+  return new Drawer(manifest, artifacts, sessions, tensors, tokenizers);
+}
+
+/**
+ * Import maps do not reach workers, so that a page gives URLs; bundlers find the names.
+ *
+ * @param {import('./types.js').Libraries} libraries
+ * @returns {Promise<[typeof import('onnxruntime-web'), typeof import('@huggingface/tokenizers'), typeof import('hash-wasm')]>}
+ */
+async function imported({ ort, tokenizers, hash }) {
+  return Promise.all([
+    ort ? import(ort) : import('onnxruntime-web/webgpu'),
+    tokenizers ? import(tokenizers) : import('@huggingface/tokenizers'),
+    hash ? import(hash) : import('hash-wasm'),
+  ]);
+}
+
+/**
+ * The tensors of `device`, and what a session needs to run on it.
+ *
+ * @param {typeof import('onnxruntime-web')} ort
+ * @param {import('./types.js').Device} device
+ * @returns {Promise<{tensors: WebnnTensors | HostTensors, options: import('onnxruntime-web').InferenceSession.SessionOptions}>}
+ */
+async function runner(ort, device) {
+  const deviceType = webnnType(device);
+  if (!deviceType) {
+    return { tensors: new HostTensors(ort), options: { executionProviders: [/** @type {'wasm' | 'webgpu'} */ (device)] } };
+  }
+  ort.env.wasm.numThreads = 1; // its own arithmetic is not asked for
+  const context = await navigator.ml.createContext({ deviceType });
+  context.lost.then(({ message }) => postMessage({ lost: message }));
+  const options = {
+    executionProviders: [{ name: /** @type {const} */ ('webnn'), context: /** @type {any} */ (context), deviceType }],
+    graphOptimizationLevel: /** @type {const} */ ('disabled'),
+    extra: { session: { disable_cpu_ep_fallback: '1' } }, // no node leaves WebNN unheard
+  };
+  return { tensors: new WebnnTensors(ort, context), options };
+}
+
+addEventListener('message', async ({ data: { id, method, argument } }) => {
+  try {
+    const value = await methods[method](argument, (event) => postMessage({ id, event }));
+    postMessage({ id, value });
+  } catch (error) {
+    postMessage({ id, error: TurboError.told(error) });
+  }
+});

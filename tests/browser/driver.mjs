@@ -1,0 +1,53 @@
+// node driver.mjs EXECUTABLE [FLAG…]: a real Chromium for tests; one job a line on stdin, one answer a line on stdout.
+//
+// { do: 'open', url, fresh }             a page, in a profile of its own where `fresh`, else beside those before
+// { do: 'call', name, argument }         what that function of in_page.mjs returns there
+// { do: 'press', keys: [...] } { do: 'screenshot', file, size, scheme } { do: 'crash gpu' } { do: 'errors' }
+import readline from 'node:readline';
+import { chromium } from 'playwright-core';
+
+const ARGUMENTS = ['--disable-gpu-watchdog', '--no-first-run', '--disable-background-networking'];
+const [executablePath, ...flags] = process.argv.slice(2);
+const browser = await chromium.launch({ executablePath, args: [...ARGUMENTS, ...flags] });
+let context = null;
+let page = null;
+let errors = [];
+
+const jobs = {
+  async open({ url, fresh }) {
+    if (fresh) await context?.close();
+    if (fresh || !context) context = await browser.newContext();
+    await page?.close().catch(() => {});
+    page = await context.newPage();
+    errors = [];
+    page.on('pageerror', (error) => errors.push(error.message));
+    await page.goto(url);
+  },
+  call: ({ name, argument }) =>
+    page.evaluate(async ([name, argument]) => (await import('/test/in_page.mjs'))[name](argument), [name, argument ?? null]),
+  async screenshot({ file, size, scheme }) {
+    if (size) await page.setViewportSize({ width: size[0], height: size[1] });
+    if (scheme) await page.emulateMedia({ colorScheme: scheme });
+    await page.screenshot({ path: file, fullPage: false });
+  },
+  async press({ keys }) {
+    for (const key of keys) await page.keyboard.press(key);
+  },
+  async 'crash gpu'() {
+    const session = await browser.newBrowserCDPSession();
+    await session.send('Browser.crashGpuProcess').catch(() => {});
+  },
+  errors: () => errors,
+};
+
+const answer = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
+answer({ ready: browser.version() });
+for await (const line of readline.createInterface({ input: process.stdin })) {
+  const job = JSON.parse(line);
+  try {
+    answer({ value: (await jobs[job.do](job)) ?? null });
+  } catch (error) {
+    answer({ error: error.message });
+  }
+}
+await browser.close();
