@@ -2,7 +2,10 @@
 //
 // { do: 'open', url, fresh }             a page, in a profile of its own where `fresh`, else beside those before
 // { do: 'call', name, argument }         what that function of in_page.mjs returns there
-// { do: 'press', keys: [...] } { do: 'screenshot', file, size, scheme } { do: 'crash gpu' } { do: 'errors' }
+// { do: 'fill', selector, text } { do: 'click', selector } { do: 'press', key } { do: 'choose', selector, file }
+// { do: 'text', selector }               of the first such element that is to be seen, waited for
+// { do: 'download', selector, file }     clicks it, and writes what the page then saves
+// { do: 'screenshot', file, size, scheme }, { do: 'crash gpu' }, { do: 'errors' }
 import readline from 'node:readline';
 import { chromium } from 'playwright-core';
 
@@ -30,8 +33,14 @@ const jobs = {
     if (scheme) await page.emulateMedia({ colorScheme: scheme });
     await page.screenshot({ path: file, fullPage: false });
   },
-  async press({ keys }) {
-    for (const key of keys) await page.keyboard.press(key);
+  fill: ({ selector, text }) => page.fill(selector, text),
+  click: ({ selector }) => page.click(selector),
+  press: ({ key }) => page.keyboard.press(key),
+  choose: ({ selector, file }) => page.setInputFiles(selector, file),
+  text: ({ selector }) => page.locator(`${selector}:visible`).first().innerText({ timeout: 120_000 }),
+  async download({ selector, file }) {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click(selector)]);
+    await download.saveAs(file);
   },
   async 'crash gpu'() {
     const session = await browser.newBrowserCDPSession();

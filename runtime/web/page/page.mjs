@@ -1,0 +1,269 @@
+// The page: a form in front of a TurboPipeline.
+import { smallestStrength } from '../schedule.mjs';
+import { TurboPipeline } from '../index.mjs';
+import { Gallery } from './gallery.mjs';
+import { Picker } from './picker.mjs';
+import { withText } from './png.mjs';
+import { ProgressTable } from './progress.mjs';
+import { Stage } from './stage.mjs';
+import * as words from './words.mjs';
+
+const SMALL_ENOUGH = 256 * 256; // pixels that a CPU decodes once a step without making people wait
+
+/** @template {HTMLElement} T @param {string} id @param {new () => T} kind @returns {T} */
+function element(id, kind) {
+  const found = document.getElementById(id);
+  if (!(found instanceof kind)) throw new Error(`the page has no ${id}`);
+  return found;
+}
+
+const form = element('form', HTMLFormElement);
+const prompt = element('prompt', HTMLTextAreaElement);
+const seed = element('seed', HTMLInputElement);
+const strength = element('strength', HTMLInputElement);
+const previews = element('previews', HTMLInputElement);
+const device = element('device', HTMLSelectElement);
+const draw = element('draw', HTMLButtonElement);
+const stop = element('stop', HTMLButtonElement);
+const stage = new Stage(element('canvas', HTMLCanvasElement), element('caption', HTMLElement));
+const progress = new ProgressTable(element('rows', HTMLElement), element('total', HTMLElement));
+const picker = new Picker(element('drop', HTMLElement), element('file', HTMLInputElement), element('thumbnail', HTMLImageElement), showStart);
+const gallery = new Gallery(element('gallery', HTMLElement), show);
+
+/** @type {import('../types.js').TurboPipeline | null} */
+let pipeline = null;
+/** @type {AbortController | null} */
+let drawing = null;
+/** @type {import('./gallery.mjs').Picture | null} */
+let shown = null;
+
+/** @param {import('../types.js').Device} [wished] */
+async function open(wished) {
+  draw.disabled = true;
+  pipeline?.release();
+  try {
+    pipeline = await TurboPipeline.open('/bundle/', wished && { device: wished });
+  } catch (error) {
+    return fail(error);
+  }
+  const { manifest, choice } = pipeline;
+  describe(manifest);
+  await showDevices(manifest, choice);
+  const { width, height } = manifest.size;
+  previews.checked = width * height <= SMALL_ENOUGH || !/cpu|wasm/.test(choice.device);
+  draw.disabled = false;
+  showStart();
+  if (!shown) showNoise();
+}
+
+/** @param {import('../types.js').Manifest} manifest */
+function describe({ source, size, precision, schedules, components }) {
+  const { width, height } = size;
+  const total = Object.values(components).flatMap(({ graphs }) => graphs.flatMap(({ files }) => files)).reduce((sum, { bytes }) => sum + bytes, 0);
+  element('bundle', HTMLElement).textContent = `${source.name} · ${width}×${height} · ${precision} · ${words.bytes(total)}`;
+  const steps = element('steps', HTMLElement);
+  if (steps.childElementCount) return;
+  const counts = Object.keys(schedules);
+  steps.replaceChildren(...counts.map((count, i) => radio('steps', count, i === Math.min(1, counts.length - 1))));
+}
+
+/**
+ * @param {string} name
+ * @param {string} value
+ * @param {boolean} checked
+ */
+function radio(name, value, checked) {
+  const label = document.createElement('label');
+  const input = Object.assign(document.createElement('input'), { type: 'radio', name, value, checked });
+  label.append(input, value);
+  return label;
+}
+
+/**
+ * @param {import('../types.js').Manifest} manifest
+ * @param {import('../types.js').Choice} choice
+ */
+async function showDevices({ precision }, choice) {
+  const offers = await TurboPipeline.devices(precision);
+  device.replaceChildren(
+    ...offers.map(({ device: name, offered, reason }) => {
+      const text = offered ? words.device(name) : `${words.device(name)} — not here`;
+      return Object.assign(document.createElement('option'), { value: name, text, disabled: !offered, title: reason });
+    }),
+  );
+  device.value = choice.device;
+  const webnn = offers.filter(({ device: name }) => name.startsWith('webnn'));
+  const off = webnn.every(({ offered }) => !offered) ? webnn[0].reason : '';
+  tell(element('notice', HTMLElement), off && `Drawing without WebNN, on ${words.device(choice.device)}`, off);
+}
+
+function steps() {
+  return Number(new FormData(form).get('steps'));
+}
+
+function showNoise() {
+  const fits = /^\d+$/.test(seed.value) && BigInt(seed.value) < 2n ** 64n;
+  seed.setCustomValidity(fits ? '' : 'A whole number below 2⁶⁴');
+  if (pipeline && fits && !drawing) stage.showNoise(pipeline.manifest.size, BigInt(seed.value));
+  if (!drawing) element('actions', HTMLElement).hidden = true;
+}
+
+function showStart() {
+  const from = Boolean(picker.picture);
+  element('strength-row', HTMLElement).hidden = !from;
+  element('hint', HTMLElement).hidden = from;
+  strength.min = String(smallestStrength(steps() || 1));
+  element('strength-out', HTMLOutputElement).value = `${Math.round(Number(strength.value) * 100)} %`;
+}
+
+/** @param {SubmitEvent} event */
+async function submitted(event) {
+  event.preventDefault();
+  if (!pipeline || drawing) return;
+  drawing = new AbortController();
+  setWorking(true);
+  const { signal } = drawing;
+  const request = {
+    prompt: prompt.value.trim(),
+    steps: steps(),
+    seed: BigInt(seed.value),
+    image: picker.picture ?? undefined,
+    strength: Number(strength.value),
+    previews: previews.checked,
+  };
+  const order = ['text_encoder', 'text_encoder_2', ...(request.image ? ['vae_encoder'] : []), 'unet', 'vae_decoder'];
+  progress.start(order.filter((name) => pipeline?.manifest.components[name]));
+  if (!shown && !request.image) showNoise();
+  try {
+    const drawn = await pipeline.draw({ ...request, signal, onEvent: heard });
+    progress.finish(drawn);
+    for (const image of drawn.images) await keep(image, request, drawn);
+  } catch (error) {
+    progress.fail();
+    fail(error);
+  } finally {
+    drawing = null;
+    setWorking(false);
+    await showKept();
+  }
+}
+
+/** @param {import('../types.js').TurboEvent} event */
+function heard(event) {
+  progress.show(event);
+  if (event.kind === 'preview') stage.show(event.images[0], `After step ${event.step}`, 'The picture, not finished');
+}
+
+/** @param {boolean} working */
+function setWorking(working) {
+  stage.working = working;
+  draw.disabled = working;
+  draw.textContent = working ? 'Drawing…' : 'Draw';
+  stop.hidden = !working;
+  if (!working) return;
+  tell(element('error', HTMLElement), '', '');
+  element('work', HTMLElement).hidden = false;
+  element('actions', HTMLElement).hidden = true;
+}
+
+/**
+ * @param {ImageData} image
+ * @param {import('../types.js').DrawRequest} request
+ * @param {import('../types.js').Drawn} drawn
+ */
+async function keep(image, request, { promptCut }) {
+  const canvas = new OffscreenCanvas(image.width, image.height);
+  canvas.getContext('2d')?.putImageData(image, 0, 0);
+  const png = await withText(await canvas.convertToBlob({ type: 'image/png' }), 'parameters', parameters(request));
+  const cut = promptCut ? ` · left out: ${promptCut}` : '';
+  const caption = `Seed ${request.seed} · ${request.steps} step${request.steps === 1 ? '' : 's'}${cut}`;
+  const picture = { image, png, caption, prompt: request.prompt, seed: BigInt(request.seed ?? 0) };
+  gallery.add(picture);
+  show(picture);
+}
+
+/**
+ * In the form that most tools read: the prompt, then a line of names and values.
+ *
+ * @param {import('../types.js').DrawRequest} request
+ */
+function parameters({ prompt, steps, seed, image, strength }) {
+  const { manifest, choice } = /** @type {import('../types.js').TurboPipeline} */ (pipeline);
+  const { source, size, precision } = manifest;
+  const from = image ? `, Denoising strength: ${strength}` : '';
+  const model = `Model: ${source.name}, Precision: ${precision}, Device: ${choice.device}, Version: turbo-webnn`;
+  return `${prompt}\nSteps: ${steps}, Seed: ${seed}, Size: ${size.width}x${size.height}${from}, ${model}`;
+}
+
+/** @param {import('./gallery.mjs').Picture} picture */
+function show(picture) {
+  shown = picture;
+  stage.show(picture.image, picture.caption, picture.prompt);
+  element('actions', HTMLElement).hidden = false;
+}
+
+/** @param {unknown} error */
+function fail(error) {
+  const { code, message } = /** @type {import('../types.js').TurboError} */ (error);
+  if (code === 'aborted') return;
+  const [wrong, ...right] = String(message).split('; ');
+  tell(element('error', HTMLElement), wrong, right.join('; '));
+  if (shown) show(shown);
+}
+
+/**
+ * @param {HTMLElement} box
+ * @param {string} wrong empty for nothing to tell
+ * @param {string} right
+ */
+function tell(box, wrong, right) {
+  const strong = Object.assign(document.createElement('b'), { textContent: sentence(wrong) });
+  box.replaceChildren(strong, sentence(right));
+  box.hidden = !wrong;
+}
+
+/** @param {string} text */
+function sentence(text) {
+  return text && text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.');
+}
+
+async function showKept() {
+  const { usage = 0 } = await navigator.storage.estimate();
+  element('kept-bytes', HTMLElement).textContent = `${words.bytes(usage)} kept in this browser.`;
+  element('kept', HTMLElement).hidden = usage < 1e5;
+}
+
+function download() {
+  if (!shown) return;
+  const name = shown.prompt.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '-').slice(0, 60) || 'picture';
+  const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(shown.png), download: `${name}-${shown.seed}.png` });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+form.addEventListener('submit', submitted);
+form.addEventListener('input', showStart);
+prompt.addEventListener('keydown', (event) => {
+  if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  form.requestSubmit();
+});
+seed.addEventListener('input', showNoise);
+element('dice', HTMLButtonElement).addEventListener('click', () => {
+  seed.value = String(crypto.getRandomValues(new Uint32Array(1))[0]);
+  showNoise();
+});
+stop.addEventListener('click', () => drawing?.abort());
+document.addEventListener('keydown', (event) => event.key === 'Escape' && drawing?.abort());
+device.addEventListener('change', () => open(/** @type {import('../types.js').Device} */ (device.value)));
+element('forget', HTMLButtonElement).addEventListener('click', () => picker.set(null));
+element('reuse', HTMLButtonElement).addEventListener('click', () => shown && picker.set(shown.png));
+element('download', HTMLButtonElement).addEventListener('click', download);
+element('clear', HTMLButtonElement).addEventListener('click', async () => {
+  pipeline?.release();
+  await TurboPipeline.clearCache();
+  await showKept();
+});
+
+await open();
+await showKept();
