@@ -8,7 +8,8 @@ from export.side_by_side import run_side_by_side
 from export.tokenizers import write_tokenizer
 from export.worker import BundleJob, Report
 from models.bundle import Manifest, write_manifest
-from models.component import Component
+from models.component import Component, Size
+from models.family import constant_conditions
 from models.source import Source
 
 SIDE_BY_SIDE = 2
@@ -25,9 +26,14 @@ def assemble(job: BundleJob, report: Report) -> None:
         OSError: where the files cannot be written.
     """
     source, family = job.source, job.source.family
-    components = tuple(family.component(name) for name in job.components)
+    baked = frozenset({"time_ids"} if job.bake_time_ids else ())
+    components = tuple(family.component(name).without_inputs(baked) for name in job.components)
     scheduler, schedules = schedules_of(source.scheduler_config())
-    tokenizers = {name: write_tokenizer(source.folder, job.stage, name) for name in _tokenizers(source, components)}
+    tokenizers = {
+        component.tokenizer: write_tokenizer(source.folder, job.stage, component)
+        for component in components
+        if component.tokenizer is not None
+    }
     jobs = {
         component.name: ComponentJob(source, component, job.size, job.precision, job.stage, job.max_graph_bytes)
         for component in _heaviest_first(source, components)
@@ -44,6 +50,7 @@ def assemble(job: BundleJob, report: Report) -> None:
         schedules=schedules,
         components={name: chains[name] for name in job.components},
         tokenizers=tokenizers,
+        conditions=_conditions(components, job.size),
     )
     write_manifest(job.stage, manifest)
 
@@ -53,10 +60,8 @@ def _scaling_factor(source: Source) -> float:
     return float(config.get("scaling_factor", 0.18215))  # AutoencoderKL's own default
 
 
-def _tokenizers(source: Source, components: tuple[Component, ...]) -> tuple[str, ...]:
-    """The tokenizers that the chosen text encoders read."""
-    names = {component.name.replace("text_encoder", "tokenizer") for component in components}
-    return tuple(name for name in source.family.tokenizers if name in names)
+def _conditions(components: tuple[Component, ...], size: Size) -> dict[str, tuple[float, ...]]:
+    return {name: row for each in components for name, row in constant_conditions(each, size).items()}
 
 
 def _heaviest_first(source: Source, components: tuple[Component, ...]) -> list[Component]:

@@ -22,6 +22,7 @@ def export_bundle(
     size: Size | None = None,
     components: Sequence[str] = (),
     max_graph_bytes: int | None = None,
+    bake_time_ids: bool = False,
     overwrite: bool = False,
     report: Report = lambda _component, _doing, _fraction: None,
 ) -> Bundle:
@@ -34,6 +35,7 @@ def export_bundle(
         size: the one size that the bundle serves; the UNet's own and one picture where it is not given.
         components: those to export; all of the family where none is named.
         max_graph_bytes: of weights in one graph; a component with more becomes a chain of graphs.
+        bake_time_ids: whether SDXL's UNet holds the numbers of its size instead of reading them as an input.
         overwrite: whether a bundle at `output` may be replaced.
 
     Raises:
@@ -47,14 +49,13 @@ def export_bundle(
     source = open_source(source, components=components) if isinstance(source, str) else source
     family = source.family
     chosen = tuple(family.component(name) for name in dict.fromkeys(components)) or family.components
-    for component in chosen:
-        source.config(component)
+    family.require_agreement({component.name: source.config(component) for component in chosen})
     numbers = sum(source.checkpoint(component).count() for component in chosen)
     size = size or native_size(source)
     with staged(Path(output), overwrite=overwrite) as stage:
         _require_space(stage, numbers, precision)
         names = tuple(component.name for component in chosen)
-        run_worker(BundleJob(source, names, size, precision, stage, max_graph_bytes), report)
+        run_worker(BundleJob(source, names, size, precision, stage, max_graph_bytes, bake_time_ids), report)
     return Bundle.open(output)
 
 

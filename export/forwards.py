@@ -2,34 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from models.component import Component
-from models.family import TOKENS
+from models.component import Component, Size
+from models.family import TOKENS, time_ids
 
 
 class _Forward(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: Any, component: Component, size: Size) -> None:
         super().__init__()
         self.module = module
+        self.component = component
+        self.size = size
 
 
 class _TextEncoder(_Forward):
-    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+    def forward(self, input_ids: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        wanted = [spec.name for spec in self.component.outputs]
         # positions are made in the trace: the module's own buffer has no numbers under fake tensors
         positions = torch.arange(TOKENS).unsqueeze(0)  # [1, 77]
-        return self.module(input_ids=input_ids, position_ids=positions).last_hidden_state
+        encoder = getattr(self.module, "text_model", self.module)
+        states = encoder(input_ids=input_ids, position_ids=positions, output_hidden_states="hidden_states" in wanted)
+        # what no output is made of is dropped from the graph: the last layer where its states are not read
+        given: Mapping[str, Callable[[], torch.Tensor]] = {
+            "last_hidden_state": lambda: states.last_hidden_state,
+            "hidden_states": lambda: states.hidden_states[-2],
+            "text_embeds": lambda: self.module.text_projection(
+                _pooled(states.last_hidden_state, input_ids, self.module.config.eos_token_id)
+            ),
+        }
+        return tuple(given[name]() for name in wanted)
+
+
+def _pooled(states: torch.Tensor, ids: torch.Tensor, end: int) -> torch.Tensor:
+    """The states at the end of the text, [batch, width], as CLIPTextModel picks them.
+
+    That is the first place of the token `end`, or of the highest id where a config says 2, as all published before
+    2023 do. WebNN has no int64, which ArgMax gives; and what it would take to gather a place of each row. So each
+    place is ranked in int32, earlier ones higher, and the highest is picked by a product, which is exact.
+    """
+    ranks = ids if end == 2 else (ids == end).to(torch.int32)  # [batch, 77]
+    ranks = ranks * TOKENS - torch.arange(TOKENS, dtype=torch.int32)  # no two are equal
+    picked = (ranks == ranks.amax(dim=1, keepdim=True)).to(states.dtype)
+    return (picked.unsqueeze(1) @ states).squeeze(1)
 
 
 class _UNet(_Forward):
-    def forward(
-        self, sample: torch.Tensor, timestep: torch.Tensor, encoder_hidden_states: torch.Tensor
-    ) -> torch.Tensor:
-        return self.module(sample, timestep, encoder_hidden_states, return_dict=False)[0]
+    def forward(self, sample: torch.Tensor, timestep: torch.Tensor, *conditions: torch.Tensor) -> torch.Tensor:
+        names = [spec.name for spec in self.component.inputs[2:]]
+        told = dict(zip(names, conditions, strict=True))
+        states = told.pop("encoder_hidden_states")
+        if self.module.config.addition_embed_type == "text_time" and "time_ids" not in told:
+            # one by one: a tensor made of numbers would be a parameter without any, under fake tensors
+            columns = [torch.full((self.size.batch, 1), float(number)) for number in time_ids(self.size)]
+            told["time_ids"] = torch.cat(columns, dim=1)  # [batch, 6]
+        return self.module(sample, timestep, states, added_cond_kwargs=told, return_dict=False)[0]
 
 
 class _VaeDecoder(_Forward):
@@ -48,8 +79,9 @@ class _VaeEncoder(_Forward):
         return nn.functional.conv2d(moments, conv.weight[:half], conv.bias[:half])
 
 
-FORWARDS: dict[str, Callable[[nn.Module], nn.Module]] = {
+FORWARDS: dict[str, Callable[[nn.Module, Component, Size], nn.Module]] = {
     "text_encoder": _TextEncoder,
+    "text_encoder_2": _TextEncoder,
     "unet": _UNet,
     "vae_decoder": _VaeDecoder,
     "vae_encoder": _VaeEncoder,
@@ -57,6 +89,6 @@ FORWARDS: dict[str, Callable[[nn.Module], nn.Module]] = {
 """By component name."""
 
 
-def forward_of(component: Component, module: nn.Module) -> nn.Module:
+def forward_of(component: Component, module: nn.Module, size: Size) -> nn.Module:
     """The traceable forward of `component` over `module`, its parameters under the prefix `module.`."""
-    return FORWARDS[component.name](module)
+    return FORWARDS[component.name](module, component, size)

@@ -9,13 +9,14 @@ from typing import Any
 from transformers import CLIPTokenizer
 
 from models.bundle import Tokenizer, describe
+from models.component import Component
 from models.errors import RequestError
 from models.family import TOKENS
 from models.json_file import read_json
 
 
-def write_tokenizer(source: Path, bundle: Path, name: str) -> Tokenizer:
-    """Write the tokenizer of the folder `source/name` to `bundle/name`; return its entry in the manifest.
+def write_tokenizer(source: Path, bundle: Path, encoder: Component) -> Tokenizer:
+    """Write the tokenizer that `encoder` reads to its own folder in `bundle`; return its entry in the manifest.
 
     The padding is the token that `special_tokens_map.json` names where there is one: SD-Turbo was trained with
     "!" (id 0) there, though its `tokenizer_config.json` names the end-of-text token.
@@ -23,6 +24,7 @@ def write_tokenizer(source: Path, bundle: Path, name: str) -> Tokenizer:
     Raises:
         RequestError: where the folder holds no CLIP tokenizer.
     """
+    name = str(encoder.tokenizer)
     folder = source / name
     if not folder.is_dir():
         raise RequestError(f"{source} has no {name}/", "give a complete diffusers folder")
@@ -38,7 +40,7 @@ def write_tokenizer(source: Path, bundle: Path, name: str) -> Tokenizer:
             extra.unlink()
     _fix_length(target / "tokenizer.json", tokenizer.pad_token_id, tokenizer.pad_token)
     files = tuple(describe(bundle, target / file) for file in ("tokenizer.json", "tokenizer_config.json"))
-    return Tokenizer(files=files, length=TOKENS, pad_id=tokenizer.pad_token_id)
+    return Tokenizer(files=files, length=TOKENS, pad_id=tokenizer.pad_token_id, text_encoder=encoder.name)
 
 
 def _pad_token(folder: Path) -> str | None:

@@ -34,7 +34,7 @@ def trace(component: Component, config: Mapping[str, Any], size: Size) -> ir.Mod
         RequestError: where the config builds no module.
     """
     with _quiet(), FakeTensorMode(), torch.no_grad():
-        forward = forward_of(component, build(component, config))
+        forward = forward_of(component, build(component, config), size)
         inputs = tuple(
             torch.empty(spec.shape(size, config), dtype=_TORCH_TYPES[spec.kind]) for spec in component.inputs
         )

@@ -41,6 +41,7 @@ class BundleJob:
     precision: Precision
     stage: Path
     max_graph_bytes: int | None = None
+    bake_time_ids: bool = False
 
     def to_json(self) -> str:
         """The job as one line."""
@@ -58,6 +59,7 @@ class BundleJob:
             precision=held["precision"],
             stage=Path(held["stage"]),
             max_graph_bytes=held["max_graph_bytes"],
+            bake_time_ids=held["bake_time_ids"],
         )
 
 

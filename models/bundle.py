@@ -14,6 +14,7 @@ from typing import Any
 from models.chain import BundleFile, Chain, Graph, files_of
 from models.component import Size
 from models.errors import RequestError
+from models.family import Family, family_named
 from models.json_file import read_json, write_json
 from models.precision import PRECISIONS, Precision
 from models.schedule import Schedule, Step
@@ -26,11 +27,12 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """A tokenizer's files and how a prompt is brought to its length."""
+    """A tokenizer's files, how a prompt is brought to its length, and the component that reads its ids."""
 
     files: tuple[BundleFile, ...]
     length: int
     pad_id: int
+    text_encoder: str
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Manifest:
         source: name, revision, variant and licence of the checkpoint.
         schedules: by number of steps.
         scaling_factor: the VAE's; the decoder takes latents divided by it, the encoder's mean is multiplied.
+        conditions: inputs of the UNet that are the same in every run, by name: one row of the batch each.
         image: how pixels become the VAE's numbers and back.
     """
 
@@ -54,6 +57,7 @@ class Manifest:
     schedules: dict[int, Schedule]
     components: dict[str, Chain]
     tokenizers: dict[str, Tokenizer]
+    conditions: dict[str, tuple[float, ...]]
     vae_encoder_output: str = "mean"
     image: dict[str, Any] = field(
         default_factory=lambda: {
@@ -107,9 +111,10 @@ def _manifest(held: Mapping[str, Any]) -> Manifest:
         },
         components={name: Chain.from_json(chain) for name, chain in held["components"].items()},
         tokenizers={
-            name: Tokenizer(files_of(tokenizer["files"]), tokenizer["length"], tokenizer["pad_id"])
+            name: Tokenizer(**{**tokenizer, "files": files_of(tokenizer["files"])})
             for name, tokenizer in held["tokenizers"].items()
         },
+        conditions={name: tuple(map(float, row)) for name, row in held["conditions"].items()},
     )
 
 
@@ -147,6 +152,11 @@ class Bundle:
                     "copy the bundle whole, or export it anew",
                 )
         return bundle
+
+    @property
+    def family(self) -> Family:
+        """The family of its pipeline; RequestError where this version knows none of that name."""
+        return family_named(self.manifest.family, str(self.folder))
 
     def files(self) -> Iterator[BundleFile]:
         """Every file that the manifest names."""

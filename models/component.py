@@ -5,8 +5,8 @@ One frozen description serves every stage. Adding a component is adding an entry
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from models.errors import RequestError
@@ -51,8 +51,16 @@ class Size:
         return self.width // VAE_FACTOR
 
 
-Dim = int | str
-"""A number, a field of `Size`, or the name of a number in the component's config."""
+@dataclass(frozen=True)
+class DerivedDim:
+    """A number that `of` computes from the numbers `keys` of the component's config."""
+
+    keys: tuple[str, ...]
+    of: Callable[..., int]
+
+
+Dim = int | str | DerivedDim
+"""A number, a field of `Size`, the name of a number in the component's config, or what such numbers make."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,13 @@ class TensorSpec:
 
     def shape(self, size: Size, config: Mapping[str, Any]) -> tuple[int, ...]:
         """The static shape for `size`, with named dimensions read from `size`, else from `config`."""
-        return tuple(dim if isinstance(dim, int) else int(getattr(size, dim, None) or config[dim]) for dim in self.dims)
+        return tuple(_number(dim, size, config) for dim in self.dims)
+
+
+def _number(dim: Dim, size: Size, config: Mapping[str, Any]) -> int:
+    if isinstance(dim, DerivedDim):
+        return dim.of(*(int(config[key]) for key in dim.keys))
+    return dim if isinstance(dim, int) else int(getattr(size, dim, None) or config[dim])
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,7 @@ class Component:
         weights_stem: file name of its weights there, before `.safetensors`.
         inputs: the tensors it takes, in order.
         outputs: the tensors it gives, in order.
+        tokenizer: the folder of the tokenizer whose ids it takes; None for what reads no text.
         key_prefixes: what checkpoints put before the module's own parameter names, the published form first.
         served: config values that the graph relies on; another value is refused.
     """
@@ -89,8 +104,13 @@ class Component:
     weights_stem: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    tokenizer: str | None = None
     key_prefixes: tuple[str, ...] = ("",)
     served: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+
+    def without_inputs(self, names: frozenset[str]) -> Component:
+        """The component with the inputs `names` left out: its graph holds their numbers instead."""
+        return replace(self, inputs=tuple(spec for spec in self.inputs if spec.name not in names))
 
     def require_served(self, config: Mapping[str, Any], where: str) -> None:
         """Refuse a config that this component does not describe.
@@ -115,5 +135,6 @@ class Component:
 
     def _numbers(self) -> list[str]:
         """The numbers of the config that shapes at the boundary are made of."""
-        dims = (dim for spec in (*self.inputs, *self.outputs) for dim in spec.dims)
-        return sorted({dim for dim in dims if isinstance(dim, str) and not hasattr(Size, dim)})
+        dims = [dim for spec in (*self.inputs, *self.outputs) for dim in spec.dims]
+        named = {dim for dim in dims if isinstance(dim, str) and not hasattr(Size, dim)}
+        return sorted(named.union(*(dim.keys for dim in dims if isinstance(dim, DerivedDim))))

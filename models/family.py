@@ -6,10 +6,10 @@ Shapes and names follow the pipelines' published configs and the bundle's contra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from models.component import Component, TensorSpec
+from models.component import Component, DerivedDim, Size, TensorSpec
 from models.errors import RequestError
 
 TOKENS = 77
@@ -19,6 +19,12 @@ _LATENTS = ("batch", 4, "latent_height", "latent_width")
 _PIXELS = ("batch", 3, "height", "width")
 _INPUT_IDS = TensorSpec("input_ids", "int", ("batch", TOKENS))
 
+_HIDDEN_STATES = TensorSpec("hidden_states", "float", ("batch", TOKENS, "hidden_size"))
+_CLIP_SERVED: tuple[tuple[str, tuple[Any, ...]], ...] = (
+    ("max_position_embeddings", (TOKENS,)),
+    ("hidden_act", ("gelu", "quick_gelu")),
+)
+
 TEXT_ENCODER = Component(
     name="text_encoder",
     module="CLIPTextModel",
@@ -26,8 +32,23 @@ TEXT_ENCODER = Component(
     weights_stem="model",
     inputs=(_INPUT_IDS,),
     outputs=(TensorSpec("last_hidden_state", "float", ("batch", TOKENS, "hidden_size")),),
+    tokenizer="tokenizer",
     key_prefixes=("text_model.", ""),  # transformers 5 saves without
-    served=(("max_position_embeddings", (TOKENS,)), ("hidden_act", ("gelu", "quick_gelu"))),
+    served=_CLIP_SERVED,
+)
+
+TEXT_ENCODER_XL = replace(TEXT_ENCODER, outputs=(_HIDDEN_STATES,))
+"""SDXL reads the states before the last layer, which nothing computes then."""
+
+TEXT_ENCODER_2 = Component(
+    name="text_encoder_2",
+    module="CLIPTextModelWithProjection",
+    subfolder="text_encoder_2",
+    weights_stem="model",
+    inputs=(_INPUT_IDS,),
+    outputs=(_HIDDEN_STATES, TensorSpec("text_embeds", "float", ("batch", "projection_dim"))),
+    tokenizer="tokenizer_2",
+    served=_CLIP_SERVED,
 )
 
 UNET = Component(
@@ -50,6 +71,31 @@ UNET = Component(
         ("time_embedding_type", ("positional",)),
         ("attention_type", ("default",)),
     ),
+)
+
+TIME_IDS = 6
+"""Height and width of the original, top and left of the crop, height and width of the target."""
+
+
+def _pooled_width(embedded: int, each: int) -> int:
+    return embedded - TIME_IDS * each
+
+
+UNET_XL = replace(
+    UNET,
+    inputs=(
+        *UNET.inputs,
+        TensorSpec(
+            "text_embeds",
+            "float",
+            (
+                "batch",
+                DerivedDim(("projection_class_embeddings_input_dim", "addition_time_embed_dim"), _pooled_width),
+            ),
+        ),
+        TensorSpec("time_ids", "float", ("batch", TIME_IDS)),
+    ),
+    served=tuple((key, ("text_time",) if key == "addition_embed_type" else values) for key, values in UNET.served),
 )
 
 _VAE_SERVED: tuple[tuple[str, tuple[Any, ...]], ...] = (
@@ -79,14 +125,21 @@ VAE_ENCODER = Component(
 )
 
 
+def _width(spec: TensorSpec, config: Mapping[str, Any]) -> int:
+    return spec.shape(Size(), config)[-1]
+
+
 @dataclass(frozen=True)
 class Family:
-    """A pipeline class and what it is made of, in the order in which a picture passes through it."""
+    """A pipeline class and what it is made of, in the order in which a picture passes through it.
+
+    What the text encoders give goes to the UNet by one rule: the first output of each, side by side along the last
+    axis, is `encoder_hidden_states`; any further output is the UNet's input of the same name.
+    """
 
     name: str
     pipeline: str
     components: tuple[Component, ...]
-    tokenizers: tuple[str, ...]
 
     def component(self, name: str) -> Component:
         """The component of that name.
@@ -100,15 +153,85 @@ class Family:
         names = ", ".join(component.name for component in self.components)
         raise RequestError(f"{self.pipeline} has no component {name!r}", f"it has {names}")
 
+    def require_agreement(self, configs: Mapping[str, Mapping[str, Any]]) -> None:
+        """Refuse components whose tensors do not fit each other, as those of two checkpoints mixed.
+
+        Args:
+            configs: by component name; what is not among them is not compared.
+
+        Raises:
+            RequestError: where the UNet reads other widths than the text encoders give.
+        """
+        if not {UNET.name, *(encoder.name for encoder in self.text_encoders)} <= configs.keys():
+            return
+        read = {spec.name: _width(spec, configs[UNET.name]) for spec in self.component(UNET.name).inputs}
+        given = {"encoder_hidden_states": 0}
+        for encoder in self.text_encoders:
+            first, *further = encoder.outputs
+            given["encoder_hidden_states"] += _width(first, configs[encoder.name])
+            given |= {spec.name: _width(spec, configs[encoder.name]) for spec in further}
+        for name, width in given.items():
+            if read[name] != width:
+                raise RequestError(
+                    f"the text encoders give {name} of width {width}, the UNet reads {read[name]}",
+                    "give a checkpoint whose parts belong together",
+                )
+
+    @property
+    def text_encoders(self) -> tuple[Component, ...]:
+        """The components that read text."""
+        return tuple(component for component in self.components if component.tokenizer is not None)
+
+    @property
+    def tokenizers(self) -> tuple[str, ...]:
+        """The folders of the tokenizers."""
+        return tuple(str(component.tokenizer) for component in self.text_encoders)
+
+    @property
+    def text_to_image(self) -> tuple[str, ...]:
+        """The components that a picture drawn from text passes through."""
+        return (*(encoder.name for encoder in self.text_encoders), UNET.name, VAE_DECODER.name)
+
+    @property
+    def image_to_image(self) -> tuple[str, ...]:
+        """The components that a picture drawn from another one passes through."""
+        return (*(encoder.name for encoder in self.text_encoders), VAE_ENCODER.name, UNET.name, VAE_DECODER.name)
+
 
 STABLE_DIFFUSION = Family(
     name="stable-diffusion",
     pipeline="StableDiffusionPipeline",
     components=(TEXT_ENCODER, UNET, VAE_DECODER, VAE_ENCODER),
-    tokenizers=("tokenizer",),
 )
 
-FAMILIES = (STABLE_DIFFUSION,)
+STABLE_DIFFUSION_XL = Family(
+    name="stable-diffusion-xl",
+    pipeline="StableDiffusionXLPipeline",
+    components=(TEXT_ENCODER_XL, TEXT_ENCODER_2, UNET_XL, VAE_DECODER, VAE_ENCODER),
+)
+
+FAMILIES = (STABLE_DIFFUSION, STABLE_DIFFUSION_XL)
+
+
+def time_ids(size: Size) -> tuple[float, ...]:
+    """SDXL's word that the picture is asked for uncropped and in its own size.
+
+    Source: diffusers' StableDiffusionXLPipeline._get_add_time_ids with its defaults.
+    """
+    return (size.height, size.width, 0.0, 0.0, size.height, size.width)
+
+
+def constant_conditions(component: Component, size: Size) -> dict[str, tuple[float, ...]]:
+    """The inputs of `component` that only the size decides, a row of the batch each."""
+    return {"time_ids": time_ids(size)} if any(spec.name == "time_ids" for spec in component.inputs) else {}
+
+
+def family_named(name: str, where: str) -> Family:
+    """The family of that name; RequestError where there is none."""
+    for family in FAMILIES:
+        if family.name == name:
+            return family
+    raise RequestError(f"{where} is of the family {name!r}", f"known are {', '.join(f.name for f in FAMILIES)}")
 
 
 def family_of(model_index: Mapping[str, Any], where: str) -> Family:

@@ -9,10 +9,13 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from huggingface_hub.errors import StrictDataclassError
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from models.component import Component
 from models.errors import RequestError
+
+_TEXT_MODELS = {each.__name__: each for each in (CLIPTextModel, CLIPTextModelWithProjection)}
+_DIFFUSION_MODELS = {each.__name__: each for each in (AutoencoderKL, UNet2DConditionModel)}
 
 _REFUSALS = (StrictDataclassError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError)
 """What the libraries raise on a config that makes no module: they check some of its values, and use the others."""
@@ -27,14 +30,13 @@ def build(component: Component, config: Mapping[str, Any]) -> torch.nn.Module:
         RequestError: where the library cannot build a module from `config`.
     """
     try:
-        if component.module == "CLIPTextModel":
+        if component.module in _TEXT_MODELS:
             # a published config names the type that it was saved in, which is not the type that we trace in
-            module = CLIPTextModel._from_config(
+            module = _TEXT_MODELS[component.module]._from_config(
                 CLIPTextConfig(**config), attn_implementation="sdpa", dtype=torch.float32
             )
         else:
-            served = {"AutoencoderKL": AutoencoderKL, "UNet2DConditionModel": UNet2DConditionModel}
-            module = served[component.module].from_config(dict(config))
+            module = _DIFFUSION_MODELS[component.module].from_config(dict(config))
     except _REFUSALS as error:
         raise RequestError(f"the config of {component.name} makes no {component.module}: {error}") from error
     return module.eval()

@@ -15,7 +15,7 @@ from models.errors import RequestError
 from models.family import Family, family_of
 from models.json_file import read_json
 
-EMBEDDED = {"tiny": Path(__file__).parent / "tiny"}
+EMBEDDED = {name: Path(__file__).parent / name for name in ("tiny", "tiny-xl")}
 """Checkpoints that travel with this project."""
 
 

@@ -70,9 +70,9 @@ def synthesize(
         by_folder = {component.subfolder: component for component in family.components}
         for folder, component in by_folder.items():
             _write_weights(stage / folder, component, seed, variant, report)
-        for tokenizer in family.tokenizers:
-            encoder = tokenizer.replace("tokenizer", "text_encoder")
-            write_vocabulary(stage / tokenizer, read_json(stage / encoder / "config.json")["vocab_size"])
+        for encoder in family.text_encoders:
+            config = read_json(stage / encoder.subfolder / "config.json")
+            write_vocabulary(stage / str(encoder.tokenizer), config["vocab_size"])
     return Path(output)
 
 

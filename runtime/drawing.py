@@ -5,22 +5,26 @@ Several drawings advance through one component together, so that it is loaded on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.conditions import Conditions, Encoded, TokenIds
 from runtime.noise import Float32Array
-from runtime.stages import Conditions, Sampling
+from runtime.stages import Sampling
 
 
 class Side(Protocol):
     """What can draw: `runtime.stages.Stages`, or `runtime.reference.Reference`."""
 
-    def encode_prompt(self, ids: NDArray[np.int32]) -> Conditions:
-        """Token ids [batch, 77] to the UNet's conditions."""
+    def encode_text(self, encoder: str, ids: NDArray[np.int32]) -> Encoded:
+        """Token ids [batch, 77] to the outputs of that text encoder."""
+
+    def conditions(self, encoded: Sequence[Encoded]) -> Conditions:
+        """The outputs of all text encoders to the UNet's conditions."""
 
     def encode_picture(self, sample: Float32Array) -> Float32Array:
         """Pictures [batch, 3, H, W] to scaled latents [batch, 4, h, w]."""
@@ -58,9 +62,9 @@ class Drawing:
     """How far a case has come on one side; each field is the outcome of a component, None before it."""
 
     case: Case
-    ids: NDArray[np.int32]
+    ids: TokenIds
     picture: Float32Array | None = None
-    conditions: Mapping[str, Float32Array] = field(default_factory=dict)
+    encoded: dict[str, Encoded] = field(default_factory=dict)
     start: Float32Array | None = None
     latents: Float32Array | None = None
     sample: Float32Array | None = None
@@ -73,11 +77,12 @@ class Drawing:
 
     def advance(self, side: Side, component: str) -> None:
         """Take the drawing through `component`; the VAE encoder is passed by where there is no picture."""
-        if component == "text_encoder":
-            self.conditions = side.encode_prompt(self.ids)
+        if component in self.ids:
+            self.encoded[component] = side.encode_text(component, self.ids[component])
         elif component == "vae_encoder" and self.picture is not None:
             self.start = side.encode_picture(self.picture)
         elif component == "unet":
-            self.latents = side.sample(self.conditions, self.case.sampling, self.start)
+            conditions = side.conditions([self.encoded[encoder] for encoder in self.ids])
+            self.latents = side.sample(conditions, self.case.sampling, self.start)
         elif component == "vae_decoder" and self.latents is not None:
             self.sample = side.decode(self.latents)

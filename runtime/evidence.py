@@ -8,19 +8,17 @@ from typing import Protocol
 
 import numpy as np
 
+from models.family import VAE_ENCODER, Family
 from runtime import images
 from runtime.drawing import Case, Drawing, Side
 from runtime.noise import Float32Array
 from runtime.sessions import Array
 
-TEXT_TO_IMAGE = ("text_encoder", "unet", "vae_decoder")
-IMAGE_TO_IMAGE = ("text_encoder", "vae_encoder", "unet", "vae_decoder")
-
 Progress = Callable[[str, int, int], None]
 """Told the component at work, how many drawings are through it, and how many there are."""
 
-Recorder = Callable[[str, Mapping[str, Array], Float32Array], None]
-"""Told of every run of a component: its name, its inputs by name, its output."""
+Recorder = Callable[[str, Mapping[str, Array], Mapping[str, Float32Array]], None]
+"""Told of every run of a component: its name, its inputs and its outputs by name."""
 
 
 class Recorded(Side, Protocol):
@@ -35,7 +33,7 @@ class Record:
 
     case: str
     inputs: Mapping[str, Array]
-    output: Float32Array
+    outputs: Mapping[str, Float32Array]
 
 
 @dataclass
@@ -53,15 +51,17 @@ class Evidence:
     def recorder(self, case: Case) -> Recorder:
         """Keeps the runs of those components that `case` measures."""
 
-        def record(component: str, inputs: Mapping[str, Array], output: Float32Array) -> None:
+        def record(component: str, inputs: Mapping[str, Array], outputs: Mapping[str, Float32Array]) -> None:
             if component in case.measured:
                 name = f"timestep {inputs['timestep'][0]:g}, {case}" if "timestep" in inputs else str(case)
-                self.records.setdefault(component, []).append(Record(name, inputs, output))
+                self.records.setdefault(component, []).append(Record(name, inputs, outputs))
 
         return record
 
 
-def gather(reference: Recorded, drawings: Sequence[Drawing], components: Iterable[str], progress: Progress) -> Evidence:
+def gather(
+    reference: Recorded, drawings: Sequence[Drawing], family: Family, components: Iterable[str], progress: Progress
+) -> Evidence:
     """Draw with `reference`, a component at a time, as far as `components` need inputs.
 
     What starts from an image starts from the first picture drawn from text. A component is released before
@@ -79,15 +79,18 @@ def gather(reference: Recorded, drawings: Sequence[Drawing], components: Iterabl
         reference.release(component)
         progress(component, len(group), len(group))
 
-    needed = TEXT_TO_IMAGE if from_image else _up_to_last(TEXT_TO_IMAGE, held)
+    encoders = frozenset(encoder.name for encoder in family.text_encoders)
+    needed = family.text_to_image if from_image else _up_to_last(family.text_to_image, held)
     for component in needed:
-        advance(component, drawings if component == "text_encoder" else from_text)
+        advance(component, drawings if component in encoders else from_text)
     if from_image:
         picture = _as_seen(from_text[0].finished)
         for drawing in from_image:
             drawing.picture = picture
-        for component in IMAGE_TO_IMAGE[1:] if held.issuperset(IMAGE_TO_IMAGE) else ("vae_encoder",):
-            advance(component, from_image)
+        through = family.image_to_image if held.issuperset(family.image_to_image) else (VAE_ENCODER.name,)
+        for component in through:
+            if component not in encoders:
+                advance(component, from_image)
     return evidence
 
 

@@ -14,10 +14,11 @@ from PIL import Image
 from models.bundle import Bundle
 from models.errors import RequestError
 from runtime import images, sampler
+from runtime.conditions import Conditions
 from runtime.noise import NoiseSource
 from runtime.sessions import Provider
 from runtime.stages import Sampling, Stages, Timing
-from runtime.text import PromptTokenizer
+from runtime.text import tokenizers_of
 
 Progress = Callable[[str, int, int], None]
 """Told the component at work, how many of its runs are done, and how many it will make."""
@@ -53,7 +54,7 @@ class Pipeline:
         self.bundle = stages.bundle
         self.keep_sessions = keep_sessions
         self._stages = stages
-        self._tokenizer = PromptTokenizer(stages.bundle)
+        self._tokenizers = tokenizers_of(stages.bundle)
 
     @classmethod
     def open(
@@ -117,10 +118,7 @@ class Pipeline:
         sampling = Sampling(steps, seed, None if image is None else strength)
         runs = self._require(sampling)
         stages.timings.clear()
-        tokens = self._tokenizer.encode(prompt)
-        with self._at("text_encoder", progress):
-            conditions = stages.encode_prompt(np.repeat(tokens.ids, size.batch, axis=0))
-        self._require_finite("text_encoder", *conditions.values())
+        conditions, cut = self._encode(prompt, progress)
         start = None
         if image is not None:
             picture = images.to_sample(image, size.width, size.height)
@@ -133,11 +131,23 @@ class Pipeline:
         with self._at("vae_decoder", progress):
             sample = stages.decode(latents)
         self._require_finite("vae_decoder", sample)
-        return Result(tuple(images.to_images(sample)), latents, dict(stages.timings), tokens.cut)
+        return Result(tuple(images.to_images(sample)), latents, dict(stages.timings), cut)
 
     def release(self) -> None:
         """Give back the memory of all components."""
         self._stages.release()
+
+    def _encode(self, prompt: str, progress: Progress | None) -> tuple[Conditions, str]:
+        """What the UNet is to draw, and what of the prompt was cut off."""
+        encoded, cut = [], ""
+        for encoder, tokenizer in self._tokenizers.items():
+            tokens = tokenizer.encode(prompt)
+            cut = max(cut, tokens.cut, key=len)
+            with self._at(encoder, progress):
+                ids = np.repeat(tokens.ids, self.bundle.manifest.size.batch, axis=0)
+                encoded.append(self._stages.encode_text(encoder, ids))
+            self._require_finite(encoder, *encoded[-1].values())
+        return self._stages.conditions(encoded), cut
 
     @contextmanager
     def _at(self, component: str, progress: Progress | None, runs: int = 1) -> Iterator[Callable[[int], None]]:
@@ -154,7 +164,7 @@ class Pipeline:
     def _require(self, sampling: Sampling) -> int:
         """Refuse before the first component loads what would fail after the last; else the UNet's runs."""
         NoiseSource(sampling.seed)
-        for component in ("text_encoder", "unet", "vae_decoder"):
+        for component in self.bundle.family.text_to_image:
             self.bundle.chain(component)
         schedule = sampler.plan(self.bundle.manifest.schedules, sampling.steps)
         if sampling.strength is None:

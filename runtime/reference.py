@@ -5,7 +5,7 @@ The only module of the runtime that imports torch. Whatever comes out is numpy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from models.component import Component, Size
 from models.errors import RequestError
-from models.family import TOKENS
+from models.family import TOKENS, constant_conditions
 from models.json_file import read_json
 from models.source import Source
+from runtime.conditions import Conditions, Encoded, TokenIds, join
 from runtime.evidence import Recorder
 from runtime.noise import Float32Array
 from runtime.sessions import Array
-from runtime.stages import Conditions, Sampling, latent_shape
+from runtime.stages import Sampling, latent_shape
 
 _LOADING: dict[str, dict[str, Any]] = {
     "transformers": {"dtype": torch.float32},
@@ -45,26 +46,38 @@ class Reference:
     def __init__(self, source: Source, size: Size) -> None:
         self.source = source
         self.record: Recorder | None = None
+        self._size = size
         self._latent_shape = latent_shape(size)
         self._modules: dict[str, Any] = {}
 
-    def token_ids(self, prompt: str) -> NDArray[np.int32]:
-        """The ids [1, 77] of `prompt`, as StableDiffusionPipeline asks its tokenizer for them."""
-        ids = self._tokenizer(prompt, padding="max_length", max_length=TOKENS, truncation=True).input_ids
-        return np.array([ids], np.int32)
+    def token_ids(self, prompt: str) -> TokenIds:
+        """The ids [1, 77] of `prompt` by text encoder, as diffusers' pipelines ask their tokenizers for them."""
+        return {
+            encoder: np.array(
+                [tokenizer(prompt, padding="max_length", max_length=TOKENS, truncation=True).input_ids], np.int32
+            )
+            for encoder, tokenizer in self._tokenizers.items()
+        }
 
-    def encode_prompt(self, ids: NDArray[np.int32]) -> Conditions:
-        """The UNet's conditions from token ids [batch, 77]."""
-        encoder = self._module("text_encoder")
-        states = encoder(torch.from_numpy(ids).long()).last_hidden_state  # [batch, 77, hidden]
-        return {"encoder_hidden_states": self._told("text_encoder", {"input_ids": ids}, states)}
+    def encode_text(self, encoder: str, ids: NDArray[np.int32]) -> Encoded:
+        """The outputs of the text encoder of that name, from token ids [batch, 77]."""
+        given = self._module(encoder)(torch.from_numpy(ids).long(), output_hidden_states=True)
+        outputs = [spec.name for spec in self.source.family.component(encoder).outputs]
+        # SDXL's pipelines read the states before the last layer
+        states = {name: given[name][-2] if name == "hidden_states" else given[name] for name in outputs}
+        return self._told(encoder, {"input_ids": ids}, states)
+
+    def conditions(self, encoded: Sequence[Encoded]) -> Conditions:
+        """The UNet's conditions from the outputs of all text encoders."""
+        constant = constant_conditions(self.source.family.component("unet"), self._size)
+        return join(encoded, constant, self._size.batch)
 
     def encode_picture(self, sample: Float32Array) -> Float32Array:
         """The mean latents [batch, 4, h, w] of pictures [batch, 3, H, W] in -1…1, times the factor."""
         vae = self._module("vae_encoder")
         mean = vae.encode(torch.from_numpy(sample)).latent_dist.mode()
-        told = self._told("vae_encoder", {"sample": sample}, mean)
-        return told * np.float32(vae.config.scaling_factor)
+        told = self._told("vae_encoder", {"sample": sample}, {"latent_sample": mean})
+        return told["latent_sample"] * np.float32(vae.config.scaling_factor)
 
     def sample(self, conditions: Conditions, sampling: Sampling, start: Float32Array | None = None) -> Float32Array:
         """Finished latents [batch, 4, h, w], as StableDiffusionPipeline and its Img2Img sister make them."""
@@ -72,12 +85,13 @@ class Reference:
         generator = torch.Generator().manual_seed(sampling.seed)
         noise = torch.randn(self._latent_shape, generator=generator)
         timesteps, latents = _begin(scheduler, sampling, noise, start)
-        states = torch.from_numpy(conditions["encoder_hidden_states"])
+        told = {name: torch.from_numpy(array) for name, array in conditions.items()}
+        states = told.pop("encoder_hidden_states")
         for timestep in timesteps:
             scaled = scheduler.scale_model_input(latents, timestep)
-            eps = unet(scaled, timestep, encoder_hidden_states=states).sample
+            eps = unet(scaled, timestep, encoder_hidden_states=states, added_cond_kwargs=told).sample
             inputs = {"sample": _numpy(scaled), "timestep": _numpy(timestep).reshape(1), **conditions}
-            self._told("unet", inputs, eps)
+            self._told("unet", inputs, {"out_sample": eps})
             latents = scheduler.step(eps, timestep, latents, generator=generator).prev_sample
         return _numpy(latents)
 
@@ -86,21 +100,22 @@ class Reference:
         vae = self._module("vae_decoder")
         unscaled = latents / np.float32(vae.config.scaling_factor)
         sample = vae.decode(torch.from_numpy(unscaled)).sample
-        return self._told("vae_decoder", {"latent_sample": unscaled}, sample)
+        return self._told("vae_decoder", {"latent_sample": unscaled}, {"sample": sample})["sample"]
 
     def release(self, component: str) -> None:
         """Give back the memory of `component`, and of its sister where the two are one module."""
         self._modules.pop(self.source.family.component(component).subfolder, None)
 
     @cached_property
-    def _tokenizer(self) -> Any:
-        return _load_tokenizer(self.source, "tokenizer")
+    def _tokenizers(self) -> dict[str, Any]:
+        encoders = self.source.family.text_encoders
+        return {encoder.name: _load_tokenizer(self.source, str(encoder.tokenizer)) for encoder in encoders}
 
-    def _told(self, component: str, inputs: Mapping[str, Array], output: Any) -> Float32Array:
-        array = _numpy(output)
+    def _told(self, component: str, inputs: Mapping[str, Array], outputs: Mapping[str, Any]) -> Encoded:
+        arrays = {name: _numpy(output) for name, output in outputs.items()}
         if self.record is not None:
-            self.record(component, inputs, array)
-        return array
+            self.record(component, inputs, arrays)
+        return arrays
 
     def _module(self, name: str) -> Any:
         component = self.source.family.component(name)

@@ -10,7 +10,6 @@ import numpy as np
 from models.bundle import Bundle
 from models.chain import Graph, Tensor
 from runtime import images
-from runtime.evidence import TEXT_TO_IMAGE
 from runtime.pipeline import Pipeline, Progress
 from runtime.sessions import Array
 from runtime.stages import Stages
@@ -46,7 +45,7 @@ def rehearse(bundle: Bundle, progress: Progress | None = None) -> dict[Graph, Pa
     stages = Stages(bundle, "cpu", keep_graphs=False)
     stages.watch = keep
     components = bundle.manifest.components
-    if components.keys() >= set(TEXT_TO_IMAGE):
+    if components.keys() >= set(bundle.family.text_to_image):
         _draw_and_encode(stages, progress)
     for component, chain in components.items():
         if chain.graphs[0] not in passages:

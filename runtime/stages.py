@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +13,9 @@ from models.bundle import Bundle
 from models.component import Size
 from models.errors import RequestError
 from runtime import sampler
+from runtime.conditions import Conditions, Encoded, join
 from runtime.noise import Float32Array, NoiseSource
 from runtime.sessions import Array, Provider, Session, Watch, choose_provider
-
-Conditions = Mapping[str, Float32Array]
-"""What the UNet is told besides latents and timestep, by the name of its input."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,14 @@ class Stages:
         self._keep_graphs = keep_graphs
         self._sessions: dict[str, Session] = {}
 
-    def encode_prompt(self, ids: NDArray[np.int32]) -> Conditions:
-        """What the UNet is to draw, from token ids [batch, 77]."""
-        return {"encoder_hidden_states": self._one("text_encoder", {"input_ids": ids})}
+    def encode_text(self, encoder: str, ids: NDArray[np.int32]) -> Encoded:
+        """What the text encoder of that name makes of token ids [batch, 77]."""
+        return self.run(encoder, {"input_ids": ids})
+
+    def conditions(self, encoded: Sequence[Encoded]) -> Conditions:
+        """What the UNet is to draw, from what every text encoder made of the prompt."""
+        manifest = self.bundle.manifest
+        return join(encoded, manifest.conditions, manifest.size.batch)
 
     def encode_picture(self, sample: Float32Array) -> Float32Array:
         """The mean latents [batch, 4, h, w] of pictures [batch, 3, H, W] in -1…1, times the factor."""

@@ -26,6 +26,16 @@ class Tokens:
     cut: str = ""
 
 
+def tokenizers_of(bundle: Bundle) -> dict[str, PromptTokenizer]:
+    """The tokenizers of `bundle` by the text encoder that reads their ids, in the order of the family.
+
+    Raises:
+        RequestError: where the bundle lacks one, or a file is unreadable.
+    """
+    encoders = bundle.family.text_encoders
+    return {encoder.name: PromptTokenizer(bundle, str(encoder.tokenizer)) for encoder in encoders}
+
+
 class PromptTokenizer:
     """One of a bundle's tokenizers, with the length and the padding that its manifest states.
 
@@ -33,7 +43,7 @@ class PromptTokenizer:
         RequestError: where the bundle has no such tokenizer, or its file is unreadable.
     """
 
-    def __init__(self, bundle: Bundle, name: str = "tokenizer") -> None:
+    def __init__(self, bundle: Bundle, name: str) -> None:
         entry = bundle.manifest.tokenizers.get(name)
         if entry is None:
             raise RequestError(f"{bundle.folder} has no {name}", "export it anew, with its text encoder")

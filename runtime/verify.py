@@ -18,7 +18,7 @@ from models.source import Source
 from runtime import sampler
 from runtime.drawing import Case, Drawing
 from runtime.environment import environment
-from runtime.evidence import IMAGE_TO_IMAGE, TEXT_TO_IMAGE, Evidence, Progress, gather
+from runtime.evidence import Evidence, Progress, gather
 from runtime.parity import COMPONENT_GATES, EXACT, PICTURE_GATES, compare
 from runtime.report import ParityReport, Row
 from runtime.sessions import Provider
@@ -66,7 +66,11 @@ def verify(
     reference = _reference(source, bundle.manifest.size)
     rows, drawings = _tokenized(bundle, reference, cases)
     evidence = gather(
-        reference, drawings, bundle.manifest.components, lambda name, *done: told(f"PyTorch {name}", *done)
+        reference,
+        drawings,
+        bundle.family,
+        bundle.manifest.components,
+        lambda name, *done: told(f"PyTorch {name}", *done),
     )
     turned = time.perf_counter()
     rows += _measured(stages, evidence, told)
@@ -85,12 +89,13 @@ def verify(
 
 def _cases(bundle: Bundle, prompts: Sequence[str], seeds: Sequence[int], steps: Sequence[int]) -> list[Case]:
     """What is drawn: everything where the bundle can draw, else what its components are measured on."""
-    held = frozenset(bundle.manifest.components)
-    if held.isdisjoint(IMAGE_TO_IMAGE):
-        raise RequestError(f"{bundle.folder} has no component to verify", f"known are {', '.join(IMAGE_TO_IMAGE)}")
-    drawn = steps if held.issuperset(TEXT_TO_IMAGE) else [max(steps)]
+    held, family = frozenset(bundle.manifest.components), bundle.family
+    if held.isdisjoint(family.image_to_image):
+        known = ", ".join(family.image_to_image)
+        raise RequestError(f"{bundle.folder} has no component to verify", f"known are {known}")
+    drawn = steps if held.issuperset(family.text_to_image) else [max(steps)]
     cases = [
-        Case(prompt, Sampling(count, seed), held.intersection(TEXT_TO_IMAGE if count == max(steps) else ()))
+        Case(prompt, Sampling(count, seed), held.intersection(family.text_to_image if count == max(steps) else ()))
         for prompt in prompts
         for seed in seeds
         for count in drawn
@@ -105,24 +110,31 @@ def _cases(bundle: Bundle, prompts: Sequence[str], seeds: Sequence[int], steps: 
 
 def _tokenized(bundle: Bundle, reference: Reference, cases: Sequence[Case]) -> tuple[list[Row], list[Drawing]]:
     """The bundle's token ids against transformers', and drawings that start from the latter."""
-    ids = {case.prompt: reference.token_ids(case.prompt) for case in cases}
+    prompts = dict.fromkeys(case.prompt for case in cases)
+    ids = {prompt: reference.token_ids(prompt) for prompt in prompts}  # by text encoder
     rows = []
-    if "tokenizer" in bundle.manifest.tokenizers:
-        tokenizer = PromptTokenizer(bundle)
-        too_long = " ".join([*ids] * 77)
-        for prompt in (*ids, "", too_long):
+    held = [encoder for encoder in bundle.family.text_encoders if encoder.tokenizer in bundle.manifest.tokenizers]
+    for encoder in held:
+        tokenizer = PromptTokenizer(bundle, str(encoder.tokenizer))
+        too_long = " ".join([*prompts] * 77)
+        for prompt in (*prompts, "", too_long):
             case = repr(prompt) if len(prompt) < 77 else f"{prompt[:77]!r}…, to be cut"
-            figures = compare(reference.token_ids(prompt), tokenizer.encode(prompt).ids)
-            rows.append(Row("tokenizer", case, figures, EXACT))
+            figures = compare(reference.token_ids(prompt)[encoder.name], tokenizer.encode(prompt).ids)
+            rows.append(Row(str(encoder.tokenizer), case, figures, EXACT))
     batch = bundle.manifest.size.batch
-    return rows, [Drawing(case, np.repeat(ids[case.prompt], batch, axis=0)) for case in cases]
+    repeated = {
+        prompt: {encoder: np.repeat(row, batch, axis=0) for encoder, row in rows_of.items()}
+        for prompt, rows_of in ids.items()
+    }
+    return rows, [Drawing(case, repeated[case.prompt]) for case in cases]
 
 
 def _measured(stages: Stages, evidence: Evidence, told: Progress) -> list[Row]:
     """Every component on the evidence, and the drawings along with them, so that each loads once."""
     manifest = stages.bundle.manifest
-    held = [component for component in IMAGE_TO_IMAGE if component in manifest.components]
-    expected = evidence.samples if manifest.components.keys() >= set(TEXT_TO_IMAGE) else {}
+    family = stages.bundle.family
+    held = [component for component in family.image_to_image if component in manifest.components]
+    expected = evidence.samples if manifest.components.keys() >= set(family.text_to_image) else {}
     drawings = [
         Drawing(drawing.case, drawing.ids, drawing.picture) for drawing in evidence.drawings if drawing.case in expected
     ]
@@ -132,9 +144,12 @@ def _measured(stages: Stages, evidence: Evidence, told: Progress) -> list[Row]:
         runs = len(records) + len(drawings)
         for done, record in enumerate(records):
             told(component, done, runs)
-            (output,) = stages.run(component, record.inputs).values()
-            gate = COMPONENT_GATES[manifest.precision]
-            rows.append(Row(component, record.case, compare(record.output, output), gate))
+            taken = {tensor.name: record.inputs[tensor.name] for tensor in manifest.components[component].inputs}
+            outputs = stages.run(component, taken)
+            for name, expected_output in record.outputs.items():
+                case = record.case if len(outputs) == 1 else f"{name}, {record.case}"
+                figures = compare(expected_output, outputs[name])
+                rows.append(Row(component, case, figures, COMPONENT_GATES[manifest.precision]))
         for done, drawing in enumerate(drawings, len(records)):
             told(component, done, runs)
             drawing.advance(stages, component)

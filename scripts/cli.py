@@ -48,6 +48,7 @@ def app() -> None:
 @click.option("--width", type=int, help="Likewise.")
 @click.option("--batch", type=int, default=1, show_default=True, help="Pictures at a time.")
 @click.option("--max-graph-bytes", metavar="SIZE", help="Cut a component with more weights into graphs, as 450MB.")
+@click.option("--bake-time-ids", is_flag=True, help="SDXL: the UNet holds the numbers of its size, and asks for none.")
 @source_options
 @overwrite_option
 @json_option
@@ -60,12 +61,13 @@ def export_verb(
     width: int | None,
     batch: int,
     max_graph_bytes: str | None,
+    bake_time_ids: bool,
     variant: str | None,
     revision: str | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Turn SOURCE (a hub id, a diffusers folder, or `tiny`) into a bundle of static ONNX graphs."""
+    """Turn SOURCE (a hub id, a diffusers folder, `tiny` or `tiny-xl`) into a bundle of static ONNX graphs."""
     from export.exporter import export_bundle, native_size
     from models.byte_size import parse_bytes
     from models.source import open_source
@@ -80,6 +82,7 @@ def export_verb(
             size=native_size(opened, batch=batch, height=height, width=width),
             components=components,
             max_graph_bytes=limit,
+            bake_time_ids=bake_time_ids,
             overwrite=overwrite,
             report=report,
         )
@@ -101,7 +104,7 @@ def export_verb(
 @overwrite_option
 @json_option
 def synth(preset: str, output: Path, seed: int, variant: str | None, overwrite: bool, as_json: bool) -> None:
-    """Write the architecture PRESET (sd-turbo) with seeded random weights as a diffusers folder."""
+    """Write the architecture PRESET (sd-turbo, sdxl-turbo) with seeded random weights as a diffusers folder."""
     from models.synth import synthesize
 
     with progress(shown=not as_json) as report:

@@ -31,8 +31,8 @@ _TYPES = {"float": torch.float16, "int": torch.int32}
 
 def plainly_exported(source: Source, component: Component, bundle: Bundle, folder: Path) -> Path:
     """The component's graph as torch.onnx.export makes it by itself."""
-    forward = forward_of(component, load(source, component).half())
     config, size = source.config(component), bundle.manifest.size
+    forward = forward_of(component, load(source, component).half(), size)
     inputs = tuple(torch.ones(spec.shape(size, config), dtype=_TYPES[spec.kind]) for spec in component.inputs)
     with torch.no_grad():
         program = torch.onnx.export(

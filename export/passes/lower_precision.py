@@ -38,6 +38,8 @@ class LowerPrecision(ir.passes.InPlacePass):
                 value.dtype = _NARROW
         for node in list(graph):
             side = _WIDE if node in wide else _NARROW
+            if node.op_type == "Cast" and node.attributes["to"].as_int() == _WIDE:
+                node.attributes["to"] = ir.AttrInt64("to", side)  # from an integer or a truth value
             for index, operand in enumerate(node.inputs):
                 if operand is None or (node.op_type, index) in ALWAYS_FLOAT:
                     continue

@@ -43,7 +43,8 @@ def bundle(tmp_path: Path) -> Bundle:
             2: Schedule(14.6, (Step(999.0, 14.6, 1.6, 0.5), Step(499.0, 1.6, 0.0))),
         },
         components={"unet": unet},
-        tokenizers={"tokenizer": Tokenizer((tokenizer,), 77, 49407)},
+        tokenizers={"tokenizer": Tokenizer((tokenizer,), 77, 49407, "text_encoder")},
+        conditions={"time_ids": (24.0, 16.0, 0.0, 0.0, 24.0, 16.0)},
     )
     write_manifest(folder, manifest)
     return Bundle(folder, manifest)

@@ -140,6 +140,7 @@ def make_bundle(tmp_path: Path) -> MakeBundle:
             schedules={steps: schedule(steps) for steps in (1, 2, 4)},
             components=chains,
             tokenizers={"tokenizer": _write_tokenizer(tmp_path)},
+            conditions={},
         )
         write_manifest(tmp_path, manifest)
         return Bundle.open(tmp_path)
@@ -203,4 +204,4 @@ def _write_tokenizer(folder: Path) -> Tokenizer:
     path = folder / "tokenizer" / "tokenizer.json"
     path.parent.mkdir(exist_ok=True)
     tokenizer.save(str(path))
-    return Tokenizer((describe(folder, path),), LENGTH, PAD_ID)
+    return Tokenizer((describe(folder, path),), LENGTH, PAD_ID, "text_encoder")

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from models.component import Size
 from models.errors import RequestError
 from models.source import Source, open_source
+from runtime.conditions import Conditions
 from runtime.reference import Reference, load
 from runtime.stages import Sampling
 
@@ -28,18 +29,21 @@ def source() -> Source:
     return open_source("tiny")
 
 
-@pytest.fixture(scope="module")
-def reference(source: Source) -> Reference:
-    return Reference(source, SIZE)
+@pytest.fixture(scope="module", params=["tiny", "tiny-xl"])
+def reference(request: pytest.FixtureRequest) -> Reference:
+    return Reference(open_source(request.param), SIZE)
 
 
 @pytest.fixture(scope="module")
-def pipeline(source: Source) -> Any:
-    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
-        source.folder, safety_checker=None, feature_extractor=None, local_files_only=True
-    )
+def pipeline(reference: Reference) -> Any:
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(reference.source.folder, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def encoded(reference: Reference, batch: int) -> Conditions:
+    ids = reference.token_ids(PROMPT)
+    return reference.conditions([reference.encode_text(name, np.repeat(ids[name], batch, axis=0)) for name in ids])
 
 
 @pytest.mark.parametrize("steps", [1, 4])
@@ -54,7 +58,7 @@ def test_text_to_image_is_diffusers_pipeline(reference: Reference, pipeline: Any
         generator=torch.Generator().manual_seed(11),
         output_type="np",
     ).images
-    conditions = reference.encode_prompt(np.repeat(reference.token_ids(PROMPT), SIZE.batch, axis=0))
+    conditions = encoded(reference, SIZE.batch)
     sample = reference.decode(reference.sample(conditions, Sampling(steps, 11)))
     drawn = np.clip(sample / 2 + 0.5, 0, 1).transpose(0, 2, 3, 1)
     np.testing.assert_allclose(drawn, expected, rtol=0, atol=1e-5)
@@ -62,9 +66,9 @@ def test_text_to_image_is_diffusers_pipeline(reference: Reference, pipeline: Any
 
 def test_image_to_image_is_diffusers_pipeline(reference: Reference, pipeline: Any) -> None:
     picture = np.random.default_rng(0).uniform(-1, 1, (SIZE.batch, 3, SIZE.height, SIZE.width))
-    conditions = reference.encode_prompt(np.repeat(reference.token_ids(PROMPT), SIZE.batch, axis=0))
+    conditions = encoded(reference, SIZE.batch)
     start = reference.encode_picture(picture.astype(np.float32))
-    expected = diffusers.StableDiffusionImg2ImgPipeline(**pipeline.components, requires_safety_checker=False)(
+    expected = diffusers.AutoPipelineForImage2Image.from_pipe(pipeline)(
         PROMPT,
         image=torch.from_numpy(start),  # four channels: taken as latents, so that the encoder need not sample
         num_inference_steps=4,
@@ -81,12 +85,12 @@ def test_image_to_image_is_diffusers_pipeline(reference: Reference, pipeline: An
 def test_every_run_of_a_component_is_told(source: Source) -> None:
     told: list[tuple[str, list[str], tuple[int, ...]]] = []
 
-    def record(component: str, inputs: Mapping[str, Any], output: Any) -> None:
-        told.append((component, list(inputs), output.shape))
+    def record(component: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
+        told.extend((component, list(inputs), output.shape) for output in outputs.values())
 
     reference = Reference(source, Size(1, 64, 64))
     reference.record = record
-    conditions = reference.encode_prompt(reference.token_ids(PROMPT))
+    conditions = encoded(reference, 1)
     sample = reference.decode(reference.sample(conditions, Sampling(2, 0)))
     reference.encode_picture(sample)
     unet = ("unet", ["sample", "timestep", "encoder_hidden_states"], (1, 4, 8, 8))
@@ -105,7 +109,8 @@ def test_the_pad_token_is_the_published_maps(source: Source, tmp_path: Path) -> 
     shutil.copytree(source.folder / "tokenizer", tmp_path / "tokenizer")
     path = tmp_path / "tokenizer" / "tokenizer_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"pad_token": "<|endoftext|>"}))
-    ids = Reference(replace(source, folder=tmp_path), SIZE).token_ids("a cat")
+    (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    ids = Reference(replace(source, folder=tmp_path), SIZE).token_ids("a cat")["text_encoder"]
     assert ids.shape == (1, 77)
     assert ids[0, -1] == 0
 

@@ -11,7 +11,7 @@ from tests.runtime.conftest import PAD_ID, MakeBundle
 
 @pytest.fixture
 def tokenizer(make_bundle: MakeBundle) -> PromptTokenizer:
-    return PromptTokenizer(make_bundle())
+    return PromptTokenizer(make_bundle(), "tokenizer")
 
 
 def test_a_prompt_is_padded_with_the_manifests_id(tokenizer: PromptTokenizer) -> None:
@@ -41,7 +41,7 @@ def test_a_file_that_is_no_tokenizer(make_bundle: MakeBundle) -> None:
     bundle = make_bundle()
     Path(bundle.folder, "tokenizer/tokenizer.json").write_text("{}")
     with pytest.raises(RequestError, match="not a tokenizer"):
-        PromptTokenizer(bundle)
+        PromptTokenizer(bundle, "tokenizer")
 
 
 def test_a_tokenizer_that_is_not_there(make_bundle: MakeBundle) -> None:

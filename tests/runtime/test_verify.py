@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from models.bundle import Bundle
 from models.component import Size
@@ -15,6 +14,7 @@ from models.errors import RequestError
 from models.precision import Precision
 from models.source import Source
 from runtime import verify
+from runtime.conditions import TokenIds
 from runtime.evidence import Recorder
 from runtime.noise import Float32Array
 from runtime.report import PARITY
@@ -36,16 +36,17 @@ class Stand(Stages):
         self.loaded: list[set[str]] = []
         self._wrong, self._error = wrong, error
 
-    def token_ids(self, prompt: str) -> NDArray[np.int32]:
-        return PromptTokenizer(self.bundle).encode(prompt).ids + (self._wrong == "tokenizer")
+    def token_ids(self, prompt: str) -> TokenIds:
+        ids = PromptTokenizer(self.bundle, "tokenizer").encode(prompt).ids
+        return {"text_encoder": ids + (self._wrong == "tokenizer")}
 
     def run(self, component: str, inputs: Mapping[str, Array]) -> dict[str, Float32Array]:
         outputs = super().run(component, inputs)
         self.loaded.append(set(self._sessions))
         for output in outputs.values():
             output += np.float32(self._error * (component == self._wrong))
-            if self.record is not None:
-                self.record(component, inputs, output)
+        if self.record is not None:
+            self.record(component, inputs, outputs)
         return outputs
 
 

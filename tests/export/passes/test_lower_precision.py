@@ -76,3 +76,13 @@ def test_integers_and_the_scales_of_a_resize_keep_their_types() -> None:
     y, j = run(model, x=np.array([[[[1, 2], [3, 4]]]], HALF), i=np.array([3], np.int32))
     np.testing.assert_array_equal(y[0, 0, 0], [1, 1, 2, 2])
     assert j == [-3]
+
+
+def test_truth_becomes_numbers_of_the_new_type() -> None:
+    model = graph(
+        "g (float[3] x, int32[3] a, int32[3] b) => (float[3] y) { e = Equal(a, b) c = Cast <to=1> (e) y = Mul(x, c) }"
+    )
+    LowerPrecision()(model)
+    assert operators(model) == ["Equal", "Cast", "Mul"]
+    a, b = np.array([1, 2, 3], np.int32), np.array([1, 5, 3], np.int32)
+    np.testing.assert_array_equal(run(model, x=np.array([4, 5, 6], HALF), a=a, b=b)[0], [4, 0, 6])
