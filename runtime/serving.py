@@ -20,8 +20,11 @@ WEB = Path(__file__).parent / "web"
 MODULES = Path(__file__).parents[1] / "node_modules"
 
 NPM_PARTS = {
-    "onnxruntime-web": ("dist/ort.webgpu.min.mjs", "dist/ort-wasm-simd-threaded.asyncify.mjs")
-    + ("dist/ort-wasm-simd-threaded.asyncify.wasm",),
+    "onnxruntime-web": (
+        "dist/ort.webgpu.min.mjs",
+        "dist/ort-wasm-simd-threaded.asyncify.mjs",
+        "dist/ort-wasm-simd-threaded.asyncify.wasm",
+    ),
     "@huggingface/tokenizers": ("dist/tokenizers.min.mjs",),
     "hash-wasm": ("dist/index.esm.min.js",),
 }
@@ -116,15 +119,16 @@ class _Handler(BaseHTTPRequestHandler):
             return
         kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         headers = {"Content-Type": kind, "Accept-Ranges": "bytes", "Cache-Control": "no-cache", "ETag": tag}
-        span = _span(self.headers.get("Range"), stat.st_size)
-        if span is None:
+        wanted = _RANGE.fullmatch(self.headers.get("Range", ""))  # another form asks for the whole, says the standard
+        span = range(stat.st_size) if wanted is None else _span(wanted, stat.st_size)
+        if wanted is not None and not span:
             headers |= {"Content-Range": f"bytes */{stat.st_size}", "Content-Length": "0"}
             self._head(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers)
             return
-        partial = len(span) < stat.st_size or "Range" in self.headers
-        if partial:
+        headers["Content-Length"] = str(len(span))
+        if wanted is not None:
             headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{stat.st_size}"
-        self._head(HTTPStatus.PARTIAL_CONTENT if partial else HTTPStatus.OK, headers | {"Content-Length": str(len(span))})
+        self._head(HTTPStatus.OK if wanted is None else HTTPStatus.PARTIAL_CONTENT, headers)
         if body:
             self._send(path, span)
 
@@ -149,14 +153,6 @@ class _Handler(BaseHTTPRequestHandler):
         """Quiet: the page says what it does."""
 
 
-def _span(asked: str | None, size: int) -> range | None:
-    """The bytes that a Range header asks for, all without one; None where there are none such.
-
-    A header of another form than `bytes=FROM-` or `bytes=FROM-TO` asks for the whole, as the standard allows.
-    """
-    found = _RANGE.fullmatch(asked or "")
-    if found is None:
-        return range(size)
-    start = int(found[1])
-    stop = min(int(found[2]) + 1, size) if found[2] else size
-    return range(start, stop) if start < stop else None
+def _span(wanted: re.Match[str], size: int) -> range:
+    """The bytes that `bytes=FROM-` or `bytes=FROM-TO` asks for, of a file of `size`; empty where it has none there."""
+    return range(int(wanted[1]), min(int(wanted[2] or size) + 1, size))

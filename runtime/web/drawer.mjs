@@ -1,9 +1,9 @@
 // From a prompt, or a prompt and a picture, to pictures: the counterpart of runtime/pipeline.py, in a worker.
+import { PromptEncoder } from './conditions.mjs';
 import { TurboError } from './errors.mjs';
 import * as images from './images.mjs';
 import { NoiseSource } from './noise.mjs';
 import { entry, plan } from './schedule.mjs';
-import { PromptTokenizer } from './text.mjs';
 
 /** @typedef {import('onnxruntime-web').Tensor} Tensor */
 /** @typedef {import('./types.js').WorkerRequest} Request */
@@ -14,9 +14,7 @@ export class Drawer {
   #artifacts;
   #sessions;
   #tensors;
-  #tokenizers;
-  /** @type {Map<string, PromptTokenizer>} */
-  #readers = new Map();
+  #prompts;
 
   /**
    * @param {import('./types.js').Manifest} manifest
@@ -30,7 +28,7 @@ export class Drawer {
     this.#artifacts = artifacts;
     this.#sessions = sessions;
     this.#tensors = tensors;
-    this.#tokenizers = tokenizers;
+    this.#prompts = new PromptEncoder(manifest, artifacts, tensors, tokenizers);
   }
 
   /**
@@ -42,7 +40,8 @@ export class Drawer {
   async prepare(fromPicture, report) {
     this.#artifacts.report = report;
     const { components, tokenizers } = this.#manifest;
-    const needed = ['text_encoder', ...(fromPicture ? ['vae_encoder'] : []), 'unet', 'vae_decoder'];
+    const encoders = Object.values(tokenizers).map(({ text_encoder }) => text_encoder);
+    const needed = [...encoders, ...(fromPicture ? ['vae_encoder'] : []), 'unet', 'vae_decoder'];
     const lacking = needed.find((name) => !components[name]);
     if (lacking) {
       const held = Object.keys(components).join(', ');
@@ -64,7 +63,7 @@ export class Drawer {
     this.#sessions.report = report;
     this.#sessions.timings = {};
     await this.prepare(Boolean(request.bitmap), report);
-    const { conditions, cut } = await this.#encodePrompt(request.prompt, report);
+    const { conditions, cut } = await this.#prompts.encode(request.prompt, (name, inputs) => this.#run(name, inputs, report));
     const start = request.bitmap ? await this.#encodePicture(request.bitmap, report) : null;
     const latents = await this.#start(schedule, first, start, noise);
     const finished = await this.#sample(schedule.steps.slice(first), latents, conditions, noise, request.previews, report);
@@ -72,35 +71,6 @@ export class Drawer {
     const pictures = await this.#decode(finished, report);
     this.#tensors.release(finished);
     return { images: pictures, promptCut: cut, timings: this.#sessions.timings };
-  }
-
-  /**
-   * What the UNet is told besides latents and timestep, by the name of its input.
-   *
-   * @param {string} prompt
-   * @param {import('./types.js').OnEvent} report
-   */
-  async #encodePrompt(prompt, report) {
-    const { ids, cut } = (await this.#reader('tokenizer')).encode(prompt);
-    const [spec] = this.#manifest.components.text_encoder.inputs;
-    const batched = new Int32Array(spec.shape[0] * ids.length).map((_, i) => ids[i % ids.length]);
-    const input_ids = await this.#tensors.write(batched, spec);
-    const outputs = await this.#run('text_encoder', { [spec.name]: input_ids }, report);
-    this.#tensors.release(input_ids);
-    const [states] = Object.values(outputs);
-    return { conditions: { encoder_hidden_states: states }, cut };
-  }
-
-  /** @param {string} name */
-  async #reader(name) {
-    const held = this.#readers.get(name);
-    if (held) return held;
-    const described = this.#manifest.tokenizers[name];
-    if (!described) throw new TurboError('bundle', `the bundle has no ${name}`, 'export it anew, with its text encoder');
-    const files = await Promise.all(described.files.map(async (file) => [file.path, await this.#artifacts.get(file)]));
-    const reader = await PromptTokenizer.read(this.#tokenizers, name, described, Object.fromEntries(files));
-    this.#readers.set(name, reader);
-    return reader;
   }
 
   /**

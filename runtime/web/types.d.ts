@@ -169,6 +169,8 @@ export interface TokenizerEntry {
   files: BundleFile[];
   length: number;
   pad_id: number;
+  /** The component that reads its ids. */
+  text_encoder: string;
 }
 
 export interface Step {
@@ -195,6 +197,8 @@ export interface Manifest {
   schedules: Record<string, Schedule>;
   components: Record<string, Chain>;
   tokenizers: Record<string, TokenizerEntry>;
+  /** Inputs of the UNet that are the same in every run, one row of the batch each. */
+  conditions: Record<string, readonly number[]>;
 }
 
 /** What crosses to the worker. */

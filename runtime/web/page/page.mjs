@@ -131,8 +131,8 @@ async function submitted(event) {
     strength: Number(strength.value),
     previews: previews.checked,
   };
-  const order = ['text_encoder', 'text_encoder_2', ...(request.image ? ['vae_encoder'] : []), 'unet', 'vae_decoder'];
-  progress.start(order.filter((name) => pipeline?.manifest.components[name]));
+  const encoders = Object.values(pipeline.manifest.tokenizers).map(({ text_encoder }) => text_encoder);
+  progress.start([...encoders, ...(request.image ? ['vae_encoder'] : []), 'unet', 'vae_decoder']);
   if (!shown && !request.image) showNoise();
   try {
     const drawn = await pipeline.draw({ ...request, signal, onEvent: heard });
