@@ -73,7 +73,7 @@ class PageServer(ThreadingHTTPServer):
     """Serves `routes`, URL paths to files; port 0 takes any that is free.
 
     Attributes:
-        on_request: told the path of each request.
+        on_request: told the path of each request, and its Range header, empty where it has none.
 
     Raises:
         RequestError: where the port is taken or the address is not this machine's.
@@ -83,7 +83,7 @@ class PageServer(ThreadingHTTPServer):
 
     def __init__(self, routes: Mapping[str, Path], host: str = "127.0.0.1", port: int = 0) -> None:
         self.routes = routes
-        self.on_request: Callable[[str], object] = lambda _path: None
+        self.on_request: Callable[[str, str], object] = lambda _path, _range: None
         try:
             super().__init__((host, port), _Handler)
         except (OSError, OverflowError) as error:
@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, *, body: bool) -> None:
         asked = unquote(urlsplit(self.path).path)
-        self.server.on_request(asked)
+        self.server.on_request(asked, self.headers.get("Range", ""))
         path = self.server.routes.get(asked)
         if path is None or not path.is_file():
             self._head(HTTPStatus.NOT_FOUND, {"Content-Length": "0"})

@@ -39,7 +39,6 @@ export class Artifacts {
     const wanted = Object.values(entries).flatMap(filesOf);
     const lacking = [];
     for (const file of wanted) if (!(await this.#store.get(file))) lacking.push(file);
-    await this.#requireRoom(lacking);
     for (const [name, entry] of Object.entries(entries)) {
       const files = filesOf(entry);
       const total = sumOf(files);
@@ -65,15 +64,6 @@ export class Artifacts {
     return (await this.#store.get(file)) ?? (await this.#download(file, () => {}));
   }
 
-  /** @param {BundleFile[]} lacking */
-  async #requireRoom(lacking) {
-    const needed = sumOf(lacking);
-    if (needed <= (await this.#store.room())) return;
-    await this.#store.prune(this.#named); // what other bundles left goes only where room is short
-    const room = await this.#store.room();
-    if (needed > room) throw quotaError(needed, room);
-  }
-
   /**
    * @param {BundleFile} file
    * @param {(received: number) => void} tell
@@ -82,20 +72,35 @@ export class Artifacts {
   #download(file, tell) {
     // Two pages that want one file: the second waits, and finds it.
     return navigator.locks.request(`turbo-webnn ${file.sha256}`, async () => {
-      const held = await this.#store.get(file);
+      const held = (await this.#store.get(file)) ?? (await this.#kept(file, tell));
       if (held) return held;
-      const part = await this.#store.part(file);
-      try {
-        await this.#complete(file, part, tell);
-        return await part.keep();
-      } catch (error) {
-        const full = /** @type {Error} */ (error).name === 'QuotaExceededError';
-        if (full || (error instanceof TurboError && error.code === 'integrity')) part.clear();
-        throw full ? quotaError(file.bytes, await this.#store.room()) : error;
-      } finally {
-        await part.close();
-      }
+      // no room, and the browser's own estimate is no promise of any: what other bundles left goes now
+      const again = (await this.#store.prune(this.#named)) && (await this.#kept(file, tell));
+      if (again) return again;
+      const wrong = `this browser has no room for ${file.path} (${(file.bytes / 1e6).toFixed(1)} MB)`;
+      throw new TurboError('quota', wrong, 'free some space, leave the private window, or open with { cache: false }', file.path);
     });
+  }
+
+  /**
+   * The file, fetched and kept; null where there is no room for it.
+   *
+   * @param {BundleFile} file
+   * @param {(received: number) => void} tell
+   */
+  async #kept(file, tell) {
+    const part = await this.#store.part(file);
+    try {
+      await this.#complete(file, part, tell);
+      return await part.keep();
+    } catch (error) {
+      const full = /** @type {Error} */ (error).name === 'QuotaExceededError';
+      if (full || (error instanceof TurboError && error.code === 'integrity')) part.clear();
+      if (full) return null;
+      throw error;
+    } finally {
+      await part.close();
+    }
   }
 
   /**
@@ -208,16 +213,6 @@ function sizeError(file, found) {
 function onlyNetwork(error) {
   if (error instanceof TurboError || error.name === 'QuotaExceededError') throw error;
   return error;
-}
-
-/**
- * @param {number} needed
- * @param {number} room
- */
-function quotaError(needed, room) {
-  const mega = (/** @type {number} */ bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
-  const wrong = `this browser has room for ${mega(room)} of ${mega(needed)}`;
-  return new TurboError('quota', wrong, 'free some space, leave the private window, or open with { cache: false }');
 }
 
 /**

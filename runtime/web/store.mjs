@@ -63,7 +63,10 @@ export class DiskStore {
         }
       },
       write(/** @type {Uint8Array} */ chunk) {
-        size += access.write(/** @type {Uint8Array<ArrayBuffer>} */ (chunk), { at: size });
+        const written = access.write(/** @type {Uint8Array<ArrayBuffer>} */ (chunk), { at: size });
+        size += written;
+        // some browsers throw where the disk is full, and some write less than they are given
+        if (written < chunk.byteLength) throw new DOMException('the disk is full', 'QuotaExceededError');
       },
       clear() {
         access.truncate(0);
@@ -95,12 +98,6 @@ export class DiskStore {
     for await (const name of this.#folder.keys()) if (!needed.has(name.replace('.part', ''))) spare.push(name);
     for (const name of spare) await this.#folder.removeEntry(name);
     return spare.length > 0;
-  }
-
-  /** Bytes that may still be written, as far as the browser says. */
-  async room() {
-    const { quota, usage } = await navigator.storage.estimate();
-    return quota === undefined ? Infinity : quota - (usage ?? 0);
   }
 }
 
@@ -147,10 +144,6 @@ export class MemoryStore {
 
   async prune() {
     return false;
-  }
-
-  async room() {
-    return Infinity;
   }
 }
 

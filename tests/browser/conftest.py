@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from export.webnn.browser import library_path, unpacked_chromium
 from export.webnn.node import Worker
 from models.bundle import Bundle
+from models.component import Size
 from runtime.serving import PageServer, routes_of
 
 HERE = Path(__file__).parent
@@ -28,7 +31,7 @@ class Browser:
         arguments = [str(executable), *flags]
         self._worker = Worker("Chromium", HERE / "driver.mjs", arguments=arguments, settings=library_path(executable))
 
-    def do(self, what: str, limit_s: float = 180.0, **details: Any) -> Any:
+    def do(self, what: str, limit_s: float = 400.0, **details: Any) -> Any:
         """The value that the job gives; a failure of the page fails the test."""
         answer = self._worker.ask({"do": what, **details}, limit_s)
         assert "error" not in answer, answer["error"]
@@ -54,17 +57,26 @@ def browser(node_modules: None) -> Iterator[Browser]:
 class Served:
     """A bundle being served, and what was asked of the server since `asked` was last cleared."""
 
+    bundle: Bundle
     server: PageServer
-    asked: list[str] = field(default_factory=list)
+    asked: list[tuple[str, str]] = field(default_factory=list)
 
     @property
-    def url(self) -> str:
+    def page(self) -> str:
+        """The page that people see."""
         return self.server.url
 
     @property
-    def fetched(self) -> list[str]:
-        """Files of the bundle that were asked for, but for the manifest."""
-        return [path for path in self.asked if path.startswith("/bundle/") and path != "/bundle/manifest.json"]
+    def blank(self) -> str:
+        """A page for `Browser.call`."""
+        return f"{self.server.url}test/blank.html"
+
+    @property
+    def fetched(self) -> dict[str, str]:
+        """Files of the bundle that were asked for, but for the manifest, and the last range that was asked for."""
+        files = {path.removeprefix("/bundle/"): span for path, span in self.asked if path.startswith("/bundle/")}
+        files.pop("manifest.json", None)
+        return files
 
 
 Serve = Callable[[Path], Served]
@@ -76,10 +88,10 @@ def serve() -> Iterator[Serve]:
     servers: list[PageServer] = []
 
     def start(folder: Path) -> Served:
-        tests = {"/test/blank.html": HERE / "blank.html", "/test/in_page.mjs": HERE / "in_page.mjs"}
-        server = PageServer(routes_of(Bundle.open(folder)) | tests)
-        served = Served(server)
-        server.on_request = served.asked.append
+        bundle = Bundle.open(folder)
+        server = PageServer(routes_for_tests(bundle))
+        served = Served(bundle, server)
+        server.on_request = lambda path, span: served.asked.append((path, span))
         servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         return served
@@ -88,3 +100,21 @@ def serve() -> Iterator[Serve]:
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+def routes_for_tests(bundle: Bundle) -> dict[str, Path]:
+    """What is served of `bundle`, and the parts of tests that run in the page."""
+    return routes_of(bundle) | {f"/test/{name}": HERE / name for name in ("blank.html", "in_page.mjs")}
+
+
+def pixels_of(flat: list[int], size: Size) -> NDArray[np.uint8]:
+    """An ImageData's bytes as [height, width, 3]."""
+    rgba = np.array(flat, np.uint8).reshape(size.height, size.width, 4)
+    assert (rgba[..., 3] == 255).all()
+    return rgba[..., :3]
+
+
+def psnr(found: NDArray[np.uint8], expected: NDArray[np.uint8]) -> float:
+    """In dB, of pictures in eight bits."""
+    error = np.mean((found.astype(np.float64) - expected.astype(np.float64)) ** 2)
+    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))

@@ -5,7 +5,7 @@
 // { do: 'fill', selector, text } { do: 'click', selector } { do: 'press', key } { do: 'choose', selector, file }
 // { do: 'text', selector }               of the first such element that is to be seen, waited for
 // { do: 'download', selector, file }     clicks it, and writes what the page then saves
-// { do: 'screenshot', file, size, scheme }, { do: 'crash gpu' }, { do: 'errors' }
+// { do: 'screenshot', file, size, scheme }, { do: 'crash gpu' }, { do: 'quota', bytes }, { do: 'errors' }
 import readline from 'node:readline';
 import { chromium } from 'playwright-core';
 
@@ -45,6 +45,11 @@ const jobs = {
   async 'crash gpu'() {
     const session = await browser.newBrowserCDPSession();
     await session.send('Browser.crashGpuProcess').catch(() => {});
+  },
+  async quota({ bytes }) {
+    const session = await context.newCDPSession(page);
+    const origin = new URL(page.url()).origin;
+    await session.send('Storage.overrideQuotaForOrigin', bytes === null ? { origin } : { origin, quotaSize: bytes });
   },
   errors: () => errors,
 };
