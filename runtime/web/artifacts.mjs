@@ -36,9 +36,7 @@ export class Artifacts {
    * @param {Record<string, import('./types.js').Chain | import('./types.js').TokenizerEntry>} entries by name
    */
   async fetch(entries) {
-    const wanted = Object.values(entries).flatMap(filesOf);
-    const lacking = [];
-    for (const file of wanted) if (!(await this.#store.get(file))) lacking.push(file);
+    const lacking = await this.lacking(entries);
     for (const [name, entry] of Object.entries(entries)) {
       const files = filesOf(entry);
       const total = sumOf(files);
@@ -53,6 +51,17 @@ export class Artifacts {
         tell(file.bytes);
       }
     }
+  }
+
+  /**
+   * The files of `entries` that are not held.
+   *
+   * @param {Record<string, import('./types.js').Chain | import('./types.js').TokenizerEntry>} entries by name
+   */
+  async lacking(entries) {
+    const lacking = [];
+    for (const file of Object.values(entries).flatMap(filesOf)) if (!(await this.#store.get(file))) lacking.push(file);
+    return lacking;
   }
 
   /**

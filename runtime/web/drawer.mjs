@@ -39,6 +39,21 @@ export class Drawer {
    */
   async prepare(fromPicture, report) {
     this.#artifacts.report = report;
+    await this.#artifacts.fetch(this.#needed(fromPicture));
+  }
+
+  /**
+   * Bytes that prepare() would fetch.
+   *
+   * @param {boolean} fromPicture
+   */
+  async lacking(fromPicture) {
+    const files = await this.#artifacts.lacking(this.#needed(fromPicture));
+    return files.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** @param {boolean} fromPicture */
+  #needed(fromPicture) {
     const { components, tokenizers } = this.#manifest;
     const encoders = Object.values(tokenizers).map(({ text_encoder }) => text_encoder);
     const needed = [...encoders, ...(fromPicture ? ['vae_encoder'] : []), 'unet', 'vae_decoder'];
@@ -47,8 +62,7 @@ export class Drawer {
       const held = Object.keys(components).join(', ');
       throw new TurboError('request', `the bundle has no ${lacking}`, `it has ${held}: export with --component ${lacking}`);
     }
-    const chains = Object.fromEntries(needed.map((name) => [name, components[name]]));
-    await this.#artifacts.fetch({ ...tokenizers, ...chains });
+    return { ...tokenizers, ...Object.fromEntries(needed.map((name) => [name, components[name]])) };
   }
 
   /**

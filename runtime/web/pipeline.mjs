@@ -61,6 +61,11 @@ export class TurboPipeline {
     return this.#held.choice;
   }
 
+  /** @param {{fromImage?: boolean}} [options] */
+  async lacking({ fromImage = false } = {}) {
+    return /** @type {Promise<number>} */ (this.#ask('lacking', { fromImage }, []));
+  }
+
   /** @param {{fromImage?: boolean, onEvent?: import('./types.js').OnEvent, signal?: AbortSignal}} [options] */
   async prepare({ fromImage = false, onEvent, signal } = {}) {
     await this.#ask('prepare', { fromImage }, [], onEvent, signal);

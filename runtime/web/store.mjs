@@ -64,9 +64,9 @@ export class DiskStore {
       },
       write(/** @type {Uint8Array} */ chunk) {
         const written = access.write(/** @type {Uint8Array<ArrayBuffer>} */ (chunk), { at: size });
+        // where the disk is full some browsers throw; Chromium returns another number than was to be written
+        if (written !== chunk.byteLength) throw new DOMException('the disk is full', 'QuotaExceededError');
         size += written;
-        // some browsers throw where the disk is full, and some write less than they are given
-        if (written < chunk.byteLength) throw new DOMException('the disk is full', 'QuotaExceededError');
       },
       clear() {
         access.truncate(0);
@@ -96,8 +96,12 @@ export class DiskStore {
     const needed = new Set([...wanted].map((file) => file.sha256));
     const spare = [];
     for await (const name of this.#folder.keys()) if (!needed.has(name.replace('.part', ''))) spare.push(name);
-    for (const name of spare) await this.#folder.removeEntry(name);
-    return spare.length > 0;
+    let gone = 0;
+    for (const name of spare) {
+      // what another page is writing now stays
+      await this.#folder.removeEntry(name).then(() => gone++, () => {});
+    }
+    return gone > 0;
   }
 }
 

@@ -113,6 +113,8 @@ export interface Drawn {
 export interface TurboPipeline {
   readonly manifest: Manifest;
   readonly choice: Choice;
+  /** Bytes that a first drawing would fetch: what the browser does not hold yet. */
+  lacking(options?: { fromImage?: boolean }): Promise<number>;
   /** Fetch what drawings need, so that the first one need not. */
   prepare(options?: { fromImage?: boolean; onEvent?: OnEvent; signal?: AbortSignal }): Promise<void>;
   /** As many pictures as the bundle's batch has. One call at a time. */

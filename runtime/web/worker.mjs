@@ -27,6 +27,7 @@ const methods = {
     drawer = await makeDrawer(manifest, choice.device, options);
     return { manifest, choice };
   },
+  lacking: ({ fromImage }) => opened().lacking(fromImage),
   prepare: ({ fromImage }, report) => opened().prepare(fromImage, report),
   draw: (request, report) => opened().draw(request, report),
 };

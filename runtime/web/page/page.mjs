@@ -3,8 +3,8 @@ import { smallestStrength } from '../schedule.mjs';
 import { TurboPipeline } from '../index.mjs';
 import { Gallery } from './gallery.mjs';
 import { Picker } from './picker.mjs';
-import { withText } from './png.mjs';
 import { ProgressTable } from './progress.mjs';
+import { download, pngOf } from './save.mjs';
 import { Stage } from './stage.mjs';
 import * as words from './words.mjs';
 
@@ -51,9 +51,10 @@ async function open(wished) {
   await showDevices(manifest, choice);
   const { width, height } = manifest.size;
   previews.checked = width * height <= SMALL_ENOUGH || !/cpu|wasm/.test(choice.device);
-  draw.disabled = false;
   showStart();
   if (!shown) showNoise();
+  await showKept();
+  draw.disabled = false;
 }
 
 /** @param {import('../types.js').Manifest} manifest */
@@ -122,6 +123,7 @@ async function submitted(event) {
   if (!pipeline || drawing) return;
   drawing = new AbortController();
   setWorking(true);
+  await navigator.storage.persist(); // so that the browser does not clear gigabytes away by itself
   const { signal } = drawing;
   const request = {
     prompt: prompt.value.trim(),
@@ -137,21 +139,22 @@ async function submitted(event) {
   try {
     const drawn = await pipeline.draw({ ...request, signal, onEvent: heard });
     progress.finish(drawn);
-    for (const image of drawn.images) await keep(image, request, drawn);
+    for (const image of drawn.images) await keep(image, request, drawn.promptCut);
   } catch (error) {
     progress.fail();
     fail(error);
   } finally {
+    await showKept().catch(fail);
     drawing = null;
     setWorking(false);
-    await showKept();
   }
 }
 
 /** @param {import('../types.js').TurboEvent} event */
 function heard(event) {
   progress.show(event);
-  if (event.kind === 'preview') stage.show(event.images[0], `After step ${event.step}`, 'The picture, not finished');
+  if (event.kind === 'preview') stage.show(event.images[0], '', 'The picture, not finished');
+  else stage.caption = `${words.component(event.name)} · ${words.doing(event)}`;
 }
 
 /** @param {boolean} working */
@@ -163,36 +166,23 @@ function setWorking(working) {
   if (!working) return;
   tell(element('error', HTMLElement), '', '');
   element('work', HTMLElement).hidden = false;
+  element('canvas', HTMLCanvasElement).scrollIntoView({ block: 'nearest' });
   element('actions', HTMLElement).hidden = true;
 }
 
 /**
  * @param {ImageData} image
  * @param {import('../types.js').DrawRequest} request
- * @param {import('../types.js').Drawn} drawn
+ * @param {string} promptCut
  */
-async function keep(image, request, { promptCut }) {
-  const canvas = new OffscreenCanvas(image.width, image.height);
-  canvas.getContext('2d')?.putImageData(image, 0, 0);
-  const png = await withText(await canvas.convertToBlob({ type: 'image/png' }), 'parameters', parameters(request));
+async function keep(image, request, promptCut) {
+  if (!pipeline) return;
+  const png = await pngOf(image, request, pipeline);
   const cut = promptCut ? ` · left out: ${promptCut}` : '';
   const caption = `Seed ${request.seed} · ${request.steps} step${request.steps === 1 ? '' : 's'}${cut}`;
   const picture = { image, png, caption, prompt: request.prompt, seed: BigInt(request.seed ?? 0) };
   gallery.add(picture);
   show(picture);
-}
-
-/**
- * In the form that most tools read: the prompt, then a line of names and values.
- *
- * @param {import('../types.js').DrawRequest} request
- */
-function parameters({ prompt, steps, seed, image, strength }) {
-  const { manifest, choice } = /** @type {import('../types.js').TurboPipeline} */ (pipeline);
-  const { source, size, precision } = manifest;
-  const from = image ? `, Denoising strength: ${strength}` : '';
-  const model = `Model: ${source.name}, Precision: ${precision}, Device: ${choice.device}, Version: turbo-webnn`;
-  return `${prompt}\nSteps: ${steps}, Seed: ${seed}, Size: ${size.width}x${size.height}${from}, ${model}`;
 }
 
 /** @param {import('./gallery.mjs').Picture} picture */
@@ -224,21 +214,17 @@ function tell(box, wrong, right) {
 
 /** @param {string} text */
 function sentence(text) {
-  return text && text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.');
+  const begun = /^\S*[/.]/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1); // a file's name stays
+  return begun && begun + (/[.!?]$/.test(begun) ? '' : '.');
 }
 
+/** What is to be fetched before the next drawing, and what is kept for it. */
 async function showKept() {
+  const lacking = (await pipeline?.lacking({ fromImage: Boolean(picker.picture) })) ?? 0;
+  element('lacking', HTMLElement).textContent = lacking ? `${words.bytes(lacking)} to fetch first, once` : '';
   const { usage = 0 } = await navigator.storage.estimate();
   element('kept-bytes', HTMLElement).textContent = `${words.bytes(usage)} kept in this browser.`;
   element('kept', HTMLElement).hidden = usage < 1e5;
-}
-
-function download() {
-  if (!shown) return;
-  const name = shown.prompt.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '-').slice(0, 60) || 'picture';
-  const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(shown.png), download: `${name}-${shown.seed}.png` });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 form.addEventListener('submit', submitted);
@@ -258,7 +244,7 @@ document.addEventListener('keydown', (event) => event.key === 'Escape' && drawin
 device.addEventListener('change', () => open(/** @type {import('../types.js').Device} */ (device.value)));
 element('forget', HTMLButtonElement).addEventListener('click', () => picker.set(null));
 element('reuse', HTMLButtonElement).addEventListener('click', () => shown && picker.set(shown.png));
-element('download', HTMLButtonElement).addEventListener('click', download);
+element('download', HTMLButtonElement).addEventListener('click', () => shown && download(shown));
 element('clear', HTMLButtonElement).addEventListener('click', async () => {
   pipeline?.release();
   await TurboPipeline.clearCache();
@@ -266,4 +252,3 @@ element('clear', HTMLButtonElement).addEventListener('click', async () => {
 });
 
 await open();
-await showKept();

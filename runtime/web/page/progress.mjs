@@ -42,17 +42,12 @@ export class ProgressTable {
     const line = 'name' in event ? this.#lines.get(event.name) : null;
     if (!line || event.kind === 'preview') return;
     if (event.kind === 'download') {
-      const { received, total, cached } = event;
-      const kept = cached && received === total;
-      this.#set(line, 'download', received / total, kept ? `${words.bytes(total)}, kept here` : `${words.bytes(received)} of ${words.bytes(total)}`);
-    } else if (event.kind === 'load') {
-      this.#work(line);
-      this.#set(line, 'load', 1, event.of > 1 ? `building graph ${event.graph} of ${event.of}` : `building, ${words.bytes(event.bytes)}`);
-    } else {
-      this.#work(line);
-      const step = event.of > 1 ? `step ${Math.min(event.done + 1, event.of)} of ${event.of}` : 'running';
-      this.#set(line, event.done === event.of ? 'done' : 'run', event.done / event.of, event.done === event.of ? 'done' : step);
+      this.#set(line, 'download', event.received / event.total, words.doing(event));
+      return;
     }
+    this.#work(line);
+    const [state, done] = event.kind === 'load' ? ['load', 1] : [event.done === event.of ? 'done' : 'run', event.done / event.of];
+    this.#set(line, /** @type {string} */ (state), Number(done), words.doing(event));
   }
 
   /** @param {import('../types.js').Drawn} drawn */

@@ -37,6 +37,11 @@ export class Stage {
     this.#say(`The noise of seed ${seed}`, 'Noise: no picture yet');
   }
 
+  /** @param {string} caption */
+  set caption(caption) {
+    this.#caption.textContent = caption;
+  }
+
   /** @param {boolean} working */
   set working(working) {
     this.#canvas.classList.toggle('working', working);
@@ -67,6 +72,7 @@ export class Stage {
   #put(image) {
     this.#canvas.width = image.width;
     this.#canvas.height = image.height;
+    this.#canvas.style.setProperty('--ratio', String(image.width / image.height));
     this.#brush.putImageData(image, 0, 0);
   }
 }

@@ -38,3 +38,18 @@ export function seconds(count) {
   if (count < 1) return `${Math.round(count * 1000)} ms`;
   return count < 60 ? `${count.toFixed(1)} s` : `${Math.floor(count / 60)} min ${Math.round(count % 60)} s`;
 }
+
+/**
+ * What a component is doing.
+ *
+ * @param {Exclude<import('../types.js').TurboEvent, {kind: 'preview'}>} event
+ */
+export function doing(event) {
+  if (event.kind === 'download') {
+    const { received, total, cached } = event;
+    return cached && received === total ? `${bytes(total)}, kept here` : `${bytes(received)} of ${bytes(total)}`;
+  }
+  if (event.kind === 'load') return event.of > 1 ? `building graph ${event.graph} of ${event.of}` : `building, ${bytes(event.bytes)}`;
+  if (event.done === event.of) return 'done';
+  return event.of > 1 ? `step ${event.done + 1} of ${event.of}` : 'running';
+}
