@@ -176,5 +176,5 @@ def bind(model: ir.Model, component: Component, checkpoint: Checkpoint) -> None:
             del model.graph.initializers[str(value.name)]
             continue
         assert value.shape is not None
-        stored = checkpoint.tensor(str(value.name), tuple(value.shape.numpy()), component.key_prefixes)
+        stored = checkpoint.tensor(tuple(value.shape.numpy()), *component.keys(str(value.name)))
         value.const_value = LazyWeight(stored, name=value.name)

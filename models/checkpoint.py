@@ -83,17 +83,15 @@ class Checkpoint:
         """How many numbers all its tensors hold."""
         return sum(math.prod(tensor.shape) for tensor in self.tensors.values())
 
-    def tensor(self, name: str, shape: tuple[int, ...], prefixes: tuple[str, ...] = ("",)) -> StoredTensor:
-        """The tensor `name`, which must have `shape`, under the first of `prefixes` with which it is there.
+    def tensor(self, shape: tuple[int, ...], *keys: str) -> StoredTensor:
+        """The tensor under the first of `keys` that is there, which must have `shape`.
 
         Raises:
             RequestError: where it is missing, has another shape, or is not of a floating type.
         """
-        stored = next((self.tensors[prefix + name] for prefix in prefixes if prefix + name in self.tensors), None)
+        stored = next((self.tensors[key] for key in keys if key in self.tensors), None)
         if stored is None:
-            raise RequestError(
-                f"{self.where} has no tensor {prefixes[0]}{name}", "the file belongs to another architecture"
-            )
+            raise RequestError(f"{self.where} has no tensor {keys[0]}", "the file belongs to another architecture")
         if stored.shape != shape:
             raise RequestError(
                 f"{self.where}: tensor {stored.name} has shape {list(stored.shape)}",

@@ -33,7 +33,7 @@ TEXT_ENCODER = Component(
     inputs=(_INPUT_IDS,),
     outputs=(TensorSpec("last_hidden_state", "float", ("batch", TOKENS, "hidden_size")),),
     tokenizer="tokenizer",
-    key_prefixes=("text_model.", ""),  # transformers 5 saves without
+    key_rules=(("", "text_model."),),  # transformers 5 saves without
     served=_CLIP_SERVED,
 )
 
@@ -125,6 +125,20 @@ VAE_ENCODER = Component(
 )
 
 
+SAFETY_PIXELS = 224
+"""Side of the picture that CLIP's vision models read."""
+
+SAFETY_CHECKER = Component(
+    name="safety_checker",
+    module="StableDiffusionSafetyChecker",
+    subfolder="safety_checker",
+    weights_stem="model",
+    inputs=(TensorSpec("clip_input", "float", ("batch", 3, SAFETY_PIXELS, SAFETY_PIXELS)),),
+    outputs=(TensorSpec("has_nsfw_concepts", "int", ("batch",)),),
+    key_rules=(("vision_model.", "vision_model.vision_model."),),  # transformers 5 has one module less
+)
+
+
 def _width(spec: TensorSpec, config: Mapping[str, Any]) -> int:
     return spec.shape(Size(), config)[-1]
 
@@ -133,6 +147,8 @@ def _width(spec: TensorSpec, config: Mapping[str, Any]) -> int:
 class Family:
     """A pipeline class and what it is made of, in the order in which a picture passes through it.
 
+    An `optional` component is exported where it is asked for: a checkpoint may lack it, and a pipeline draws without.
+
     What the text encoders give goes to the UNet by one rule: the first output of each, side by side along the last
     axis, is `encoder_hidden_states`; any further output is the UNet's input of the same name.
     """
@@ -140,6 +156,7 @@ class Family:
     name: str
     pipeline: str
     components: tuple[Component, ...]
+    optional: tuple[Component, ...] = (SAFETY_CHECKER,)
 
     def component(self, name: str) -> Component:
         """The component of that name.
@@ -147,10 +164,11 @@ class Family:
         Raises:
             RequestError: where this family has none.
         """
-        for component in self.components:
+        known = (*self.components, *self.optional)
+        for component in known:
             if component.name == name:
                 return component
-        names = ", ".join(component.name for component in self.components)
+        names = ", ".join(component.name for component in known)
         raise RequestError(f"{self.pipeline} has no component {name!r}", f"it has {names}")
 
     def require_agreement(self, configs: Mapping[str, Mapping[str, Any]]) -> None:

@@ -123,6 +123,10 @@ class Stages:
         """Pictures [batch, 3, H, W] in about -1…1 from finished latents."""
         return self._one("vae_decoder", {"latent_sample": latents / np.float32(self.bundle.manifest.scaling_factor)})
 
+    def flagged(self, clip_input: Float32Array) -> list[bool]:
+        """Whether the safety checker refuses each of the pictures [batch, 3, 224, 224], prepared as CLIP reads them."""
+        return [bool(found) for found in self._one("safety_checker", {"clip_input": clip_input})]
+
     def run(self, component: str, inputs: Mapping[str, Array]) -> dict[str, Float32Array]:
         """All outputs of `component`, by name. Time is kept in `timings`."""
         session = self._session(component)

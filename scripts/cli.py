@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -161,12 +162,13 @@ def generate(
         )
     paths = _save(result.images, output)
     if as_json:
-        show_json({"pictures": [str(path) for path in paths], "prompt_cut": result.prompt_cut})
+        pictures = [str(path) for path in paths]
+        show_json({"pictures": pictures, "prompt_cut": result.prompt_cut, "flagged": list(result.flagged)})
         return
     if result.prompt_cut:
         show(f"the prompt is longer than 77 tokens; left out: {result.prompt_cut}")
-    for path in paths:
-        show(str(path))
+    for path, refused in zip_longest(paths, result.flagged, fillvalue=False):
+        show(f"{path}{' is black: the safety checker refused the picture' if refused else ''}")
 
 
 def _save(pictures: Any, output: Path) -> list[Path]:

@@ -3,10 +3,13 @@ import { PromptEncoder } from './conditions.mjs';
 import { TurboError } from './errors.mjs';
 import * as images from './images.mjs';
 import { NoiseSource } from './noise.mjs';
+import { blacken, clipInput } from './safety.mjs';
 import { entry, plan } from './schedule.mjs';
 
 /** @typedef {import('onnxruntime-web').Tensor} Tensor */
 /** @typedef {import('./types.js').WorkerRequest} Request */
+
+const CHECKER = 'safety_checker'; // the one component that a bundle may lack
 
 /** A bundle that draws. */
 export class Drawer {
@@ -62,6 +65,7 @@ export class Drawer {
       const held = Object.keys(components).join(', ');
       throw new TurboError('request', `the bundle has no ${lacking}`, `it has ${held}: export with --component ${lacking}`);
     }
+    if (components[CHECKER]) needed.push(CHECKER);
     return { ...tokenizers, ...Object.fromEntries(needed.map((name) => [name, components[name]])) };
   }
 
@@ -82,9 +86,9 @@ export class Drawer {
     const latents = await this.#start(schedule, first, start, noise);
     const finished = await this.#sample(schedule.steps.slice(first), latents, conditions, noise, request.previews, report);
     this.#tensors.release(...Object.values(conditions));
-    const pictures = await this.#decode(finished, report);
+    const decoded = await this.#decode(finished, report);
     this.#tensors.release(finished);
-    return { images: pictures, promptCut: cut, timings: this.#sessions.timings };
+    return { ...decoded, promptCut: cut, timings: this.#sessions.timings };
   }
 
   /**
@@ -183,11 +187,14 @@ export class Drawer {
    */
   async #preview(latents, eps, sigma, step, report) {
     const clean = await this.#tensors.added(latents, eps, -sigma);
-    report({ kind: 'preview', step, images: await this.#decode(clean, () => {}) });
+    const { images } = await this.#decode(clean, () => {});
+    report({ kind: 'preview', step, images });
     this.#tensors.release(clean);
   }
 
   /**
+   * Pictures, and which of them the safety checker refused, which made them black; none where the bundle has none.
+   *
    * @param {Tensor} latents finished
    * @param {import('./types.js').OnEvent} report
    */
@@ -196,9 +203,26 @@ export class Drawer {
     const [spec] = components.vae_decoder.inputs;
     const latent_sample = await this.#tensors.scaled(latents, 1 / scaling_factor, spec.dtype);
     const [sample] = Object.values(await this.#run('vae_decoder', { [spec.name]: latent_sample }, report));
-    const pixels = await this.#tensors.read(sample);
+    const pictures = images.toImages(await this.#tensors.read(sample), size);
     this.#tensors.release(latent_sample, sample);
-    return images.toImages(pixels, size);
+    const flagged = await this.#flagged(pictures, report);
+    for (const [index, refused] of flagged.entries()) if (refused) blacken(pictures[index]);
+    return { images: pictures, flagged };
+  }
+
+  /**
+   * @param {ImageData[]} pictures
+   * @param {import('./types.js').OnEvent} report
+   */
+  async #flagged(pictures, report) {
+    const chain = this.#manifest.components[CHECKER];
+    if (!chain) return [];
+    const [spec] = chain.inputs;
+    const input = await this.#tensors.write(clipInput(pictures, spec.shape[3]), spec);
+    const [found] = Object.values(await this.#run(CHECKER, { [spec.name]: input }, report));
+    const flagged = Array.from(await this.#tensors.read(found), Boolean);
+    this.#tensors.release(input, found);
+    return flagged;
   }
 
   /**

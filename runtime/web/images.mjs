@@ -1,5 +1,5 @@
 // Pictures to the VAE's numbers and back, as the manifest's `image` entry says.
-import { fit } from './resample.mjs';
+import { LANCZOS, fit } from './resample.mjs';
 
 /**
  * `bitmap`, laid on white, as the VAE encoder takes it: [1, 3, height, width] in −1…1, scaled to cover the size and
@@ -9,7 +9,7 @@ import { fit } from './resample.mjs';
  * @param {{width: number, height: number}} size
  */
 export function toSample(bitmap, size) {
-  const { data } = fit(rgbOf(bitmap), size.width, size.height);
+  const { data } = fit(onWhite(bitmap), size.width, size.height, LANCZOS);
   const pixels = size.width * size.height;
   const sample = new Float32Array(3 * pixels);
   for (let i = 0; i < pixels; i++) {
@@ -19,14 +19,23 @@ export function toSample(bitmap, size) {
 }
 
 /** @param {ImageBitmap} bitmap */
-function rgbOf(bitmap) {
+function onWhite(bitmap) {
   const { width, height } = bitmap;
   const canvas = new OffscreenCanvas(width, height);
   const brush = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext('2d', { willReadFrequently: true }));
   brush.fillStyle = 'white';
   brush.fillRect(0, 0, width, height);
   brush.drawImage(bitmap, 0, 0);
-  const rgba = brush.getImageData(0, 0, width, height).data;
+  return rgbOf(brush.getImageData(0, 0, width, height));
+}
+
+/**
+ * The colours of an opaque picture.
+ *
+ * @param {ImageData} image
+ * @returns {import('./resample.mjs').Rgb}
+ */
+export function rgbOf({ data: rgba, width, height }) {
   const data = new Uint8ClampedArray(3 * width * height);
   for (let i = 0, j = 0; i < rgba.length; i += 4) {
     data[j++] = rgba[i];

@@ -1,8 +1,20 @@
-// Lanczos resampling as Pillow does it (src/libImaging/Resample.c): the Python runner's pictures, here.
-
-const LOBES = 3;
+// Resampling as Pillow does it (src/libImaging/Resample.c): the Python runner's pictures, here.
 
 /** @typedef {{data: Uint8Array | Uint8ClampedArray, width: number, height: number}} Rgb three bytes a pixel */
+/** @typedef {{support: number, weight: (x: number) => number}} Filter weights of pixels up to `support` away */
+
+/** @type {Filter} */
+export const LANCZOS = { support: 3, weight: (x) => (Math.abs(x) < 3 ? sinc(x) * sinc(x / 3) : 0) };
+
+/** Keys' cubic with a = −0.5. @type {Filter} */
+export const BICUBIC = {
+  support: 2,
+  weight(x) {
+    const far = Math.abs(x);
+    if (far >= 2) return 0;
+    return far < 1 ? (1.5 * far - 2.5) * far * far + 1 : ((-0.5 * far + 2.5) * far - 4) * far + 2;
+  },
+};
 
 /**
  * `picture` scaled to cover `width` by `height` and cropped about its centre: Pillow's ImageOps.fit.
@@ -10,16 +22,17 @@ const LOBES = 3;
  * @param {Rgb} picture
  * @param {number} width
  * @param {number} height
+ * @param {Filter} filter
  * @returns {Rgb}
  */
-export function fit(picture, width, height) {
+export function fit(picture, width, height, filter) {
   const wide = picture.width / picture.height >= width / height;
   const across = wide ? (width / height) * picture.height : picture.width;
   const down = wide ? picture.height : picture.width / (width / height);
   const left = (picture.width - across) / 2;
   const top = (picture.height - down) / 2;
-  const narrowed = resampleRows(picture, left, left + across, width);
-  return transposed(resampleRows(transposed(narrowed), top, top + down, height));
+  const narrowed = resampleRows(picture, left, left + across, width, filter);
+  return transposed(resampleRows(transposed(narrowed), top, top + down, height, filter));
 }
 
 /**
@@ -29,11 +42,12 @@ export function fit(picture, width, height) {
  * @param {number} from
  * @param {number} to
  * @param {number} width
+ * @param {Filter} filter
  * @returns {Rgb}
  */
-function resampleRows(picture, from, to, width) {
+function resampleRows(picture, from, to, width, filter) {
   if (from === 0 && to === picture.width && width === picture.width) return picture;
-  const windows = Array.from({ length: width }, (_, x) => lanczosWindow(x, from, (to - from) / width, picture.width));
+  const windows = Array.from({ length: width }, (_, x) => windowOf(x, from, (to - from) / width, picture.width, filter));
   const data = new Uint8ClampedArray(3 * width * picture.height); // clamps and rounds
   for (let y = 0; y < picture.height; y++) {
     for (let x = 0; x < width; x++) {
@@ -59,20 +73,16 @@ function resampleRows(picture, from, to, width) {
  * @param {number} from
  * @param {number} scale
  * @param {number} size
+ * @param {Filter} filter
  */
-function lanczosWindow(x, from, scale, size) {
+function windowOf(x, from, scale, size, { support, weight }) {
   const stretch = Math.max(scale, 1);
   const centre = from + (x + 0.5) * scale;
-  const first = Math.max(Math.trunc(centre - LOBES * stretch + 0.5), 0);
-  const end = Math.min(Math.trunc(centre + LOBES * stretch + 0.5), size);
-  const weights = Array.from({ length: end - first }, (_, i) => lanczos((first + i - centre + 0.5) / stretch));
-  const sum = weights.reduce((total, weight) => total + weight, 0);
-  return { first, weights: weights.map((weight) => weight / sum) };
-}
-
-/** @param {number} x */
-function lanczos(x) {
-  return Math.abs(x) < LOBES ? sinc(x) * sinc(x / LOBES) : 0;
+  const first = Math.max(Math.trunc(centre - support * stretch + 0.5), 0);
+  const end = Math.min(Math.trunc(centre + support * stretch + 0.5), size);
+  const weights = Array.from({ length: end - first }, (_, i) => weight((first + i - centre + 0.5) / stretch));
+  const sum = weights.reduce((total, each) => total + each, 0);
+  return { first, weights: weights.map((each) => each / sum) };
 }
 
 /** @param {number} x */

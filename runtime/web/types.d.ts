@@ -103,6 +103,8 @@ export interface Timing {
 export interface Drawn {
   /** One a picture of the bundle's batch. */
   images: ImageData[];
+  /** For each whether the safety checker refused it, which made it black; empty where the bundle has none. */
+  flagged: boolean[];
   /** The end of the prompt that did not fit the text encoder; empty where all of it did. */
   promptCut: string;
   /** By component, in the order of their work. */

@@ -1,7 +1,7 @@
 // What tests do inside the page. Each function takes and returns JSON.
 import { TurboPipeline } from '/index.mjs';
 import { NoiseSource } from '/noise.mjs';
-import { fit } from '/resample.mjs';
+import * as resample from '/resample.mjs';
 import { PromptTokenizer } from '/text.mjs';
 
 let pipeline = null;
@@ -72,8 +72,8 @@ export function noise({ seed, counts }) {
   return counts.map((count) => [...source.normal(count)]);
 }
 
-export function fitted({ rgb, width, height, to }) {
-  return [...fit({ data: new Uint8Array(rgb), width, height }, to[0], to[1]).data];
+export function fitted({ rgb, width, height, to, filter }) {
+  return [...resample.fit({ data: new Uint8Array(rgb), width, height }, to[0], to[1], resample[filter]).data];
 }
 
 // → { ids, cut } of each prompt, by the bundle's first tokenizer

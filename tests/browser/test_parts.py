@@ -11,7 +11,6 @@ import pytest
 from PIL import Image, ImageOps
 
 from models.bundle import Bundle
-from runtime.images import FILTER
 from runtime.noise import NoiseSource
 from runtime.serving import MODULES, WEB
 from runtime.text import tokenizers_of
@@ -33,14 +32,15 @@ def test_noise_is_the_same_within_1e_5(browser: Browser, seed: int) -> None:
         np.testing.assert_allclose(numbers, source.normal((count,)), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["LANCZOS", "BICUBIC"])
 @pytest.mark.parametrize(("size", "to"), [((61, 47), (32, 24)), ((20, 20), (64, 40)), ((32, 24), (32, 24))])
 def test_a_picture_is_brought_to_size_as_pillow_does(
-    browser: Browser, size: tuple[int, int], to: tuple[int, int]
+    browser: Browser, size: tuple[int, int], to: tuple[int, int], name: str
 ) -> None:
     pixels = np.random.default_rng(2).integers(0, 256, (size[1], size[0], 3), np.uint8)
-    picture = {"rgb": pixels.ravel().tolist(), "width": size[0], "height": size[1], "to": to}
+    picture = {"rgb": pixels.ravel().tolist(), "width": size[0], "height": size[1], "to": to, "filter": name}
     found = np.array(browser.call("fitted", picture)).reshape(to[1], to[0], 3)
-    expected = np.asarray(ImageOps.fit(Image.fromarray(pixels), to, FILTER)).astype(int)
+    expected = np.asarray(ImageOps.fit(Image.fromarray(pixels), to, Image.Resampling[name])).astype(int)
     assert np.abs(found - expected).max() <= 1
     assert np.mean(found != expected) < 0.01  # Pillow's weights are fixed-point
 

@@ -21,7 +21,7 @@ NUMBERS = np.random.default_rng(1).normal(size=(5, 7)).astype(np.float32)
 def stored(folder: Path, numbers: torch.Tensor | np.ndarray) -> LazyWeight:
     numbers = torch.as_tensor(numbers)
     safetensors.torch.save_file({"w": numbers}, folder / "model.safetensors")
-    return LazyWeight(Checkpoint.open(folder, "model").tensor("w", tuple(numbers.shape)))
+    return LazyWeight(Checkpoint.open(folder, "model").tensor(tuple(numbers.shape), "w"))
 
 
 def test_a_view_is_what_numpy_makes_of_it(tmp_path: Path) -> None:

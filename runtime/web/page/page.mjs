@@ -134,12 +134,16 @@ async function submitted(event) {
     previews: previews.checked,
   };
   const encoders = Object.values(pipeline.manifest.tokenizers).map(({ text_encoder }) => text_encoder);
-  progress.start([...encoders, ...(request.image ? ['vae_encoder'] : []), 'unet', 'vae_decoder']);
+  const checker = pipeline.manifest.components.safety_checker ? ['safety_checker'] : [];
+  progress.start([...encoders, ...(request.image ? ['vae_encoder'] : []), 'unet', 'vae_decoder', ...checker]);
   if (!shown && !request.image) showNoise();
   try {
     const drawn = await pipeline.draw({ ...request, signal, onEvent: heard });
     progress.finish(drawn);
-    for (const image of drawn.images) await keep(image, request, drawn.promptCut);
+    const cut = drawn.promptCut && ` · left out: ${drawn.promptCut}`;
+    for (const [index, image] of drawn.images.entries()) {
+      await keep(image, request, drawn.flagged[index] ? ' · the safety checker refused it' : cut);
+    }
   } catch (error) {
     progress.fail();
     fail(error);
@@ -173,13 +177,12 @@ function setWorking(working) {
 /**
  * @param {ImageData} image
  * @param {import('../types.js').DrawRequest} request
- * @param {string} promptCut
+ * @param {string} remark to its caption
  */
-async function keep(image, request, promptCut) {
+async function keep(image, request, remark) {
   if (!pipeline) return;
   const png = await pngOf(image, request, pipeline);
-  const cut = promptCut ? ` · left out: ${promptCut}` : '';
-  const caption = `Seed ${request.seed} · ${request.steps} step${request.steps === 1 ? '' : 's'}${cut}`;
+  const caption = `Seed ${request.seed} · ${request.steps} step${request.steps === 1 ? '' : 's'}${remark}`;
   const picture = { image, png, caption, prompt: request.prompt, seed: BigInt(request.seed ?? 0) };
   gallery.add(picture);
   show(picture);
