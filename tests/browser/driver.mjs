@@ -5,7 +5,7 @@
 // { do: 'fill', selector, text } { do: 'click', selector } { do: 'press', key } { do: 'choose', selector, file }
 // { do: 'text', selector }               of the first such element that is to be seen, waited for
 // { do: 'download', selector, file }     clicks it, and writes what the page then saves
-// { do: 'screenshot', file, size, scheme }, { do: 'crash gpu' }, { do: 'quota', bytes }, { do: 'errors' }
+// { do: 'screenshot', file, size, scheme }, { do: 'quota', bytes }, { do: 'errors' }
 import readline from 'node:readline';
 import { chromium } from 'playwright-core';
 
@@ -41,10 +41,6 @@ const jobs = {
   async download({ selector, file }) {
     const [download] = await Promise.all([page.waitForEvent('download'), page.click(selector)]);
     await download.saveAs(file);
-  },
-  async 'crash gpu'() {
-    const session = await browser.newBrowserCDPSession();
-    await session.send('Browser.crashGpuProcess').catch(() => {});
   },
   async quota({ bytes }) {
     const session = await context.newCDPSession(page);

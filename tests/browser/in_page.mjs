@@ -21,30 +21,32 @@ export async function open(options) {
   }
 }
 
-// a request of draw(), `picture` as { rgba, width, height }, `abortAt` the kind of event that it is aborted at
+// a request of draw(), `picture` as { rgba, width, height }; at the first event of the kind `at`, `then` is done
 // → { images, promptCut, timings, events } or { error, events }
-export async function draw({ picture, abortAt, ...request }) {
+async function drawn({ picture, at, then, ...request }) {
   const events = [];
   const abort = new AbortController();
   const image = picture && new ImageData(new Uint8ClampedArray(picture.rgba), picture.width, picture.height);
   const onEvent = (event) => {
     events.push(withoutPixels(event));
-    if (event.kind === abortAt) abort.abort();
+    if (event.kind === at) then(abort);
   };
   try {
-    const drawn = await pipeline.draw({ ...request, image, onEvent, signal: abort.signal });
-    return { ...drawn, images: drawn.images.map(bytesOf), events };
+    const result = await pipeline.draw({ ...request, image, onEvent, signal: abort.signal });
+    return { ...result, images: result.images.map(bytesOf), events };
   } catch (error) {
     return { ...told(error), events };
   }
 }
 
-// a drawing that is under way while the test does something else; `finished` waits for it
-let underway = null;
-export function begin(request) {
-  underway = draw(request);
+export const draw = drawn;
+export const drawAndAbort = (request) => drawn({ ...request, then: (abort) => abort.abort() });
+
+// The device is lost, where the worker is lossy_worker.mjs.
+export function drawAndLose(request) {
+  const channel = new BroadcastChannel('lose');
+  return drawn({ ...request, then: () => channel.postMessage('now') });
 }
-export const finished = () => underway;
 
 export const devices = () => TurboPipeline.devices();
 export const forget = () => TurboPipeline.clearCache();

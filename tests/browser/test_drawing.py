@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from runtime import Pipeline
-from tests.browser.conftest import Browser, Serve, Served, pixels_of, psnr
+from runtime.serving import WEB
+from tests.browser.conftest import HERE, Browser, Serve, Served, pixels_of, psnr
 
 PROMPT = "a red circle on a blue background"
 
@@ -102,19 +103,33 @@ def test_a_request_that_cannot_be_drawn_is_told_before_anything_is_fetched(brows
 
 
 def test_a_lost_device_is_told_and_the_next_drawing_starts_anew(browser: Browser, tiny: Served) -> None:
-    _drawn(browser, tiny, "webnn-cpu", steps=1)
-    browser.call("begin", {"prompt": PROMPT, "seed": 7, "steps": 4})
-    browser.do("crash gpu")
-    lost = browser.call("finished")
-    assert lost["error"]["code"] == "lost"
-    assert lost["error"]["message"].endswith("draw again: everything is started anew")
-    again = browser.call("draw", {"prompt": PROMPT, "seed": 7, "steps": 1})
+    routes = tiny.server.routes
+    tiny.server.routes = {**routes, "/worker.mjs": HERE / "lossy_worker.mjs", "/the_worker.mjs": WEB / "worker.mjs"}
+    browser.do("open", url=tiny.blank, fresh=True)
+    browser.call("open", {"device": "webnn-cpu"})
+    request = {"prompt": PROMPT, "seed": 7, "steps": 1}
+    error = browser.call("drawAndLose", {**request, "at": "load"})["error"]
+    assert error["code"] == "lost"
+    assert error["message"].startswith("the device was lost (")
+    assert error["message"].endswith("draw again: everything is started anew")
+    tiny.asked.clear()
+    again = browser.call("draw", request)
+    tiny.server.routes = routes
     assert _least_psnr(again, tiny, steps=1) > 35
+    assert tiny.fetched == {}  # what had come was kept
 
 
 def test_a_drawing_that_is_aborted_leaves_the_pipeline_usable(browser: Browser, tiny: Served) -> None:
-    _drawn(browser, tiny, "webnn-cpu", steps=1)
-    stopped = browser.call("draw", {"prompt": PROMPT, "seed": 7, "steps": 4, "abortAt": "run"})
-    assert stopped["error"]["code"] == "aborted"
-    again = browser.call("draw", {"prompt": PROMPT, "seed": 7, "steps": 1})
-    assert _least_psnr(again, tiny, steps=1) > 35
+    browser.do("open", url=tiny.blank, fresh=True)
+    browser.call("open", {"device": "webnn-cpu"})
+    request = {"prompt": PROMPT, "seed": 7, "steps": 1}
+    error = browser.call("drawAndAbort", {**request, "at": "load"})["error"]
+    assert (error["code"], error["message"]) == ("aborted", "stopped before the end")
+    assert _least_psnr(browser.call("draw", request), tiny, steps=1) > 35
+
+
+def test_sdxl_draws_the_same_picture(browser: Browser, serve: Serve, tiny_xl_fp16: Path) -> None:
+    served = serve(tiny_xl_fp16)
+    drawn = _drawn(browser, served, "webnn-cpu", steps=2)
+    assert list(drawn["timings"]) == ["text_encoder", "text_encoder_2", "unet", "vae_decoder"]
+    assert _least_psnr(drawn, served, steps=2) > 35  # noise is added between its steps
