@@ -169,6 +169,7 @@ function setWorking(working) {
   stop.hidden = !working;
   if (!working) return;
   tell(element('error', HTMLElement), '', '');
+  element('lacking', HTMLElement).textContent = '';
   element('work', HTMLElement).hidden = false;
   element('canvas', HTMLCanvasElement).scrollIntoView({ block: 'nearest' });
   element('actions', HTMLElement).hidden = true;

@@ -72,7 +72,7 @@ export class Stage {
   #put(image) {
     this.#canvas.width = image.width;
     this.#canvas.height = image.height;
-    this.#canvas.style.setProperty('--ratio', String(image.width / image.height));
+    this.#canvas.parentElement?.style.setProperty('--ratio', String(image.width / image.height));
     this.#brush.putImageData(image, 0, 0);
   }
 }
