@@ -7,7 +7,7 @@ import { TurboError } from './errors.mjs';
 export const DEVICES = ['webnn-gpu', 'webnn-npu', 'webgpu', 'webnn-cpu', 'wasm'];
 
 const WEBNN_OFF =
-  'use Chrome or Edge 150 or newer and enable chrome://flags/#web-machine-learning-neural-network (edge://flags there), then restart it';
+  'use Chrome or Edge 153 or newer and enable chrome://flags/#web-machine-learning-neural-network (edge://flags in Edge), then restart it';
 const WEBGPU_OFF = 'update the browser and the graphics driver, or enable chrome://flags/#enable-unsafe-webgpu';
 const INSECURE = 'open the page over https, or on http://localhost or http://127.0.0.1';
 

@@ -69,8 +69,9 @@ export interface OpenOptions {
   /** Whether files are kept for the next visit; true. */
   cache?: boolean;
   /**
-   * Bytes of weights that may stay loaded between runs; the graph at work always may. By default 1e9 on a CPU, where
-   * they lie in the page's own process, and 4e9 elsewhere. 0 holds one graph at a time.
+   * Bytes of weights that may stay loaded between runs; the graph at work always may. By default 1e9 where they lie
+   * in the page's own process (WASM, and WebNN but for Windows and macOS), and 4e9 elsewhere. 0 holds one graph at a
+   * time.
    */
   keepBytes?: number;
   /** Seconds without a sign of life after which a drawing is given up; 600. */

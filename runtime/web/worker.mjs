@@ -12,7 +12,7 @@ import { Sessions } from './sessions.mjs';
 import { DiskStore, MemoryStore } from './store.mjs';
 import { WebnnTensors } from './webnn_tensors.mjs';
 
-const ON_A_CPU = 1e9; // three graphs of 504 MB were held at once in a page's process, and the fourth felled it
+const IN_THE_PAGE = 1e9; // three graphs of 504 MB were held at once in a page's process, and the fourth felled it
 const ELSEWHERE = 4e9;
 
 /** @type {Drawer | null} */
@@ -47,10 +47,19 @@ async function makeDrawer(manifest, device, { url, cache, keepBytes, libraries }
   const [ort, tokenizers, { createSHA256 }] = await imported(libraries);
   const artifacts = new Artifacts(url, manifest, store, createSHA256);
   const { tensors, options } = await runner(ort, device);
-  const isCpu = device === 'wasm' || device === 'webnn-cpu';
-  const keep = keepBytes ?? (isCpu ? ON_A_CPU : ELSEWHERE);
+  const keep = keepBytes ?? (inThePage(device) ? IN_THE_PAGE : ELSEWHERE);
   const sessions = new Sessions(ort, options, manifest, artifacts, tensors, keep);
   return new Drawer(manifest, artifacts, sessions, tensors, tokenizers);
+}
+
+/**
+ * Whether the weights of `device` lie in the page's own process. WebNN has one elsewhere on Windows and macOS; other
+ * systems' back end, LiteRT, does not, whatever the device type, and does not say.
+ *
+ * @param {import('./types.js').Device} device
+ */
+function inThePage(device) {
+  return device === 'wasm' || (device !== 'webgpu' && !/^(Win|Mac)/.test(navigator.platform));
 }
 
 /**

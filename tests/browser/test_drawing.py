@@ -90,12 +90,13 @@ def test_a_request_that_cannot_be_drawn_is_told_before_anything_is_fetched(brows
     browser.call("open", {"device": "webnn-cpu"})
     tiny.asked.clear()
     dot = {"rgba": [0, 0, 0, 255], "width": 1, "height": 1}
-    for request, said in [
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"steps": 5}, "there is no schedule of 5 steps; there are 1, 2, 3, 4"),
         ({"seed": 0.5}, "seed 0.5 is no whole number"),
         ({"steps": 3, "strength": 0.33, "picture": dot}, "for 3 steps the smallest strength is 0.34"),
         ({"strength": 1.5, "picture": dot}, "strength 1.5 is not above 0 and at most 1"),
-    ]:
+    ]
+    for request, said in wrong:
         error = browser.call("draw", {"prompt": PROMPT, **request})["error"]
         assert error["code"] == "request"
         assert said in error["message"]

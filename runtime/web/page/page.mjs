@@ -1,6 +1,8 @@
 // The page: a form in front of a TurboPipeline.
 import { smallestStrength } from '../schedule.mjs';
 import { TurboPipeline } from '../index.mjs';
+import { showDevices } from './devices.mjs';
+import { element, tell } from './elements.mjs';
 import { Gallery } from './gallery.mjs';
 import { Picker } from './picker.mjs';
 import { ProgressTable } from './progress.mjs';
@@ -8,14 +10,7 @@ import { download, pngOf } from './save.mjs';
 import { Stage } from './stage.mjs';
 import * as words from './words.mjs';
 
-const SMALL_ENOUGH = 256 * 256; // pixels that a CPU decodes once a step without making people wait
-
-/** @template {HTMLElement} T @param {string} id @param {new () => T} kind @returns {T} */
-function element(id, kind) {
-  const found = document.getElementById(id);
-  if (!(found instanceof kind)) throw new Error(`the page has no ${id}`);
-  return found;
-}
+const SMALL_ENOUGH = 256 * 256; // pixels that even a CPU decodes once a step without making people wait
 
 const form = element('form', HTMLFormElement);
 const prompt = element('prompt', HTMLTextAreaElement);
@@ -50,7 +45,7 @@ async function open(wished) {
   describe(manifest);
   await showDevices(manifest, choice);
   const { width, height } = manifest.size;
-  previews.checked = width * height <= SMALL_ENOUGH || !/cpu|wasm/.test(choice.device);
+  previews.checked = width * height <= SMALL_ENOUGH;
   showStart();
   if (!shown) showNoise();
   await showKept();
@@ -78,24 +73,6 @@ function radio(name, value, checked) {
   const input = Object.assign(document.createElement('input'), { type: 'radio', name, value, checked });
   label.append(input, value);
   return label;
-}
-
-/**
- * @param {import('../types.js').Manifest} manifest
- * @param {import('../types.js').Choice} choice
- */
-async function showDevices({ precision }, choice) {
-  const offers = await TurboPipeline.devices(precision);
-  device.replaceChildren(
-    ...offers.map(({ device: name, offered, reason }) => {
-      const text = offered ? words.device(name) : `${words.device(name)} — not here`;
-      return Object.assign(document.createElement('option'), { value: name, text, disabled: !offered, title: reason });
-    }),
-  );
-  device.value = choice.device;
-  const webnn = offers.filter(({ device: name }) => name.startsWith('webnn'));
-  const off = webnn.every(({ offered }) => !offered) ? webnn[0].reason : '';
-  tell(element('notice', HTMLElement), off && `Drawing without WebNN, on ${words.device(choice.device)}`, off);
 }
 
 function steps() {
@@ -203,23 +180,7 @@ function fail(error) {
   const [wrong, ...right] = String(message).split('; ');
   tell(element('error', HTMLElement), wrong, right.join('; '));
   if (shown) show(shown);
-}
-
-/**
- * @param {HTMLElement} box
- * @param {string} wrong empty for nothing to tell
- * @param {string} right
- */
-function tell(box, wrong, right) {
-  const strong = Object.assign(document.createElement('b'), { textContent: sentence(wrong) });
-  box.replaceChildren(strong, sentence(right));
-  box.hidden = !wrong;
-}
-
-/** @param {string} text */
-function sentence(text) {
-  const begun = /^\S*[/.]/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1); // a file's name stays
-  return begun && begun + (/[.!?]$/.test(begun) ? '' : '.');
+  else stage.caption = '';
 }
 
 /** What is to be fetched before the next drawing, and what is kept for it. */
