@@ -79,15 +79,19 @@ export class Artifacts {
    * @returns {Promise<Blob>}
    */
   #download(file, tell) {
-    // Two pages that want one file: the second waits, and finds it.
-    return navigator.locks.request(`turbo-webnn ${file.sha256}`, async () => {
+    return this.#store.alone(file, async () => {
       const held = (await this.#store.get(file)) ?? (await this.#kept(file, tell));
       if (held) return held;
       // no room, and the browser's own estimate is no promise of any: what other bundles left goes now
       const again = (await this.#store.prune(this.#named)) && (await this.#kept(file, tell));
       if (again) return again;
       const wrong = `this browser has no room for ${file.path} (${(file.bytes / 1e6).toFixed(1)} MB)`;
-      throw new TurboError('quota', wrong, 'free some space, leave the private window, or open with { cache: false }', file.path);
+      throw new TurboError(
+        'quota',
+        wrong,
+        'free some space, leave the private window, or open with { cache: false }',
+        file.path,
+      );
     });
   }
 
@@ -126,7 +130,7 @@ export class Artifacts {
     const hasher = await this.#newHasher();
     hasher.init();
     for await (const chunk of part.read()) hasher.update(chunk);
-    for (let tries = TRIES; part.size < file.bytes; ) {
+    for (let tries = TRIES; part.size < file.bytes;) {
       const before = part.size;
       const broken = await this.#receive(file, part, hasher, tell).catch(onlyNetwork);
       tries = part.size > before ? TRIES : tries - 1;
@@ -161,7 +165,8 @@ export class Artifacts {
       return;
     }
     if (!response.ok) {
-      const wrong = response.status === 404 ? `${file.path} is missing` : `${file.path}: the server says ${response.status}`;
+      const wrong =
+        response.status === 404 ? `${file.path} is missing` : `${file.path}: the server says ${response.status}`;
       throw new TurboError('network', wrong, 'copy the bundle whole to the server', file.path);
     }
     if (response.status !== 206 && part.size) {
@@ -215,7 +220,7 @@ function sizeError(file, found) {
 }
 
 /**
- * What fetch() throws, and a stream that breaks off, is a TypeError or a DOMException without a name of its own to go by.
+ * What fetch() throws, and a stream that breaks off, has no name of its own to go by.
  *
  * @param {Error} error
  */

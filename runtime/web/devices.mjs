@@ -7,7 +7,8 @@ import { TurboError } from './errors.mjs';
 export const DEVICES = ['webnn-gpu', 'webnn-npu', 'webgpu', 'webnn-cpu', 'wasm'];
 
 const WEBNN_OFF =
-  'use Chrome or Edge 153 or newer and enable chrome://flags/#web-machine-learning-neural-network (edge://flags in Edge), then restart it';
+  'use Chrome or Edge 153 or newer, enable chrome://flags/#web-machine-learning-neural-network ' +
+  '(edge://flags in Edge) and restart it';
 const WEBGPU_OFF = 'update the browser and the graphics driver, or enable chrome://flags/#enable-unsafe-webgpu';
 const INSECURE = 'open the page over https, or on http://localhost or http://127.0.0.1';
 
@@ -82,5 +83,7 @@ async function whyNoWebgpu(precision) {
   const adapter = await navigator.gpu.requestAdapter();
   if (!adapter) return `this browser's WebGPU has no graphics adapter; ${WEBGPU_OFF}`;
   const narrow = precision !== 'fp16' || adapter.features.has('shader-f16');
-  return narrow ? '' : 'its WebGPU has no 16-bit floats (shader-f16); try another device, or export with --precision fp32';
+  return narrow
+    ? ''
+    : 'its WebGPU has no 16-bit floats (shader-f16); try another device, or export with --precision fp32';
 }

@@ -63,7 +63,11 @@ export class Drawer {
     const lacking = needed.find((name) => !components[name]);
     if (lacking) {
       const held = Object.keys(components).join(', ');
-      throw new TurboError('request', `the bundle has no ${lacking}`, `it has ${held}: export with --component ${lacking}`);
+      throw new TurboError(
+        'request',
+        `the bundle has no ${lacking}`,
+        `it has ${held}: export with --component ${lacking}`,
+      );
     }
     if (components[CHECKER]) needed.push(CHECKER);
     return { ...tokenizers, ...Object.fromEntries(needed.map((name) => [name, components[name]])) };
@@ -81,10 +85,19 @@ export class Drawer {
     this.#sessions.report = report;
     this.#sessions.timings = {};
     await this.prepare(Boolean(request.bitmap), report);
-    const { conditions, cut } = await this.#prompts.encode(request.prompt, (name, inputs) => this.#run(name, inputs, report));
+    const { conditions, cut } = await this.#prompts.encode(request.prompt, (name, inputs) =>
+      this.#run(name, inputs, report),
+    );
     const start = request.bitmap ? await this.#encodePicture(request.bitmap, report) : null;
     const latents = await this.#start(schedule, first, start, noise);
-    const finished = await this.#sample(schedule.steps.slice(first), latents, conditions, noise, request.previews, report);
+    const finished = await this.#sample(
+      schedule.steps.slice(first),
+      latents,
+      conditions,
+      noise,
+      request.previews,
+      report,
+    );
     this.#tensors.release(...Object.values(conditions));
     const decoded = await this.#decode(finished, report);
     this.#tensors.release(finished);
@@ -100,7 +113,11 @@ export class Drawer {
   async #encodePicture(bitmap, report) {
     const { size, scaling_factor, vae_encoder_output, components } = this.#manifest;
     if (vae_encoder_output !== 'mean') {
-      throw new TurboError('bundle', `its vae_encoder gives ${vae_encoder_output}, not the mean`, 'export with the layout webnn');
+      throw new TurboError(
+        'bundle',
+        `its vae_encoder gives ${vae_encoder_output}, not the mean`,
+        'export with the layout webnn',
+      );
     }
     const [spec] = components.vae_encoder.inputs;
     const picture = images.toSample(bitmap, size);
@@ -153,7 +170,10 @@ export class Drawer {
     for (const [done, step] of steps.entries()) {
       report({ kind: 'run', name: 'unet', done, of: steps.length });
       const sample = await this.#tensors.scaled(latents, 1 / Math.sqrt(step.sigma ** 2 + 1), sampleSpec.dtype);
-      const timestep = await this.#tensors.write(new Float32Array([step.timestep]), { dtype: sampleSpec.dtype, shape: [1] });
+      const timestep = await this.#tensors.write(new Float32Array([step.timestep]), {
+        dtype: sampleSpec.dtype,
+        shape: [1],
+      });
       const [eps] = Object.values(await this.#sessions.run('unet', { sample, timestep, ...conditions }));
       if (previews && done + 1 < steps.length) await this.#preview(latents, eps, step.sigma, done + 1, report);
       const stepped = await this.#tensors.added(latents, eps, step.next_sigma - step.sigma);

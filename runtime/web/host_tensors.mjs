@@ -25,7 +25,11 @@ export class HostTensors {
   async write(numbers, { dtype, shape }) {
     const narrow = dtype === 'float16' ? new Float16Array(numbers) : numbers;
     // onnxruntime-web's types know no Float16Array yet; where there is one, its tensors hold it
-    return new this.#ort.Tensor(/** @type {'float32'} */ (dtype), /** @type {Float32Array} */ (/** @type {unknown} */ (narrow)), shape);
+    return new this.#ort.Tensor(
+      /** @type {'float32'} */ (dtype),
+      /** @type {Float32Array} */ (/** @type {unknown} */ (narrow)),
+      shape,
+    );
   }
 
   /** @param {Tensor} tensor */
@@ -45,7 +49,10 @@ export class HostTensors {
    */
   async scaled(x, factor, dtype) {
     const numbers = await this.read(x);
-    return this.write(numbers.map((number) => number * factor), { dtype, shape: x.dims });
+    return this.write(
+      numbers.map((number) => number * factor),
+      { dtype, shape: x.dims },
+    );
   }
 
   /**
@@ -55,7 +62,10 @@ export class HostTensors {
    */
   async added(x, y, factor) {
     const [numbers, others] = [await this.read(x), await this.read(y)];
-    return this.write(numbers.map((number, i) => number + factor * others[i]), { dtype: 'float32', shape: x.dims });
+    return this.write(
+      numbers.map((number, i) => number + factor * others[i]),
+      { dtype: 'float32', shape: x.dims },
+    );
   }
 
   /** @param {Tensor[]} tensors */

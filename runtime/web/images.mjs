@@ -22,7 +22,9 @@ export function toSample(bitmap, size) {
 function onWhite(bitmap) {
   const { width, height } = bitmap;
   const canvas = new OffscreenCanvas(width, height);
-  const brush = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext('2d', { willReadFrequently: true }));
+  const brush = /** @type {OffscreenCanvasRenderingContext2D} */ (
+    canvas.getContext('2d', { willReadFrequently: true })
+  );
   brush.fillStyle = 'white';
   brush.fillRect(0, 0, width, height);
   brush.drawImage(bitmap, 0, 0);

@@ -6,7 +6,26 @@ import { clearStore } from './store.mjs';
 const LIMIT_S = 600;
 const HARMED = ['build', 'run', 'lost', 'late', 'aborted', 'internal']; // after these the worker is not to be trusted
 
-/** @typedef {{resolve: (value: any) => void, reject: (error: Error) => void, onEvent: import('./types.js').OnEvent | undefined, timer: number}} Call */
+/**
+ * What the worker has been asked and has not answered.
+ *
+ * @typedef {object} Call
+ * @property {(value: any) => void} resolve
+ * @property {(error: Error) => void} reject
+ * @property {import('./types.js').OnEvent | undefined} onEvent
+ * @property {number} timer
+ */
+
+/**
+ * What the worker says.
+ *
+ * @typedef {object} Message
+ * @property {number} [id] of the call
+ * @property {import('./types.js').TurboEvent} [event]
+ * @property {unknown} [value]
+ * @property {import('./types.js').ErrorTold} [error]
+ * @property {string} [lost]
+ */
 
 export class TurboPipeline {
   #options;
@@ -37,7 +56,11 @@ export class TurboPipeline {
     const base = new URL(url, document.baseURI);
     if (!base.pathname.endsWith('/')) base.pathname += '/';
     const devices = typeof device === 'string' ? [device] : device;
-    const found = { ort: resolved('onnxruntime-web/webgpu'), tokenizers: resolved('@huggingface/tokenizers'), hash: resolved('hash-wasm') };
+    const found = {
+      ort: resolved('onnxruntime-web/webgpu'),
+      tokenizers: resolved('@huggingface/tokenizers'),
+      hash: resolved('hash-wasm'),
+    };
     const told = { url: base.href, devices, cache, keepBytes, libraries: { ...found, ...libraries } };
     const pipeline = new TurboPipeline(told, limit);
     await pipeline.#opened();
@@ -98,7 +121,8 @@ export class TurboPipeline {
    * @param {AbortSignal} [signal]
    */
   async #ask(method, argument, transfer, onEvent, signal) {
-    if (this.#call) throw new TurboError('request', 'this pipeline is at work', 'wait for it, or abort it by its signal');
+    if (this.#call)
+      throw new TurboError('request', 'this pipeline is at work', 'wait for it, or abort it by its signal');
     const aborted = () => this.#end(new TurboError('aborted', 'stopped before the end'));
     if (signal?.aborted) throw new TurboError('aborted', 'stopped before the end');
     signal?.addEventListener('abort', aborted);
@@ -136,11 +160,12 @@ export class TurboPipeline {
   #wind() {
     if (!this.#call) return;
     clearTimeout(this.#call.timer);
-    const late = () => this.#end(new TurboError('late', `nothing was heard of the device for ${this.#limit} s`, 'try another device'));
+    const late = () =>
+      this.#end(new TurboError('late', `nothing was heard of the device for ${this.#limit} s`, 'try another device'));
     this.#call.timer = window.setTimeout(late, this.#limit * 1000);
   }
 
-  /** @param {{id?: number, event?: import('./types.js').TurboEvent, value?: unknown, error?: import('./types.js').ErrorTold, lost?: string}} message */
+  /** @param {Message} message */
   #heard({ id, event, value, error, lost }) {
     if (lost !== undefined) this.#lost(lost);
     if (id !== this.#calls || !this.#call) return;
@@ -198,7 +223,11 @@ function resolved(name) {
  */
 async function bitmapOf(image) {
   try {
-    return await createImageBitmap(image, { imageOrientation: 'from-image', premultiplyAlpha: 'none', colorSpaceConversion: 'none' });
+    return await createImageBitmap(image, {
+      imageOrientation: 'from-image',
+      premultiplyAlpha: 'none',
+      colorSpaceConversion: 'none',
+    });
   } catch {
     throw new TurboError('request', 'this is no picture that the browser can read', 'give a PNG, JPEG or WebP file');
   }

@@ -47,7 +47,9 @@ export function fit(picture, width, height, filter) {
  */
 function resampleRows(picture, from, to, width, filter) {
   if (from === 0 && to === picture.width && width === picture.width) return picture;
-  const windows = Array.from({ length: width }, (_, x) => windowOf(x, from, (to - from) / width, picture.width, filter));
+  const windows = Array.from({ length: width }, (_, x) =>
+    windowOf(x, from, (to - from) / width, picture.width, filter),
+  );
   const data = new Uint8ClampedArray(3 * width * picture.height); // clamps and rounds
   for (let y = 0; y < picture.height; y++) {
     for (let x = 0; x < width; x++) {
@@ -100,7 +102,8 @@ function transposed({ data, width, height }) {
   const turned = new Uint8ClampedArray(data.length);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      for (let colour = 0; colour < 3; colour++) turned[3 * (x * height + y) + colour] = data[3 * (y * width + x) + colour];
+      for (let colour = 0; colour < 3; colour++)
+        turned[3 * (x * height + y) + colour] = data[3 * (y * width + x) + colour];
     }
   }
   return { data: turned, width: height, height: width };

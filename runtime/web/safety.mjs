@@ -19,7 +19,8 @@ export function clipInput(images, side) {
     const { data } = fit(rgbOf(image), side, side, BICUBIC);
     for (let colour = 0; colour < 3; colour++) {
       const start = (3 * index + colour) * pixels;
-      for (let i = 0; i < pixels; i++) input[start + i] = (data[3 * i + colour] / 255 - MEAN[colour]) / DEVIATION[colour];
+      for (let i = 0; i < pixels; i++)
+        input[start + i] = (data[3 * i + colour] / 255 - MEAN[colour]) / DEVIATION[colour];
     }
   }
   return input;

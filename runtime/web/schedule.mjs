@@ -25,7 +25,11 @@ export function plan(manifest, steps) {
 export function entry(schedule, strength) {
   const steps = schedule.steps.length;
   if (!(strength > 0 && strength <= 1)) {
-    throw new TurboError('request', `strength ${strength} is not above 0 and at most 1`, '0.5 keeps half of the picture');
+    throw new TurboError(
+      'request',
+      `strength ${strength} is not above 0 and at most 1`,
+      '0.5 keeps half of the picture',
+    );
   }
   const left = Math.min(Math.trunc(steps * strength), steps);
   if (left === 0) {

@@ -3,7 +3,9 @@ import { TurboError, firstLine } from './errors.mjs';
 
 /** @typedef {import('onnxruntime-web').Tensor} Tensor */
 /** @typedef {import('./types.js').Graph} Graph */
-/** @typedef {{session: import('onnxruntime-web').InferenceSession, component: string, bytes: number, used: number}} Held */
+/** @typedef {import('onnxruntime-web').InferenceSession} InferenceSession */
+/** @typedef {import('onnxruntime-web').InferenceSession.SessionOptions} SessionOptions */
+/** @typedef {{session: InferenceSession, component: string, bytes: number, used: number}} Held */
 
 export class Sessions {
   #ort;
@@ -22,7 +24,7 @@ export class Sessions {
 
   /**
    * @param {typeof import('onnxruntime-web')} ort
-   * @param {import('onnxruntime-web').InferenceSession.SessionOptions} options which provider, and how
+   * @param {SessionOptions} options which provider, and how
    * @param {import('./types.js').Manifest} manifest
    * @param {import('./artifacts.mjs').Artifacts} artifacts
    * @param {import('./webnn_tensors.mjs').WebnnTensors | import('./host_tensors.mjs').HostTensors} tensors
@@ -60,7 +62,11 @@ export class Sessions {
       this.#timing(component).run += (performance.now() - began) / 1000;
     }
     const outputs = chain.outputs.map(({ name }) => name);
-    this.#tensors.release(...Object.keys(made).filter((name) => !outputs.includes(name)).map((name) => made[name]));
+    this.#tensors.release(
+      ...Object.keys(made)
+        .filter((name) => !outputs.includes(name))
+        .map((name) => made[name]),
+    );
     return Object.fromEntries(outputs.map((name) => [name, made[name]]));
   }
 
@@ -70,7 +76,7 @@ export class Sessions {
   }
 
   /**
-   * @param {import('onnxruntime-web').InferenceSession} session
+   * @param {InferenceSession} session
    * @param {Record<string, Tensor>} feeds
    * @param {Graph} graph
    */
@@ -80,7 +86,12 @@ export class Sessions {
       const outputs = await session.run(feeds, Object.fromEntries(fetches));
       return /** @type {Record<string, Tensor>} */ (outputs);
     } catch (error) {
-      throw new TurboError('run', `${graph.files[0].path} fails (${firstLine(error)})`, 'try another device', graph.files[0].path);
+      throw new TurboError(
+        'run',
+        `${graph.files[0].path} fails (${firstLine(error)})`,
+        'try another device',
+        graph.files[0].path,
+      );
     }
   }
 

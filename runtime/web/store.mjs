@@ -5,8 +5,19 @@
 import { TurboError } from './errors.mjs';
 
 const FOLDER = 'turbo-webnn';
+const INSECURE = 'open it over https or on http://localhost, or open the pipeline with { cache: false }';
 
-/** @typedef {{size: number, read: () => AsyncIterable<Uint8Array>, write: (chunk: Uint8Array) => void, clear: () => void, keep: () => Promise<Blob>, close: () => Promise<void>}} Part a file on its way */
+/**
+ * A file on its way.
+ *
+ * @typedef {object} Part
+ * @property {number} size bytes that have come
+ * @property {() => AsyncIterable<Uint8Array>} read those bytes
+ * @property {(chunk: Uint8Array) => void} write what comes next; throws QuotaExceededError where there is no room
+ * @property {() => void} clear begin anew
+ * @property {() => Promise<Blob>} keep give it its name: it is whole and right
+ * @property {() => Promise<void>} close let go of it; what has come stays
+ */
 
 /** Files on disk. Works in a worker only: writing in place is not offered to pages. */
 export class DiskStore {
@@ -18,6 +29,9 @@ export class DiskStore {
   }
 
   static async open() {
+    if (!globalThis.isSecureContext) {
+      throw new TurboError('quota', 'the browser keeps no files for a page that is not secure', INSECURE);
+    }
     try {
       const root = await navigator.storage.getDirectory();
       return new DiskStore(await root.getDirectoryHandle(FOLDER, { create: true }));
@@ -56,7 +70,7 @@ export class DiskStore {
       },
       async *read() {
         const chunk = new Uint8Array(1 << 22);
-        for (let at = 0; at < size; ) {
+        for (let at = 0; at < size;) {
           const count = access.read(chunk, { at });
           yield chunk.subarray(0, count);
           at += count;
@@ -87,6 +101,18 @@ export class DiskStore {
   }
 
   /**
+   * What `work` gives while no other page works on that file: who comes second waits, and finds it.
+   *
+   * @template T
+   * @param {import('./types.js').BundleFile} file
+   * @param {() => Promise<T>} work
+   * @returns {Promise<T>}
+   */
+  alone({ sha256 }, work) {
+    return navigator.locks.request(`${FOLDER} ${sha256}`, work);
+  }
+
+  /**
    * Remove what no file of `wanted` needs.
    *
    * @param {Iterable<import('./types.js').BundleFile>} wanted
@@ -99,7 +125,10 @@ export class DiskStore {
     let gone = 0;
     for (const name of spare) {
       // what another page is writing now stays
-      await this.#folder.removeEntry(name).then(() => gone++, () => {});
+      await this.#folder.removeEntry(name).then(
+        () => gone++,
+        () => {},
+      );
     }
     return gone > 0;
   }
@@ -144,6 +173,15 @@ export class MemoryStore {
       },
       async close() {},
     };
+  }
+
+  /**
+   * @template T
+   * @param {import('./types.js').BundleFile} _file
+   * @param {() => Promise<T>} work
+   */
+  alone(_file, work) {
+    return work(); // no other page sees these
   }
 
   async prune() {

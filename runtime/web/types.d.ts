@@ -24,8 +24,19 @@ export interface Choice {
  * drawing starts anew; `late`: nothing was heard for too long; `aborted`: the caller's signal.
  */
 export type ErrorCode =
-  | 'request' | 'bundle' | 'network' | 'integrity' | 'quota' | 'device' | 'build' | 'run' | 'numbers' | 'lost' | 'late'
-  | 'aborted' | 'internal';
+  | 'request'
+  | 'bundle'
+  | 'network'
+  | 'integrity'
+  | 'quota'
+  | 'device'
+  | 'build'
+  | 'run'
+  | 'numbers'
+  | 'lost'
+  | 'late'
+  | 'aborted'
+  | 'internal';
 
 /** What every method rejects with: `message` says in one line what is wrong and what would be right. */
 export interface TurboError extends Error {

@@ -71,7 +71,9 @@ export class WebnnTensors {
    * @param {string} dtype of the result
    */
   async scaled(x, factor, dtype) {
-    return this.#computed('scaled', [x], [factor], { dtype, shape: x.dims }, (build, [a, by]) => build.mul(wide(build, a), by));
+    return this.#computed('scaled', [x], [factor], { dtype, shape: x.dims }, (build, [a, by]) =>
+      build.mul(wide(build, a), by),
+    );
   }
 
   /**
@@ -125,7 +127,10 @@ export class WebnnTensors {
    * @param {(build: MLGraphBuilder, operands: MLOperand[]) => MLOperand} compute
    */
   async #computed(name, inputs, factors, result, compute) {
-    const specs = [...inputs.map((tensor) => ({ dtype: tensor.type, shape: tensor.dims })), ...factors.map(() => FACTOR)];
+    const specs = [
+      ...inputs.map((tensor) => ({ dtype: tensor.type, shape: tensor.dims })),
+      ...factors.map(() => FACTOR),
+    ];
     const kind = JSON.stringify([name, specs, result]);
     if (!this.#graphs.has(kind)) this.#graphs.set(kind, this.#build(specs, result, compute));
     const graph = /** @type {MLGraph} */ (await this.#graphs.get(kind));

@@ -1,7 +1,7 @@
 // The worker that a TurboPipeline draws in: nothing that it does holds up the page, and ending it gives all back.
 //
-// { id, method, argument } in; { id, event } while it works, then { id, value } or { id, error } out; { lost } where the
-// device has gone.
+// { id, method, argument } in; { id, event } while it works, then { id, value } or { id, error } out; { lost } where
+// the device has gone.
 import { Artifacts } from './artifacts.mjs';
 import { choose, offers, webnnType } from './devices.mjs';
 import { Drawer } from './drawer.mjs';
@@ -11,6 +11,11 @@ import { readManifest } from './manifest.mjs';
 import { Sessions } from './sessions.mjs';
 import { DiskStore, MemoryStore } from './store.mjs';
 import { WebnnTensors } from './webnn_tensors.mjs';
+
+/** @typedef {typeof import('onnxruntime-web')} Ort */
+/** @typedef {typeof import('@huggingface/tokenizers')} Tokenizers */
+/** @typedef {typeof import('hash-wasm')} Hash */
+/** @typedef {import('onnxruntime-web').InferenceSession.SessionOptions} SessionOptions */
 
 const IN_THE_PAGE = 1e9; // three graphs of 504 MB were held at once in a page's process, and the fourth felled it
 const ELSEWHERE = 4e9;
@@ -66,7 +71,7 @@ function inThePage(device) {
  * Import maps do not reach workers, so that a page gives URLs; bundlers find the names.
  *
  * @param {import('./types.js').Libraries} libraries
- * @returns {Promise<[typeof import('onnxruntime-web'), typeof import('@huggingface/tokenizers'), typeof import('hash-wasm')]>}
+ * @returns {Promise<[Ort, Tokenizers, Hash]>}
  */
 async function imported({ ort, tokenizers, hash }) {
   return Promise.all([
@@ -79,14 +84,17 @@ async function imported({ ort, tokenizers, hash }) {
 /**
  * The tensors of `device`, and what a session needs to run on it.
  *
- * @param {typeof import('onnxruntime-web')} ort
+ * @param {Ort} ort
  * @param {import('./types.js').Device} device
- * @returns {Promise<{tensors: WebnnTensors | HostTensors, options: import('onnxruntime-web').InferenceSession.SessionOptions}>}
+ * @returns {Promise<{tensors: WebnnTensors | HostTensors, options: SessionOptions}>}
  */
 async function runner(ort, device) {
   const deviceType = webnnType(device);
   if (!deviceType) {
-    return { tensors: new HostTensors(ort), options: { executionProviders: [/** @type {'wasm' | 'webgpu'} */ (device)] } };
+    return {
+      tensors: new HostTensors(ort),
+      options: { executionProviders: [/** @type {'wasm' | 'webgpu'} */ (device)] },
+    };
   }
   ort.env.wasm.numThreads = 1; // its own arithmetic is not asked for
   const context = await navigator.ml.createContext({ deviceType });

@@ -1,4 +1,4 @@
-// node driver.mjs EXECUTABLE [FLAG…]: a real Chromium for tests; one job a line on stdin, one answer a line on stdout.
+// node driver.mjs EXECUTABLE [FLAG…]: a real Chromium for tests. One job a line on stdin, one answer a line on stdout:
 //
 // { do: 'open', url, fresh }             a page, in a profile of its own where `fresh`, else beside those before
 // { do: 'call', name, argument }         what that function of in_page.mjs returns there
@@ -27,7 +27,10 @@ const jobs = {
     await page.goto(url);
   },
   call: ({ name, argument }) =>
-    page.evaluate(async ([name, argument]) => (await import('/test/in_page.mjs'))[name](argument), [name, argument ?? null]),
+    page.evaluate(
+      async ([name, argument]) => (await import('/test/in_page.mjs'))[name](argument),
+      [name, argument ?? null],
+    ),
   async screenshot({ file, size, scheme }) {
     if (size) await page.setViewportSize({ width: size[0], height: size[1] });
     if (scheme) await page.emulateMedia({ colorScheme: scheme });

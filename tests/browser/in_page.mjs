@@ -62,7 +62,9 @@ export async function kept() {
 
 // Leave a file as a visit leaves it that is broken off: its first `bytes` bytes, or as many of another file.
 export async function plant({ path, name, bytes, garbage }) {
-  const whole = garbage ? new Uint8Array(bytes).fill(7) : new Uint8Array(await (await fetch(`/bundle/${path}`)).arrayBuffer());
+  const whole = garbage
+    ? new Uint8Array(bytes).fill(7)
+    : new Uint8Array(await (await fetch(`/bundle/${path}`)).arrayBuffer());
   const writable = await (await (await folder()).getFileHandle(name, { create: true })).createWritable();
   await writable.write(whole.subarray(0, bytes));
   await writable.close();

@@ -22,7 +22,12 @@ const draw = element('draw', HTMLButtonElement);
 const stop = element('stop', HTMLButtonElement);
 const stage = new Stage(element('canvas', HTMLCanvasElement), element('caption', HTMLElement));
 const progress = new ProgressTable(element('rows', HTMLElement), element('total', HTMLElement));
-const picker = new Picker(element('drop', HTMLElement), element('file', HTMLInputElement), element('thumbnail', HTMLImageElement), showStart);
+const picker = new Picker(
+  element('drop', HTMLElement),
+  element('file', HTMLInputElement),
+  element('thumbnail', HTMLImageElement),
+  showStart,
+);
 const gallery = new Gallery(element('gallery', HTMLElement), show);
 
 /** @type {import('../types.js').TurboPipeline | null} */
@@ -55,8 +60,11 @@ async function open(wished) {
 /** @param {import('../types.js').Manifest} manifest */
 function describe({ source, size, precision, schedules, components }) {
   const { width, height } = size;
-  const total = Object.values(components).flatMap(({ graphs }) => graphs.flatMap(({ files }) => files)).reduce((sum, { bytes }) => sum + bytes, 0);
-  element('bundle', HTMLElement).textContent = `${source.name} · ${width}×${height} · ${precision} · ${words.bytes(total)}`;
+  const total = Object.values(components)
+    .flatMap(({ graphs }) => graphs.flatMap(({ files }) => files))
+    .reduce((sum, { bytes }) => sum + bytes, 0);
+  element('bundle', HTMLElement).textContent =
+    `${source.name} · ${width}×${height} · ${precision} · ${words.bytes(total)}`;
   const steps = element('steps', HTMLElement);
   if (steps.childElementCount) return;
   const counts = Object.keys(schedules);

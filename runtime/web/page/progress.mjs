@@ -46,7 +46,8 @@ export class ProgressTable {
       return;
     }
     this.#work(line);
-    const [state, done] = event.kind === 'load' ? ['load', 1] : [event.done === event.of ? 'done' : 'run', event.done / event.of];
+    const [state, done] =
+      event.kind === 'load' ? ['load', 1] : [event.done === event.of ? 'done' : 'run', event.done / event.of];
     this.#set(line, /** @type {string} */ (state), Number(done), words.doing(event));
   }
 

@@ -29,7 +29,10 @@ function parameters({ prompt, steps, seed, image, strength }, { manifest, choice
 
 /** @param {import('./gallery.mjs').Picture} picture */
 export function download({ png, prompt, seed }) {
-  const words = prompt.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '-').slice(0, NAME_LENGTH);
+  const words = prompt
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, '-')
+    .slice(0, NAME_LENGTH);
   const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(png) });
   link.download = `${words || 'picture'}-${seed}.png`;
   link.click();

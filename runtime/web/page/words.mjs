@@ -49,7 +49,8 @@ export function doing(event) {
     const { received, total, cached } = event;
     return cached && received === total ? `${bytes(total)}, kept here` : `${bytes(received)} of ${bytes(total)}`;
   }
-  if (event.kind === 'load') return event.of > 1 ? `building graph ${event.graph} of ${event.of}` : `building, ${bytes(event.bytes)}`;
+  if (event.kind === 'load')
+    return event.of > 1 ? `building graph ${event.graph} of ${event.of}` : `building, ${bytes(event.bytes)}`;
   if (event.done === event.of) return 'done';
   return event.of > 1 ? `step ${event.done + 1} of ${event.of}` : 'running';
 }
