@@ -1,4 +1,4 @@
-// node driver.mjs EXECUTABLE [FLAG…]: a real Chromium for tests. One job a line on stdin, one answer a line on stdout:
+// node driver.mjs EXECUTABLE [FLAG…]: a real Chromium for tests. One job a line on stdin, one answer a line on stdout.
 //
 // { do: 'open', url, fresh }             a page, in a profile of its own where `fresh`, else beside those before
 // { do: 'call', name, argument }         what that function of in_page.mjs returns there
