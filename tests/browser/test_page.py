@@ -40,7 +40,7 @@ def test_a_prompt_and_enter_draw_a_picture_that_carries_its_parameters(
     assert "Download PNG" in browser.do("text", selector="#actions")
     assert browser.do("text", selector="#caption") == "Seed 11 · 2 steps"
     assert re.fullmatch(r"\d+(\.\d)? m?s in all", browser.do("text", selector="#total"))
-    assert re.fullmatch(r"UNet\s+built in .* s\s+\d.* m?s", browser.do("text", selector="tbody tr:nth-child(2)"))
+    assert re.fullmatch(r"UNet\s+built in .* m?s\s+\d.* m?s", browser.do("text", selector="tbody tr:nth-child(2)"))
     browser.do("download", selector="#download", file=str(tmp_path / "picture.png"))
     with Image.open(tmp_path / "picture.png") as picture:
         expected = Pipeline.open(tiny.bundle.folder, "cpu").draw("a grün circle", steps=2, seed=11)
