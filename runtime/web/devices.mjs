@@ -16,7 +16,7 @@ const INSECURE = 'open the page over https, or on http://localhost or http://127
  * What this browser says of each device, in the order of DEVICES. A WebNN device is a wish: a browser whose back end
  * has no such hardware may run its graphs on the CPU, and not all of them tell.
  *
- * @param {string} precision of the bundle: `fp16` or `fp32`
+ * @param {string} precision of the bundle: floats are 16 bits wide at its boundaries in all but `fp32`
  * @returns {Promise<import('./types.js').Offer[]>}
  */
 export async function offers(precision) {
@@ -70,7 +70,7 @@ async function whyNoWebnn(deviceType, precision) {
     const context = await navigator.ml.createContext({ deviceType });
     const types = context.opSupportLimits().input.dataTypes;
     context.destroy();
-    const lacking = ['int32', precision === 'fp16' ? 'float16' : 'float32'].find((type) => !types.includes(type));
+    const lacking = ['int32', precision === 'fp32' ? 'float32' : 'float16'].find((type) => !types.includes(type));
     return lacking ? `its WebNN takes no ${lacking}; try another device` : '';
   } catch (error) {
     return `its WebNN has no back end for it (${/** @type {Error} */ (error).message}); try another device or browser`;
@@ -82,7 +82,7 @@ async function whyNoWebgpu(precision) {
   if (!navigator.gpu) return `this browser has no WebGPU; ${WEBGPU_OFF}`;
   const adapter = await navigator.gpu.requestAdapter();
   if (!adapter) return `this browser's WebGPU has no graphics adapter; ${WEBGPU_OFF}`;
-  const narrow = precision !== 'fp16' || adapter.features.has('shader-f16');
+  const narrow = precision === 'fp32' || adapter.features.has('shader-f16');
   return narrow
     ? ''
     : 'its WebGPU has no 16-bit floats (shader-f16); try another device, or export with --precision fp32';

@@ -67,7 +67,7 @@ export class TurboPipeline {
     return pipeline;
   }
 
-  /** @param {'fp16' | 'fp32'} [precision] */
+  /** @param {string} [precision] */
   static devices(precision = 'fp16') {
     return offers(precision);
   }

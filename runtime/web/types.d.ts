@@ -143,7 +143,7 @@ export interface TurboPipelineClass {
    */
   open(url: string | URL, options?: OpenOptions): Promise<TurboPipeline>;
   /** What this browser says of each device. */
-  devices(precision?: 'fp16' | 'fp32'): Promise<Offer[]>;
+  devices(precision?: string): Promise<Offer[]>;
   /** Give back the room that files of any bundle take in this origin. */
   clearCache(): Promise<void>;
 }
@@ -205,7 +205,8 @@ export interface Schedule {
 export interface Manifest {
   format: number;
   family: string;
-  precision: 'fp16' | 'fp32';
+  /** `fp32`, or one whose floats are 16 bits wide at every boundary, as `fp16`. */
+  precision: string;
   source: Record<string, string | null>;
   size: { batch: number; height: number; width: number; latent_height: number; latent_width: number };
   scaling_factor: number;
