@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -307,6 +308,25 @@ def check(folder: Path, rules_only: bool, browser: bool, limit: float, as_json: 
     else:
         show("\n".join(check.to_text() for check in checks))
     sys.exit(0 if all(check.passed for check in checks) else 1)
+
+
+@app.command()
+@bundle_argument
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8017, show_default=True, help="0 for any that is free.")
+@json_option
+def serve(folder: Path, host: str, port: int, as_json: bool) -> None:
+    """Serve a page that draws with BUNDLE in the browser, until Ctrl-C."""
+    from runtime.serving import PageServer, routes_of
+
+    with PageServer(routes_of(Bundle.open(folder)), host, port) as server:
+        if as_json:
+            show_json({"url": server.url})
+        else:
+            show(f"{server.url} draws with {folder}; Ctrl-C ends it")
+        sys.stdout.flush()  # whoever reads a pipe waits for the address
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 def main() -> int:
