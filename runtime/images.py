@@ -13,6 +13,9 @@ from models.errors import RequestError
 FILTER = Image.Resampling.LANCZOS
 """How a picture is brought to size: diffusers' VaeImageProcessor resamples with it too."""
 
+Pixels = NDArray[np.uint8]
+"""Pictures [batch, height, width, 3]."""
+
 
 def open_image(path: str | Path) -> Image.Image:
     """The picture in the file at `path`, read.
@@ -42,11 +45,15 @@ def to_sample(image: Image.Image, width: int, height: int) -> NDArray[np.float32
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))[np.newaxis] / np.float32(127.5) - np.float32(1.0)
 
 
+def to_pixels(sample: NDArray[np.float32]) -> Pixels:
+    """The decoder's `sample` [batch, 3, height, width] in -1…1, rounded to eight bits: [batch, height, width, 3]."""
+    unit = np.clip(sample.astype(np.float32, copy=False) / 2 + np.float32(0.5), 0.0, 1.0)
+    return np.ascontiguousarray(np.rint(unit * 255).astype(np.uint8).transpose(0, 2, 3, 1))
+
+
 def to_images(sample: NDArray[np.float32]) -> list[Image.Image]:
     """The decoder's `sample` [batch, 3, height, width] in -1…1 as pictures, rounded to eight bits."""
-    unit = np.clip(sample.astype(np.float32, copy=False) / 2 + np.float32(0.5), 0.0, 1.0)
-    pixels = np.rint(unit * 255).astype(np.uint8).transpose(0, 2, 3, 1)  # [batch, height, width, 3]
-    return [Image.fromarray(np.ascontiguousarray(picture)) for picture in pixels]
+    return [Image.fromarray(picture) for picture in to_pixels(sample)]
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,10 @@ from PIL import Image
 from models.bundle import Bundle
 from models.errors import RequestError
 from runtime import images, sampler
-from runtime.conditions import Conditions
+from runtime.engine import Engine, engine_of
 from runtime.noise import NoiseSource
-from runtime.sessions import Provider
-from runtime.stages import Sampling, Stages, Timing
+from runtime.sessions import Provider, Settings
+from runtime.stages import Sampling, Timing
 from runtime.text import tokenizers_of
 
 Progress = Callable[[str, int, int], None]
@@ -50,7 +51,7 @@ class Pipeline:
             before the next one comes, and the peak is near that of the largest graph.
     """
 
-    def __init__(self, stages: Stages, *, keep_sessions: bool = True) -> None:
+    def __init__(self, stages: Engine, *, keep_sessions: bool = True) -> None:
         self.bundle = stages.bundle
         self.keep_sessions = keep_sessions
         self._stages = stages
@@ -60,16 +61,14 @@ class Pipeline:
     def open(
         cls,
         folder: str | Path,
-        provider: Provider | None = None,
+        provider: Provider | Settings | None = None,
         *,
-        threads: int | None = None,
         keep_sessions: bool = True,
     ) -> Pipeline:
         """Open the bundle in `folder`; components load when they are first needed.
 
         Args:
-            provider: `cuda`, `cpu`, or None for CUDA where there is one.
-            threads: of the CPU provider; None for one a core.
+            provider: `cuda`, `cpu`, None for CUDA where there is one, or all settings.
 
         Raises:
             RequestError: where there is no bundle, it is not whole, or the provider is not there.
@@ -77,8 +76,8 @@ class Pipeline:
         Example:
             >>> Pipeline.open("bundle").draw("a lighthouse at dusk", seed=7).save("lighthouse.png")
         """
-        stages = Stages(Bundle.open(folder), provider, threads, keep_graphs=keep_sessions)
-        return cls(stages, keep_sessions=keep_sessions)
+        engine = engine_of(Bundle.open(folder), provider, keep_graphs=keep_sessions)
+        return cls(engine, keep_sessions=keep_sessions)
 
     def draw(
         self,
@@ -118,36 +117,36 @@ class Pipeline:
         sampling = Sampling(steps, seed, None if image is None else strength)
         runs = self._require(sampling)
         stages.timings.clear()
-        conditions, cut = self._encode(prompt, progress)
+        encoded, cut = self._encode(prompt, progress)
+        made = {encoder: list(outputs.values()) for encoder, outputs in encoded.items()}
         start = None
         if image is not None:
             picture = images.to_sample(image, size.width, size.height)
             with self._at("vae_encoder", progress):
                 start = stages.encode_picture(np.repeat(picture, size.batch, axis=0))
-            self._require_finite("vae_encoder", start)
+            made["vae_encoder"] = [start]
         with self._at("unet", progress, runs) as on_step:
-            latents = stages.sample(conditions, sampling, start, on_step)
-        self._require_finite("unet", latents)
+            latents = stages.sample(stages.conditions(list(encoded.values())), sampling, start, on_step)
         with self._at("vae_decoder", progress):
             sample = stages.decode(latents)
-        self._require_finite("vae_decoder", sample)
-        return Result(tuple(images.to_images(sample)), latents, dict(stages.timings), cut)
+        self._require_finite(made | {"unet": [latents], "vae_decoder": [sample]})
+        pictures = tuple(Image.fromarray(pixels) for pixels in stages.pixels(sample))
+        return Result(pictures, stages.on_host(latents), dict(stages.timings), cut)
 
     def release(self) -> None:
         """Give back the memory of all components."""
         self._stages.release()
 
-    def _encode(self, prompt: str, progress: Progress | None) -> tuple[Conditions, str]:
-        """What the UNet is to draw, and what of the prompt was cut off."""
-        encoded, cut = [], ""
+    def _encode(self, prompt: str, progress: Progress | None) -> tuple[dict[str, Mapping[str, Any]], str]:
+        """What every text encoder makes of `prompt`, and what of the prompt was cut off."""
+        encoded, cut = {}, ""
         for encoder, tokenizer in self._tokenizers.items():
             tokens = tokenizer.encode(prompt)
             cut = max(cut, tokens.cut, key=len)
             with self._at(encoder, progress):
                 ids = np.repeat(tokens.ids, self.bundle.manifest.size.batch, axis=0)
-                encoded.append(self._stages.encode_text(encoder, ids))
-            self._require_finite(encoder, *encoded[-1].values())
-        return self._stages.conditions(encoded), cut
+                encoded[encoder] = self._stages.encode_text(encoder, ids)
+        return encoded, cut
 
     @contextmanager
     def _at(self, component: str, progress: Progress | None, runs: int = 1) -> Iterator[Callable[[int], None]]:
@@ -172,9 +171,11 @@ class Pipeline:
         self.bundle.chain("vae_encoder")
         return len(schedule.steps) - sampler.entry(schedule, sampling.strength)
 
-    def _require_finite(self, component: str, *outputs: NDArray[np.float32]) -> None:
-        if not all(np.isfinite(output).all() for output in outputs):
-            raise RequestError(
-                f"{component} gave numbers that are not finite in {self.bundle.manifest.precision}",
-                "export with --precision fp32",
-            )
+    def _require_finite(self, made: Mapping[str, Sequence[Any]]) -> None:
+        """Name the first component that gave something else; looked at last, for it makes the device wait."""
+        for component, values in made.items():
+            if not all(self._stages.finite(value) for value in values):
+                raise RequestError(
+                    f"{component} gave numbers that are not finite in {self.bundle.manifest.precision}",
+                    "export with --precision fp32",
+                )
