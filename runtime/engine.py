@@ -54,6 +54,9 @@ class Engine(Protocol):
     def on_host(self, value: Any) -> NDArray[np.float32]:
         """`value` in numpy's float32."""
 
+    def run(self, component: str, inputs: Mapping[str, NDArray[Any]], /) -> Mapping[str, Any]:
+        """All outputs of `component` by name, from arrays of the host."""
+
     def release(self, component: str | None = None) -> None:
         """Give back the memory of `component`, or of all."""
 

@@ -10,9 +10,10 @@ from models.errors import RequestError
 from runtime.provider import EXECUTION_PROVIDER, first_line, not_started, onnxruntime, told
 from runtime.settings import Settings
 
-_ONNX_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int32)": "int32"} | {
+ONNX_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int32)": "int32"} | {
     f"tensor({name})": name for name in ("int64", "bool", "uint8", "int8")
 }
+"""numpy's names of the types that onnxruntime reports."""
 
 
 def load(path: Path, graph: Graph, settings: Settings, *, bound: bool = False) -> Any:
@@ -50,6 +51,6 @@ def start(model: Path | bytes, settings: Settings, wrong: str, *, bound: bool) -
 
 
 def _require_described(found: list[Any], described: tuple[Tensor, ...], where: str) -> None:
-    real = tuple(Tensor(item.name, _ONNX_TYPES.get(item.type, item.type), tuple(item.shape)) for item in found)
+    real = tuple(Tensor(item.name, ONNX_TYPES.get(item.type, item.type), tuple(item.shape)) for item in found)
     if real != described:
         raise RequestError(f"{where} are not those of the manifest", "export the bundle anew")

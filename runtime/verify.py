@@ -21,7 +21,7 @@ from runtime.environment import environment
 from runtime.evidence import Evidence, Progress, gather
 from runtime.parity import COMPONENT_GATES, EXACT, PICTURE_GATES, compare
 from runtime.report import ParityReport, Row
-from runtime.sessions import Provider
+from runtime.sessions import Provider, Settings
 from runtime.stages import Sampling, Stages
 from runtime.text import PromptTokenizer
 
@@ -41,7 +41,7 @@ def verify(
     prompts: Sequence[str] = PROMPTS,
     seeds: Sequence[int] = (0,),
     steps: Sequence[int] = (1, 4),
-    provider: Provider | None = None,
+    provider: Provider | Settings | None = None,
     progress: Progress | None = None,
 ) -> ParityReport:
     """Compare `bundle` with the PyTorch pipeline of `source`, and write the report into the bundle.

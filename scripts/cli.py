@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from models.bundle import Bundle
 from models.errors import RequestError
 from scripts.console import fail, polite, progress, show, show_json
-from scripts.tables import parity_table
+from scripts.tables import bench_table, parity_table
+
+if TYPE_CHECKING:
+    from runtime.settings import Settings
 
 as_path = click.Path(path_type=Path)
 
@@ -23,7 +27,27 @@ bundle_argument = click.argument("folder", metavar="BUNDLE", type=as_path)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; no progress.")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there, once the new one is whole.")
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-provider_option = click.option("--provider", metavar="cuda|cpu", help="Where to run; CUDA where there is one.")
+
+
+def settings_options(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """How onnxruntime runs: handed on as `settings`, which `settings_of` reads."""
+
+    @click.option("--provider", metavar="cuda|cpu", help="Where to run; CUDA where there is one.")
+    @click.option("--threads", type=int, help="Of the CPU provider; one a core by default.")
+    @click.option("--tf32", is_flag=True, help="CUDA: round float32 factors to 10 bits, for speed.")
+    @click.option(
+        "--provider-option", "words", metavar="KEY=VALUE", multiple=True, help="Of onnxruntime's; repeatable."
+    )
+    @wraps(verb)
+    def asked(provider: str | None, threads: int | None, tf32: bool, words: tuple[str, ...], **others: Any) -> Any:
+        from runtime.provider import choose_provider
+        from runtime.settings import Settings, parse_options
+
+        options = parse_options(words)
+        chosen = choose_provider(provider)  # type: ignore[arg-type]  # checked there, with an error that names the choices
+        return verb(settings=Settings(chosen, threads, tf32, options), **others)
+
+    return asked
 
 
 def source_options(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -130,7 +154,7 @@ def synth(preset: str, output: Path, seed: int, variant: str | None, overwrite: 
 @seed_option
 @click.option("--image", metavar="IN.png", type=as_path, help="A picture to start from.")
 @click.option("--strength", type=float, default=0.5, show_default=True, help="How much of it is drawn anew.")
-@provider_option
+@settings_options
 @json_option
 def generate(
     folder: Path,
@@ -140,14 +164,14 @@ def generate(
     seed: int,
     image: Path | None,
     strength: float,
-    provider: str | None,
+    settings: Settings,
     as_json: bool,
 ) -> None:
     """Draw PROMPT with onnxruntime."""
     from runtime import Pipeline
     from runtime.images import open_image
 
-    pipeline = Pipeline.open(folder, provider, keep_sessions=False)  # type: ignore[arg-type]
+    pipeline = Pipeline.open(folder, settings, keep_sessions=False)
     start = None if image is None else open_image(image)
     with progress(shown=not as_json) as report:
         result = pipeline.generate(
@@ -190,14 +214,14 @@ def _save(pictures: Any, output: Path) -> list[Path]:
 @bundle_argument
 @click.option("--reference", metavar="SOURCE", required=True, help="The checkpoint to compare with.")
 @source_options
-@provider_option
+@settings_options
 @json_option
 def verify(
     folder: Path,
     reference: str,
     variant: str | None,
     revision: str | None,
-    provider: str | None,
+    settings: Settings,
     as_json: bool,
 ) -> None:
     """Compare a bundle with PyTorch, by component and end to end; exit 1 where a gate fails."""
@@ -210,7 +234,7 @@ def verify(
         parity = compare(
             bundle,
             source,
-            provider=provider,  # type: ignore[arg-type]
+            provider=settings,
             progress=lambda name, done, total: report(name, "comparing", done / total),
         )
     if as_json:
@@ -249,6 +273,60 @@ def check(folder: Path, rules_only: bool, browser: bool, limit: float, as_json: 
     else:
         show("\n".join(check.to_text() for check in checks))
     sys.exit(0 if all(check.passed for check in checks) else 1)
+
+
+@app.command()
+@click.argument("folders", metavar="BUNDLE...", type=as_path, nargs=-1, required=True)
+@click.option("--reference", metavar="SOURCE", help="The checkpoint, to be timed in PyTorch beside.")
+@source_options
+@click.option("--compile/--no-compile", "compiled", default=True, help="Through torch.compile too.")
+@click.option("--graphs", metavar="FOLDER", type=as_path, help="Another exporter's COMPONENT/model.onnx beside.")
+@click.option("--component", "components", metavar="NAME", multiple=True, help="Time this one alone; repeatable.")
+@click.option("--steps", type=int, multiple=True, help="Of a drawing; repeatable. 1 and the most by default.")
+@click.option("--rounds", type=int, default=10, show_default=True, help="That count.")
+@click.option("--warmup", type=int, default=2, show_default=True, help="Rounds before them.")
+@settings_options
+@json_option
+def bench(
+    folders: tuple[Path, ...],
+    reference: str | None,
+    variant: str | None,
+    revision: str | None,
+    compiled: bool,
+    graphs: Path | None,
+    components: tuple[str, ...],
+    steps: tuple[int, ...],
+    rounds: int,
+    warmup: int,
+    settings: Settings,
+    as_json: bool,
+) -> None:
+    """Time bundles by component and end to end, beside PyTorch; several, for throughput by batch."""
+    from runtime.bench.bench import bench as measure
+    from runtime.environment import environment
+
+    named = None if reference is None else {"name": reference, "variant": variant, "revision": revision}
+    reports = []
+    for bundle in [Bundle.open(folder) for folder in folders]:
+        with progress(shown=not as_json) as report:
+            reports.append(
+                measure(
+                    bundle,
+                    settings,
+                    reference=named,
+                    compiled=compiled,
+                    graphs=graphs,
+                    components=components,
+                    steps=steps,
+                    rounds=rounds,
+                    warmup=warmup,
+                    progress=lambda name, done, total: report(name, "timing", done / total),
+                )
+            )
+        if not as_json:
+            show(bench_table(reports[-1]))
+    if as_json:
+        show_json({"environment": environment(), "bundles": [report.to_json() for report in reports]})
 
 
 def main() -> int:

@@ -58,7 +58,7 @@ class DeviceStages:
 
     def encode_text(self, encoder: str, ids: NDArray[np.int32]) -> dict[str, Slot]:
         """What the text encoder of that name makes of token ids [batch, 77]."""
-        return self._run(encoder, {"input_ids": ids})
+        return self.run(encoder, {"input_ids": ids})
 
     def conditions(self, encoded: Sequence[Mapping[str, Slot]]) -> dict[str, Slot]:
         """The UNet's own slots, filled with what every text encoder made of the prompt and with what never changes."""
@@ -73,7 +73,7 @@ class DeviceStages:
 
     def encode_picture(self, sample: Float32Array) -> Slot:
         """The mean latents [batch, 4, h, w] of pictures [batch, 3, H, W] in -1…1, times the factor, float32."""
-        (mean,) = self._run("vae_encoder", {"sample": sample}).values()
+        (mean,) = self.run("vae_encoder", {"sample": sample}).values()
         start = self._latents("start")
         self._arithmetic.multiply(mean, self.bundle.manifest.scaling_factor, start)
         return start
@@ -102,7 +102,7 @@ class DeviceStages:
             self._arithmetic.add(start, noise, schedule.steps[first].sigma, latents)
         for done, step in enumerate(schedule.steps[first:], 1):
             self._arithmetic.divide(latents, math.sqrt(step.sigma**2 + 1.0), conditions["sample"])
-            (eps,) = self._run("unet", {"timestep": np.array([step.timestep])}).values()
+            (eps,) = self.run("unet", {"timestep": np.array([step.timestep])}).values()
             self._arithmetic.add(latents, eps, step.next_sigma - step.sigma, other)
             latents, other = other, latents
             if step.noise_scale:
@@ -117,7 +117,7 @@ class DeviceStages:
         """Pictures [batch, 3, H, W] in about -1…1 from finished latents."""
         (taken,) = self.bundle.chain("vae_decoder").inputs
         self._arithmetic.divide(latents, self.bundle.manifest.scaling_factor, self._slots.of("vae_decoder", taken))
-        (sample,) = self._run("vae_decoder", {}).values()
+        (sample,) = self.run("vae_decoder", {}).values()
         return sample
 
     def pixels(self, sample: Slot) -> images.Pixels:
@@ -135,18 +135,8 @@ class DeviceStages:
         """A copy of `value` on the host, in float32."""
         return value.get().astype(np.float32, copy=False)
 
-    def release(self, component: str | None = None) -> None:
-        """Give back the memory of `component`, or of all, but for what crosses their boundaries."""
-        if component is None:
-            self._bound.clear()
-        else:
-            self._bound.pop(component, None)
-
-    def _latents(self, name: str) -> Slot:
-        return self._slots.at(name, "float32", self._shape)
-
-    def _run(self, component: str, put: Mapping[str, NDArray[Any]]) -> dict[str, Slot]:
-        """The outputs of `component`, by name, from the inputs `put` and from what its other slots hold."""
+    def run(self, component: str, put: Mapping[str, NDArray[Any]]) -> dict[str, Slot]:
+        """All outputs of `component`, by name, from the inputs `put` and from what its other slots hold."""
         chain = self.bundle.chain(component)
         slots = {tensor.name: self._slots.of(component, tensor) for tensor in chain.inputs}
         began, loading = time.perf_counter(), 0.0
@@ -165,6 +155,16 @@ class DeviceStages:
         spent, running = self.timings.get(component, Timing()), time.perf_counter() - began - loading
         self.timings[component] = Timing(spent.load + loading, spent.run + running)
         return {tensor.name: slots[tensor.name] for tensor in chain.outputs}
+
+    def release(self, component: str | None = None) -> None:
+        """Give back the memory of `component`, or of all, but for what crosses their boundaries."""
+        if component is None:
+            self._bound.clear()
+        else:
+            self._bound.pop(component, None)
+
+    def _latents(self, name: str) -> Slot:
+        return self._slots.at(name, "float32", self._shape)
 
     def _graph(self, component: str, graph: Graph) -> Bound:
         held = self._bound.setdefault(component, {})

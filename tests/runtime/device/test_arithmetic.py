@@ -63,7 +63,7 @@ def test_states_of_two_encoders_lie_side_by_side(slots: Slots, arithmetic: Arith
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_pixels_are_those_of_the_host(slots: Slots, arithmetic: Arithmetic, dtype: type) -> None:
-    sample = np.linspace(-1.2, 1.2, 2 * 3 * 16 * 24, dtype=np.float32).reshape(2, 3, 16, 24).astype(dtype)
+    sample: Array = np.linspace(-1.2, 1.2, 2 * 3 * 16 * 24, dtype=np.float32).reshape(2, 3, 16, 24).astype(dtype)
     pixels = slots.at("pixels", "uint8", (2, 16, 24, 3))
     arithmetic.pixels(filled(slots, "sample", sample), pixels)
     np.testing.assert_array_equal(pixels.get(), images.to_pixels(sample))
@@ -75,7 +75,7 @@ def test_pixels_are_those_of_the_host(slots: Slots, arithmetic: Arithmetic, dtyp
 def test_what_is_no_number_is_found(
     slots: Slots, arithmetic: Arithmetic, dtype: type, value: float, finite: bool
 ) -> None:
-    array = np.full((3, 5), -7, dtype)
+    array: Array = np.full((3, 5), -7, dtype)
     array[1, 2] = value
     assert arithmetic.finite(filled(slots, "array", array)) is finite
 
