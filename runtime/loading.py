@@ -7,6 +7,7 @@ from typing import Any
 
 from models.chain import Graph, Tensor
 from models.errors import RequestError
+from runtime.fusing import fused
 from runtime.provider import EXECUTION_PROVIDER, first_line, not_started, onnxruntime, told
 from runtime.settings import Settings
 
@@ -25,21 +26,29 @@ def load(path: Path, graph: Graph, settings: Settings, *, bound: bool = False) -
     Raises:
         RequestError: where it does not load, is not the one described, or the provider does not start.
     """
-    # From a path, not from bytes: onnxruntime then maps external data instead of copying it.
-    session = start(path, settings, f"{path} does not load", bound=bound)
+    # Weights are no part of either: onnxruntime maps them from their own files instead of copying.
+    model = fused(path) if settings.fuses else path
+    session = start(model, settings, f"{path} does not load", bound=bound, weights=path.parent)
     _require_described(session.get_inputs(), graph.inputs, f"{path}: inputs")
     _require_described(session.get_outputs(), graph.outputs, f"{path}: outputs")
     return session
 
 
-def start(model: Path | bytes, settings: Settings, wrong: str, *, bound: bool) -> Any:
-    """An InferenceSession on the provider that `settings` name and no other; `wrong` begins what is said if not."""
+def start(model: Path | bytes, settings: Settings, wrong: str, *, bound: bool, weights: Path | None = None) -> Any:
+    """An InferenceSession on the provider that `settings` name and no other; `wrong` begins what is said if not.
+
+    Args:
+        weights: the folder of the external data of a `model` that is bytes; one at a path has them beside it.
+    """
+    options = settings.session_options()
+    if weights is not None and isinstance(model, bytes):
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights))
     right = "try --provider-option enable_cuda_graph=0" if settings.captures(bound=bound) else "export the bundle anew"
     try:
         with told(wrong, right):
             session = onnxruntime().InferenceSession(
                 model,
-                settings.session_options(),
+                options,
                 providers=settings.providers(bound=bound),
                 enable_fallback=0,  # it would print, and go on without CUDA
             )

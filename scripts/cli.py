@@ -39,13 +39,15 @@ def settings_options(verb: Callable[..., Any]) -> Callable[..., Any]:
         "--provider-option", "words", metavar="KEY=VALUE", multiple=True, help="Of onnxruntime's; repeatable."
     )
     @wraps(verb)
-    def asked(provider: str | None, threads: int | None, tf32: bool, words: tuple[str, ...], **others: Any) -> Any:
+    def asked(
+        provider: str | None, threads: int | None, tf32: bool, fuse: bool | None, words: tuple[str, ...], **others: Any
+    ) -> Any:
         from runtime.provider import choose_provider
         from runtime.settings import Settings, parse_options
 
         options = parse_options(words)
         chosen = choose_provider(provider)  # type: ignore[arg-type]  # checked there, with an error that names the choices
-        return verb(settings=Settings(chosen, threads, tf32, options), **others)
+        return verb(settings=Settings(chosen, threads, tf32, fuse, options), **others)
 
     return asked
 
