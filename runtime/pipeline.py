@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,18 +118,18 @@ class Pipeline:
         runs = self._require(sampling)
         stages.timings.clear()
         encoded, cut = self._encode(prompt, progress)
-        made = {encoder: list(outputs.values()) for encoder, outputs in encoded.items()}
         start = None
         if image is not None:
             picture = images.to_sample(image, size.width, size.height)
             with self._at("vae_encoder", progress):
                 start = stages.encode_picture(np.repeat(picture, size.batch, axis=0))
-            made["vae_encoder"] = [start]
+            self._require_finite("vae_encoder", start)
         with self._at("unet", progress, runs) as on_step:
             latents = stages.sample(stages.conditions(list(encoded.values())), sampling, start, on_step)
+        self._require_finite("unet", latents)
         with self._at("vae_decoder", progress):
             sample = stages.decode(latents)
-        self._require_finite(made | {"unet": [latents], "vae_decoder": [sample]})
+        self._require_finite("vae_decoder", sample)
         pictures = tuple(Image.fromarray(pixels) for pixels in stages.pixels(sample))
         return Result(pictures, stages.on_host(latents), dict(stages.timings), cut)
 
@@ -146,6 +146,7 @@ class Pipeline:
             with self._at(encoder, progress):
                 ids = np.repeat(tokens.ids, self.bundle.manifest.size.batch, axis=0)
                 encoded[encoder] = self._stages.encode_text(encoder, ids)
+            self._require_finite(encoder, *encoded[encoder].values())
         return encoded, cut
 
     @contextmanager
@@ -171,11 +172,9 @@ class Pipeline:
         self.bundle.chain("vae_encoder")
         return len(schedule.steps) - sampler.entry(schedule, sampling.strength)
 
-    def _require_finite(self, made: Mapping[str, Sequence[Any]]) -> None:
-        """Name the first component that gave something else; looked at last, for it makes the device wait."""
-        for component, values in made.items():
-            if not all(self._stages.finite(value) for value in values):
-                raise RequestError(
-                    f"{component} gave numbers that are not finite in {self.bundle.manifest.precision}",
-                    "export with --precision fp32",
-                )
+    def _require_finite(self, component: str, *values: Any) -> None:
+        if not all(self._stages.finite(value) for value in values):
+            raise RequestError(
+                f"{component} gave numbers that are not finite in {self.bundle.manifest.precision}",
+                "export with --precision fp32",
+            )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ import click
 from models.bundle import Bundle
 from models.errors import RequestError
 from scripts.console import fail, polite, progress, show, show_json
+from scripts.options import settings_options
 from scripts.tables import bench_table, parity_table
 
 if TYPE_CHECKING:
@@ -27,29 +27,6 @@ bundle_argument = click.argument("folder", metavar="BUNDLE", type=as_path)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; no progress.")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there, once the new one is whole.")
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-
-
-def settings_options(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """How onnxruntime runs: handed on as `settings`, which `settings_of` reads."""
-
-    @click.option("--provider", metavar="cuda|cpu", help="Where to run; CUDA where there is one.")
-    @click.option("--threads", type=int, help="Of the CPU provider; one a core by default.")
-    @click.option("--tf32", is_flag=True, help="CUDA: round float32 factors to 10 bits, for speed.")
-    @click.option(
-        "--provider-option", "words", metavar="KEY=VALUE", multiple=True, help="Of onnxruntime's; repeatable."
-    )
-    @wraps(verb)
-    def asked(
-        provider: str | None, threads: int | None, tf32: bool, fuse: bool | None, words: tuple[str, ...], **others: Any
-    ) -> Any:
-        from runtime.provider import choose_provider
-        from runtime.settings import Settings, parse_options
-
-        options = parse_options(words)
-        chosen = choose_provider(provider)  # type: ignore[arg-type]  # checked there, with an error that names the choices
-        return verb(settings=Settings(chosen, threads, tf32, fuse, options), **others)
-
-    return asked
 
 
 def source_options(verb: Callable[..., Any]) -> Callable[..., Any]:
