@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from export.worker import BundleJob, Report, run_worker
 from models.bundle import Bundle, staged
 from models.component import VAE_FACTOR, Size
 from models.errors import RequestError
+from models.family import SAFETY_CHECKER
 from models.precision import BOUNDARY_TYPE, PRECISIONS, Precision
-from models.source import Source, open_source
+from models.source import Source, open_part, open_source
 
 
 def export_bundle(
@@ -23,6 +26,7 @@ def export_bundle(
     components: Sequence[str] = (),
     max_graph_bytes: int | None = None,
     bake_time_ids: bool = False,
+    parts: Mapping[str, str] = MappingProxyType({}),
     overwrite: bool = False,
     report: Report = lambda _component, _doing, _fraction: None,
 ) -> Bundle:
@@ -36,6 +40,8 @@ def export_bundle(
         components: those to export; all of the family where none is named.
         max_graph_bytes: of weights in one graph; a component with more becomes a chain of graphs.
         bake_time_ids: whether SDXL's UNet holds the numbers of its size instead of reading them as an input.
+        parts: by subfolder ("vae", "safety_checker") other sources whose components take the place of `source`'s own;
+            a safety checker that is given is exported too.
         overwrite: whether a bundle at `output` may be replaced.
 
     Raises:
@@ -46,10 +52,19 @@ def export_bundle(
     """
     if precision not in PRECISIONS:
         raise RequestError(f"there is no precision {precision!r}", f"there is {', '.join(PRECISIONS)}")
-    source = open_source(source, components=components) if isinstance(source, str) else source
-    family = source.family
-    chosen = tuple(family.component(name) for name in dict.fromkeys(components)) or family.components
-    family.require_agreement({component.name: source.config(component) for component in chosen})
+    measured = BOUNDARY_TYPE[precision] == "float16"
+    if isinstance(source, str):
+        source = open_source(source, components=components, fed=measured, parts=parts)
+    elif parts:
+        source = replace(source, parts={name: open_part(part, name) for name, part in parts.items()})
+    if SAFETY_CHECKER.subfolder in source.parts:
+        named = components or [component.name for component in source.family.components]
+        components = [*named, SAFETY_CHECKER.name]
+    chosen = source.family.chosen(components)
+    read = source.family.chosen(components, fed=measured)
+    source.family.require_agreement({component.name: source.config(component) for component in read})
+    for component in read:
+        source.checkpoint(component)
     numbers = sum(source.checkpoint(component).count() for component in chosen)
     size = size or native_size(source)
     with staged(Path(output), overwrite=overwrite) as stage:

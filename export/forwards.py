@@ -79,12 +79,51 @@ class _VaeEncoder(_Forward):
         return nn.functional.conv2d(moments, conv.weight[:half], conv.bias[:half])
 
 
+class _AllPositions(nn.Module):  # type: ignore[misc]
+    """The whole position embedding: which positions there are is a buffer, without numbers under fake tensors."""
+
+    def __init__(self, weight: nn.Parameter) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, _positions: torch.Tensor) -> torch.Tensor:
+        return self.weight.unsqueeze(0)
+
+
+class _SafetyChecker(_Forward):
+    def __init__(self, module: Any, component: Component, size: Size) -> None:
+        super().__init__(module, component, size)
+        embeddings = module.vision_model.embeddings
+        embeddings.position_embedding = _AllPositions(embeddings.position_embedding.weight)
+
+    def forward(self, clip_input: torch.Tensor) -> torch.Tensor:
+        """1 where a picture shows what it should not, [batch], as diffusers' forward_onnx decides.
+
+        WebNN has no reduction of truth values, so the greatest score is compared instead of every one.
+        """
+        seen = self.module.visual_projection(self.module.vision_model(clip_input)[1])  # [batch, width]
+        special = _cosines(seen, self.module.special_care_embeds) - self.module.special_care_embeds_weights
+        care = (special.amax(dim=1, keepdim=True) > 0).to(special.dtype) * _CARE
+        scores = _cosines(seen, self.module.concept_embeds) - self.module.concept_embeds_weights + care
+        return (scores.amax(dim=1) > 0).to(torch.int32)
+
+
+_CARE = 0.01
+"""Added to every score where one of the special concepts is seen (StableDiffusionSafetyChecker)."""
+
+
+def _cosines(seen: torch.Tensor, concepts: torch.Tensor) -> torch.Tensor:
+    """Of the angles between the rows of both, [batch, concepts]."""
+    return nn.functional.normalize(seen) @ nn.functional.normalize(concepts).t()
+
+
 FORWARDS: dict[str, Callable[[nn.Module, Component, Size], nn.Module]] = {
     "text_encoder": _TextEncoder,
     "text_encoder_2": _TextEncoder,
     "unet": _UNet,
     "vae_decoder": _VaeDecoder,
     "vae_encoder": _VaeEncoder,
+    "safety_checker": _SafetyChecker,
 }
 """By component name."""
 

@@ -38,7 +38,8 @@ class Stored(Protocol):
     def dtype(self) -> str: ...
     @property
     def shape(self) -> tuple[int, ...]: ...
-    def blocks(self, block_bytes: int) -> Iterator[bytearray]: ...
+    def blocks(self, block_bytes: int) -> Iterator[memoryview]: ...
+    def read_into(self, place: memoryview) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,11 @@ class _InMemory:
     def shape(self) -> tuple[int, ...]:
         return tuple(self.tensor.shape.numpy())
 
-    def blocks(self, block_bytes: int) -> Iterator[bytearray]:  # noqa: ARG002 - small enough for one
-        yield bytearray(self.tensor.tobytes())
+    def blocks(self, block_bytes: int) -> Iterator[memoryview]:  # noqa: ARG002 - small enough for one
+        yield memoryview(bytearray(self.tensor.tobytes()))
+
+    def read_into(self, place: memoryview) -> None:
+        place[:] = self.tensor.tobytes()
 
 
 @dataclass(frozen=True)
@@ -124,25 +128,35 @@ class LazyWeight(ir.LazyTensor):
         for part in self._parts():
             file.write(part)
 
-    def _parts(self) -> Iterator[memoryview]:
-        source = _TORCH_BY_SOURCE[self._stored.dtype]
-        blocks = (self._converted(torch.frombuffer(block, dtype=source)) for block in self._stored.blocks(BLOCK_BYTES))
-        if self._view.permutation == tuple(range(len(self._stored.shape))):
-            yield from map(_bytes_of, blocks)
-            return
+    def numbers(self) -> torch.Tensor:
+        """The view as a torch tensor, read as it is asked for and held by nobody else."""
         # cast before the axes move, and while reading: the whole is in memory in its new type alone
         whole = torch.empty(math.prod(self._stored.shape), dtype=_TORCH_BY_IR[self._view.dtype])
-        filled = 0
-        for block in blocks:
-            whole[filled : filled + len(block)] = block
-            filled += len(block)
-        yield _bytes_of(whole.view(self._stored.shape).permute(self._view.permutation).contiguous())
+        if whole.dtype == _TORCH_BY_SOURCE[self._stored.dtype]:
+            self._stored.read_into(_bytes_of(whole))
+            whole = self._converted(whole)
+        else:
+            filled = 0
+            for block in self._blocks():
+                whole[filled : filled + len(block)] = block
+                filled += len(block)
+        return whole.view(self._stored.shape).permute(self._view.permutation).reshape(self._view.shape)
+
+    def _parts(self) -> Iterator[memoryview]:
+        moved = self._view.permutation != tuple(range(len(self._stored.shape)))
+        yield from map(_bytes_of, [self.numbers()] if moved else self._blocks())
+
+    def _blocks(self) -> Iterator[torch.Tensor]:
+        """The stored numbers in their order and the view's type."""
+        source = _TORCH_BY_SOURCE[self._stored.dtype]
+        for block in self._stored.blocks(BLOCK_BYTES):
+            yield self._converted(torch.frombuffer(block, dtype=source))
 
     def _converted(self, numbers: torch.Tensor) -> torch.Tensor:
         scaled = numbers if self._view.scale == 1.0 else numbers.float() * self._view.scale
         cast = scaled.to(_TORCH_BY_IR[self._view.dtype])
-        if not torch.isfinite(cast).all():
-            if not torch.isfinite(numbers).all():
+        if not _is_finite(cast):
+            if not _is_finite(numbers):
                 raise RequestError(f"tensor {self._stored.name} holds NaN or Inf", "the checkpoint is damaged")
             raise RequestError(
                 f"tensor {self._stored.name} holds numbers beyond float16's 65504",
@@ -151,8 +165,13 @@ class LazyWeight(ir.LazyTensor):
         return cast
 
 
+def _is_finite(numbers: torch.Tensor) -> bool:
+    """Whether no number is NaN or Inf: the extremes tell, some twenty times as fast as asking each one."""
+    return not numbers.numel() or all(math.isfinite(extreme) for extreme in numbers.aminmax())
+
+
 def _bytes_of(numbers: torch.Tensor) -> memoryview:
-    return memoryview(numbers.numpy().reshape(-1)).cast("B")
+    return memoryview(numbers.contiguous().numpy().reshape(-1)).cast("B")
 
 
 def lazy(tensor: ir.TensorProtocol) -> LazyWeight:
@@ -176,5 +195,5 @@ def bind(model: ir.Model, component: Component, checkpoint: Checkpoint) -> None:
             del model.graph.initializers[str(value.name)]
             continue
         assert value.shape is not None
-        stored = checkpoint.tensor(str(value.name), tuple(value.shape.numpy()), component.key_prefixes)
+        stored = checkpoint.tensor(tuple(value.shape.numpy()), *component.keys(str(value.name)))
         value.const_value = LazyWeight(stored, name=value.name)

@@ -51,9 +51,8 @@ class BundleJob:
     def from_json(cls, line: str) -> BundleJob:
         """The job that `to_json` wrote."""
         held: Mapping[str, Any] = json.loads(line)
-        source = Source(**{**held["source"], "folder": Path(held["source"]["folder"])})
         return cls(
-            source=source,
+            source=_source(held["source"]),
             components=tuple(held["components"]),
             size=Size(**held["size"]),
             precision=held["precision"],
@@ -61,6 +60,11 @@ class BundleJob:
             max_graph_bytes=held["max_graph_bytes"],
             bake_time_ids=held["bake_time_ids"],
         )
+
+
+def _source(held: Mapping[str, Any]) -> Source:
+    parts = {subfolder: _source(part) for subfolder, part in held["parts"].items()}
+    return Source(**{**held, "folder": Path(held["folder"]), "parts": parts})
 
 
 def run_worker(job: BundleJob, report: Report) -> None:

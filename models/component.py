@@ -94,8 +94,10 @@ class Component:
         inputs: the tensors it takes, in order.
         outputs: the tensors it gives, in order.
         tokenizer: the folder of the tokenizer whose ids it takes; None for what reads no text.
-        key_prefixes: what checkpoints put before the module's own parameter names, the published form first.
+        key_rules: what the names of the module's own parameters begin with, and what a checkpoint's keys begin with
+            instead, where the published form differs from the module's.
         served: config values that the graph relies on; another value is refused.
+        fed_by: the components whose outputs it takes, in the order in which their states stand side by side.
     """
 
     name: str
@@ -105,8 +107,14 @@ class Component:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     tokenizer: str | None = None
-    key_prefixes: tuple[str, ...] = ("",)
+    key_rules: tuple[tuple[str, str], ...] = ()
     served: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    fed_by: tuple[str, ...] = ()
+
+    def keys(self, parameter: str) -> tuple[str, ...]:
+        """What checkpoints call `parameter`, the published form first."""
+        published = (new + parameter.removeprefix(own) for own, new in self.key_rules if parameter.startswith(own))
+        return (*published, parameter)
 
     def without_inputs(self, names: frozenset[str]) -> Component:
         """The component with the inputs `names` left out: its graph holds their numbers instead."""

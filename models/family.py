@@ -5,7 +5,7 @@ Shapes and names follow the pipelines' published configs and the bundle's contra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,9 @@ from models.errors import RequestError
 
 TOKENS = 77
 """Length of a CLIP prompt: max_position_embeddings of every published text encoder."""
+
+VAE_FOLDER = "vae"
+"""Where a diffusers folder keeps both halves of its VAE."""
 
 _LATENTS = ("batch", 4, "latent_height", "latent_width")
 _PIXELS = ("batch", 3, "height", "width")
@@ -33,7 +36,7 @@ TEXT_ENCODER = Component(
     inputs=(_INPUT_IDS,),
     outputs=(TensorSpec("last_hidden_state", "float", ("batch", TOKENS, "hidden_size")),),
     tokenizer="tokenizer",
-    key_prefixes=("text_model.", ""),  # transformers 5 saves without
+    key_rules=(("", "text_model."),),  # transformers 5 saves without
     served=_CLIP_SERVED,
 )
 
@@ -71,6 +74,7 @@ UNET = Component(
         ("time_embedding_type", ("positional",)),
         ("attention_type", ("default",)),
     ),
+    fed_by=("text_encoder",),
 )
 
 TIME_IDS = 6
@@ -83,6 +87,7 @@ def _pooled_width(embedded: int, each: int) -> int:
 
 UNET_XL = replace(
     UNET,
+    fed_by=("text_encoder", "text_encoder_2"),
     inputs=(
         *UNET.inputs,
         TensorSpec(
@@ -107,17 +112,18 @@ _VAE_SERVED: tuple[tuple[str, tuple[Any, ...]], ...] = (
 VAE_DECODER = Component(
     name="vae_decoder",
     module="AutoencoderKL",
-    subfolder="vae",
+    subfolder=VAE_FOLDER,
     weights_stem="diffusion_pytorch_model",
     inputs=(TensorSpec("latent_sample", "float", _LATENTS),),
     outputs=(TensorSpec("sample", "float", _PIXELS),),
     served=_VAE_SERVED,
+    fed_by=("vae_encoder",),
 )
 
 VAE_ENCODER = Component(
     name="vae_encoder",
     module="AutoencoderKL",
-    subfolder="vae",
+    subfolder=VAE_FOLDER,
     weights_stem="diffusion_pytorch_model",
     inputs=(TensorSpec("sample", "float", _PIXELS),),
     outputs=(TensorSpec("latent_sample", "float", _LATENTS),),
@@ -125,13 +131,33 @@ VAE_ENCODER = Component(
 )
 
 
+SAFETY_PIXELS = 224
+"""Side of the picture that CLIP's vision models read."""
+
+SAFETY_CHECKER = Component(
+    name="safety_checker",
+    module="StableDiffusionSafetyChecker",
+    subfolder="safety_checker",
+    weights_stem="model",
+    inputs=(TensorSpec("clip_input", "float", ("batch", 3, SAFETY_PIXELS, SAFETY_PIXELS)),),
+    outputs=(TensorSpec("has_nsfw_concepts", "int", ("batch",)),),
+    key_rules=(("vision_model.", "vision_model.vision_model."),),  # transformers 5 has one module less
+)
+
+
 def _width(spec: TensorSpec, config: Mapping[str, Any]) -> int:
     return spec.shape(Size(), config)[-1]
+
+
+PARTS = {VAE_DECODER.subfolder: VAE_DECODER, SAFETY_CHECKER.subfolder: SAFETY_CHECKER}
+"""What another source may give in place of a checkpoint's own, by subfolder."""
 
 
 @dataclass(frozen=True)
 class Family:
     """A pipeline class and what it is made of, in the order in which a picture passes through it.
+
+    An `optional` component is exported where it is asked for: a checkpoint may lack it, and a pipeline draws without.
 
     What the text encoders give goes to the UNet by one rule: the first output of each, side by side along the last
     axis, is `encoder_hidden_states`; any further output is the UNet's input of the same name.
@@ -140,6 +166,7 @@ class Family:
     name: str
     pipeline: str
     components: tuple[Component, ...]
+    optional: tuple[Component, ...] = (SAFETY_CHECKER,)
 
     def component(self, name: str) -> Component:
         """The component of that name.
@@ -147,10 +174,11 @@ class Family:
         Raises:
             RequestError: where this family has none.
         """
-        for component in self.components:
+        known = (*self.components, *self.optional)
+        for component in known:
             if component.name == name:
                 return component
-        names = ", ".join(component.name for component in self.components)
+        names = ", ".join(component.name for component in known)
         raise RequestError(f"{self.pipeline} has no component {name!r}", f"it has {names}")
 
     def require_agreement(self, configs: Mapping[str, Mapping[str, Any]]) -> None:
@@ -196,6 +224,20 @@ class Family:
     def image_to_image(self) -> tuple[str, ...]:
         """The components that a picture drawn from another one passes through."""
         return (*(encoder.name for encoder in self.text_encoders), VAE_ENCODER.name, UNET.name, VAE_DECODER.name)
+
+    def chosen(self, names: Iterable[str], *, fed: bool = False) -> tuple[Component, ...]:
+        """The components of `names`, or all where none is named; where `fed`, also those that feed them.
+
+        Raises:
+            RequestError: where this family lacks one.
+        """
+        chosen = {name: self.component(name) for name in names}
+        pending = list(chosen.values()) if fed else []
+        while pending:
+            feeders = [self.component(name) for name in pending.pop().fed_by if name not in chosen]
+            chosen |= {component.name: component for component in feeders}
+            pending += feeders
+        return tuple(chosen.values()) or self.components
 
 
 STABLE_DIFFUSION = Family(

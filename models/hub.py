@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from http import HTTPStatus
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import huggingface_hub as hf
 import yaml
@@ -47,33 +48,75 @@ def is_repo_id(source: str) -> bool:
 
 
 def fetch(
-    repo: str, *, revision: str | None, variant: str | None, components: Sequence[str], progress: bool
+    repo: str,
+    *,
+    revision: str | None,
+    variant: str | None,
+    components: Sequence[str],
+    fed: bool,
+    without: frozenset[str],
+    progress: bool,
 ) -> tuple[Path, str]:
     """Fetch what an export of `repo` reads; return the snapshot's folder and its commit.
 
-    Only one variant's safetensors travel: never pickles, never a second precision, never other frameworks'.
-    What the repository does not hold is told before any weights travel.
+    Only one variant's safetensors travel: never pickles, never a second precision, never other frameworks'. Where
+    `fed`, also the weights of components that feed those asked for; none from the subfolders `without`. What the
+    repository does not hold is told before any weights travel.
 
     Raises:
         RequestError: where the repository, the revision or the hub is out of reach, access is refused, or the
             weights are not there as safetensors.
     """
     with _told(repo, revision), _progress(shown=progress):
-        folder = Path(hf.snapshot_download(repo, revision=revision, allow_patterns=_small_files(variant)))
-        commit = folder.name
+        folder = Path(hf.snapshot_download(repo, revision=revision, allow_patterns=_small_files(variant, components)))
         if not (folder / "model_index.json").is_file():
             raise RequestError(f"{repo} has no model_index.json", "give the id of a diffusers pipeline")
         family = family_of(read_json(folder / "model_index.json"), repo)
-        wanted = [family.component(name) for name in components] or family.components
-        needed = {file: component for component in wanted for file in _weights(folder, component, variant)}
-        absent = [file for file in needed if not (folder / file).is_file()]
-        if absent:
-            held = set(hf.HfApi().list_repo_files(repo, revision=commit))
-            for file in absent:
-                if file not in held:
-                    raise _not_held(repo, held, file, needed[file], variant)
-            hf.snapshot_download(repo, revision=commit, allow_patterns=[glob.escape(file) for file in absent])
-    return folder, commit
+        wanted = [part for part in family.chosen(components, fed=fed) if part.subfolder not in without]
+        _fetch_weights(repo, folder, wanted, variant)
+    return folder, folder.name
+
+
+def fetch_part(repo: str, component: Component, *, progress: bool) -> tuple[Path, str]:
+    """Fetch `component` of `repo`, a pipeline's or one alone; return the snapshot's folder and its commit.
+
+    Raises:
+        RequestError: as `fetch`, or where `repo` has no such component.
+    """
+    names = ("config.json", *index_names(component.weights_stem, None))
+    small = ["README.md", *names, *(f"{component.subfolder}/{name}" for name in names)]
+    with _told(repo, None), _progress(shown=progress):
+        folder = Path(hf.snapshot_download(repo, allow_patterns=small))
+        alone = part_folder(folder, repo, component) == folder
+        _fetch_weights(repo, folder, [replace(component, subfolder="") if alone else component], None)
+    return folder, folder.name
+
+
+def part_folder(folder: Path, source: str, component: Component) -> Path:
+    """Where in `folder` the config and weights of `component` lie: in a pipeline's folder of it, or right there.
+
+    Raises:
+        RequestError: where there is none.
+    """
+    for place in (folder / component.subfolder, folder):
+        if (place / "config.json").is_file():
+            return place
+    raise RequestError(
+        f"{source} has no {component.module}: neither {component.subfolder}/config.json nor config.json",
+        f"give a diffusers folder, the folder of a {component.module}, or a hub id of either",
+    )
+
+
+def _fetch_weights(repo: str, folder: Path, wanted: Iterable[Component], variant: str | None) -> None:
+    needed = {file: component for component in wanted for file in _weights(folder, component, variant)}
+    absent = [file for file in needed if not (folder / file).is_file()]
+    if not absent:
+        return
+    held = set(hf.HfApi().list_repo_files(repo, revision=folder.name))
+    for file in absent:
+        if file not in held:
+            raise _not_held(repo, held, file, needed[file], variant)
+    hf.snapshot_download(repo, revision=folder.name, allow_patterns=[glob.escape(file) for file in absent])
 
 
 def license_of(folder: Path) -> str | None:
@@ -89,11 +132,11 @@ def license_of(folder: Path) -> str | None:
     return ", ".join(map(str, stated if isinstance(stated, list) else [stated])) or None
 
 
-def _small_files(variant: str | None) -> list[str]:
+def _small_files(variant: str | None, asked: Sequence[str]) -> list[str]:
     """Configs, shard indexes and tokenizers of every family: their need is not known before they are read."""
     files = {*_PIPELINE_FILES}
     for family in FAMILIES:
-        for component in family.components:
+        for component in (*family.components, *(part for part in family.optional if part.name in asked)):
             names = ("config.json", *index_names(component.weights_stem, variant))
             files |= {f"{component.subfolder}/{name}" for name in names}
         files |= {f"{tokenizer}/{name}" for tokenizer in family.tokenizers for name in _TOKENIZER_FILES}
@@ -104,15 +147,15 @@ def _weights(folder: Path, component: Component, variant: str | None) -> list[st
     """The files that hold the component's weights: the shards that an index names, else the one whole file."""
     index = index_in(folder / component.subfolder, component.weights_stem, variant)
     names = {whole_name(component.weights_stem, variant)} if index is None else {*shards_of(index).values()}
-    return [f"{component.subfolder}/{name}" for name in sorted(names)]
+    return [PurePosixPath(component.subfolder, name).as_posix() for name in sorted(names)]
 
 
 def _not_held(repo: str, held: set[str], file: str, component: Component, variant: str | None) -> RequestError:
     if Path(file).name != whole_name(component.weights_stem, variant):
         return RequestError(f"{repo} has no {file}, which its index names", "give a revision that is complete")
-    inside = f"{component.subfolder}/"
-    names = [file.removeprefix(inside) for file in held if file.startswith(inside)]
-    return missing_weights(f"{repo}/{component.subfolder}", names, component.weights_stem, variant)
+    where = PurePosixPath(component.subfolder)
+    names = [PurePosixPath(path).name for path in held if PurePosixPath(path).parent == where]
+    return missing_weights((PurePosixPath(repo) / where).as_posix(), names, component.weights_stem, variant)
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from huggingface_hub.errors import StrictDataclassError
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from transformers import CLIPConfig, CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from models.component import Component
 from models.errors import RequestError
@@ -35,6 +36,11 @@ def build(component: Component, config: Mapping[str, Any]) -> torch.nn.Module:
             module = _TEXT_MODELS[component.module]._from_config(
                 CLIPTextConfig(**config), attn_implementation="sdpa", dtype=torch.float32
             )
+        elif component.module == "StableDiffusionSafetyChecker":
+            held = CLIPConfig(**config)
+            # only what is inside can be asked: the class itself says that it knows no sdpa
+            held.vision_config._attn_implementation = "sdpa"
+            module = StableDiffusionSafetyChecker._from_config(held, dtype=torch.float32)
         else:
             module = _DIFFUSION_MODELS[component.module].from_config(dict(config))
     except _REFUSALS as error:

@@ -19,13 +19,13 @@ import torch
 from models.bundle import staged
 from models.component import Component
 from models.errors import RequestError
-from models.family import family_of
+from models.family import SAFETY_CHECKER, family_of
 from models.json_file import read_json
 from models.modules import build
 from models.vocabulary import write_vocabulary
 
 PRESETS = {folder.name: folder for folder in sorted((Path(__file__).parent / "presets").iterdir()) if folder.is_dir()}
-"""The published configs, by the name that `synth` takes."""
+"""The published configs, by the name that `synth` takes: pipelines, and a safety checker by itself."""
 
 _BLOCK = 1 << 22
 """Random numbers made at a time."""
@@ -66,20 +66,27 @@ def synthesize(
         raise RequestError(f"there is no variant {variant!r}", "give fp16, or leave it away for float32")
     with staged(Path(output), overwrite=overwrite) as stage:
         shutil.copytree(PRESETS[preset], stage, dirs_exist_ok=True)
-        family = family_of(read_json(stage / "model_index.json"), preset)
-        by_folder = {component.subfolder: component for component in family.components}
-        for folder, component in by_folder.items():
-            _write_weights(stage / folder, component, seed, variant, report)
-        for encoder in family.text_encoders:
-            config = read_json(stage / encoder.subfolder / "config.json")
-            write_vocabulary(stage / str(encoder.tokenizer), config["vocab_size"])
+        if (stage / "model_index.json").is_file():
+            _write_pipeline(stage, preset, seed, variant, report)
+        else:
+            _write_weights(stage, SAFETY_CHECKER, seed, variant, report)
     return Path(output)
+
+
+def _write_pipeline(folder: Path, preset: str, seed: int, variant: str | None, report: Report) -> None:
+    family = family_of(read_json(folder / "model_index.json"), preset)
+    by_folder = {component.subfolder: component for component in family.components}
+    for name, component in by_folder.items():
+        _write_weights(folder / name, component, seed, variant, report)
+    for encoder in family.text_encoders:
+        config = read_json(folder / encoder.subfolder / "config.json")
+        write_vocabulary(folder / str(encoder.tokenizer), config["vocab_size"])
 
 
 def _write_weights(folder: Path, component: Component, seed: int, variant: str | None, report: Report) -> None:
     with torch.device("meta"):
         module = build(component, read_json(folder / "config.json"))
-    shapes = {component.key_prefixes[0] + name: tuple(value.shape) for name, value in module.named_parameters()}
+    shapes = {component.keys(name)[0]: tuple(value.shape) for name, value in module.named_parameters()}
     numbers = np.dtype(np.float16 if variant else np.float32)
     name = f"{component.weights_stem}.{variant}" if variant else component.weights_stem
     total, done = sum(map(math.prod, shapes.values())), 0
@@ -121,9 +128,9 @@ def _random(key: str, shape: tuple[int, ...], seed: int) -> Iterator[np.ndarray]
 
 def _spread(key: str, shape: tuple[int, ...]) -> tuple[float, float]:
     """Mean and standard deviation of the parameter `key`."""
-    if "embedding.weight" in key:
-        return 0.0, next(gain for name, gain in _GAINS.items() if key.endswith(name))
+    gain = next((gain for name, gain in _GAINS.items() if key.endswith(name)), 1.0)
+    if key.endswith(("token_embedding.weight", "position_embedding.weight")):
+        return 0.0, gain
     if len(shape) > 1:
-        gain = next((gain for name, gain in _GAINS.items() if key.endswith(name)), 1.0)
         return 0.0, gain / math.sqrt(math.prod(shape[1:]))
     return (1.0, 0.1) if key.endswith("weight") else (0.0, 0.02)  # a norm's weight, or a bias

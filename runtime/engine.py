@@ -51,6 +51,9 @@ class Engine(Protocol):
     def finite(self, value: Any) -> bool:
         """Whether every number of `value` is one."""
 
+    def flagged(self, clip_input: NDArray[np.float32]) -> list[bool]:
+        """Whether the safety checker refuses each picture [batch, 3, 224, 224], prepared as CLIP reads them."""
+
     def on_host(self, value: Any) -> NDArray[np.float32]:
         """`value` in numpy's float32."""
 

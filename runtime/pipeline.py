@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,8 @@ from PIL import Image
 
 from models.bundle import Bundle
 from models.errors import RequestError
-from runtime import images, sampler
+from models.family import SAFETY_CHECKER
+from runtime import images, safety, sampler
 from runtime.engine import Engine, engine_of
 from runtime.noise import NoiseSource
 from runtime.sessions import Provider, Settings
@@ -34,12 +35,15 @@ class Result:
         latents: float32 [batch, 4, h, w] as the UNet left them, in the sampler's scale.
         timings: seconds by component, in the order of their work.
         prompt_cut: what of the prompt did not fit the text encoder; empty where all of it did.
+        flagged: for each picture whether the safety checker refused it, which made it black; empty where the bundle
+            has none.
     """
 
     images: tuple[Image.Image, ...]
     latents: NDArray[np.float32]
     timings: Mapping[str, Timing]
     prompt_cut: str
+    flagged: tuple[bool, ...] = ()
 
 
 class Pipeline:
@@ -130,8 +134,11 @@ class Pipeline:
         with self._at("vae_decoder", progress):
             sample = stages.decode(latents)
         self._require_finite("vae_decoder", sample)
-        pictures = tuple(Image.fromarray(pixels) for pixels in stages.pixels(sample))
-        return Result(pictures, stages.on_host(latents), dict(stages.timings), cut)
+        pictures = [Image.fromarray(pixels) for pixels in stages.pixels(sample)]
+        flagged = self._flagged(pictures, progress)
+        if any(flagged):
+            pictures = safety.blackened(pictures, flagged)
+        return Result(tuple(pictures), stages.on_host(latents), dict(stages.timings), cut, flagged)
 
     def release(self) -> None:
         """Give back the memory of all components."""
@@ -148,6 +155,13 @@ class Pipeline:
                 encoded[encoder] = self._stages.encode_text(encoder, ids)
             self._require_finite(encoder, *encoded[encoder].values())
         return encoded, cut
+
+    def _flagged(self, pictures: Sequence[Image.Image], progress: Progress | None) -> tuple[bool, ...]:
+        """What the safety checker refuses, where the bundle has one."""
+        if SAFETY_CHECKER.name not in self.bundle.manifest.components:
+            return ()
+        with self._at(SAFETY_CHECKER.name, progress):
+            return tuple(self._stages.flagged(safety.clip_input(pictures)))
 
     @contextmanager
     def _at(self, component: str, progress: Progress | None, runs: int = 1) -> Iterator[Callable[[int], None]]:

@@ -139,6 +139,10 @@ class Stages:
         """`value` itself, which is on the host already."""
         return value
 
+    def flagged(self, clip_input: Float32Array) -> list[bool]:
+        """Whether the safety checker refuses each of the pictures [batch, 3, 224, 224], prepared as CLIP reads them."""
+        return [bool(found) for found in self._one("safety_checker", {"clip_input": clip_input})]
+
     def run(self, component: str, inputs: Mapping[str, Array]) -> dict[str, Float32Array]:
         """All outputs of `component`, by name. Time is kept in `timings`."""
         session = self._session(component)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ bundle_argument = click.argument("folder", metavar="BUNDLE", type=as_path)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; no progress.")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there, once the new one is whole.")
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+vae_option = click.option("--vae", metavar="SOURCE", help="Take this source's VAE instead.")
 
 
 def source_options(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,6 +36,11 @@ def source_options(verb: Callable[..., Any]) -> Callable[..., Any]:
     revision = click.option("--revision", metavar="NAME", help="A branch, tag or commit on the hub.")
     variant = click.option("--variant", metavar="NAME", help="The variant of the weights to read, as fp16.")
     return revision(variant(verb))
+
+
+def _parts(**sources: str | None) -> dict[str, str]:
+    """The sources that are given, by the subfolder of what they stand for."""
+    return {subfolder: source for subfolder, source in sources.items() if source is not None}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -52,6 +59,8 @@ def app() -> None:
 @click.option("--batch", type=int, default=1, show_default=True, help="Pictures at a time.")
 @click.option("--max-graph-bytes", metavar="SIZE", help="Cut a component with more weights into graphs, as 450MB.")
 @click.option("--bake-time-ids", is_flag=True, help="SDXL: the UNet holds the numbers of its size, and asks for none.")
+@vae_option
+@click.option("--safety-checker", metavar="SOURCE", help="Export this source's safety checker too.")
 @source_options
 @overwrite_option
 @json_option
@@ -65,6 +74,8 @@ def export_verb(
     batch: int,
     max_graph_bytes: str | None,
     bake_time_ids: bool,
+    vae: str | None,
+    safety_checker: str | None,
     variant: str | None,
     revision: str | None,
     overwrite: bool,
@@ -76,7 +87,15 @@ def export_verb(
     from models.source import open_source
 
     limit = None if max_graph_bytes is None else parse_bytes(max_graph_bytes)
-    opened = open_source(source, variant=variant, revision=revision, components=components, progress=not as_json)
+    opened = open_source(
+        source,
+        variant=variant,
+        revision=revision,
+        components=components,
+        fed=precision != "fp32",
+        parts=_parts(vae=vae, safety_checker=safety_checker),
+        progress=not as_json,
+    )
     with progress(shown=not as_json) as report:
         bundle = export_bundle(
             opened,
@@ -163,12 +182,13 @@ def generate(
         )
     paths = _save(result.images, output)
     if as_json:
-        show_json({"pictures": [str(path) for path in paths], "prompt_cut": result.prompt_cut})
+        pictures = [str(path) for path in paths]
+        show_json({"pictures": pictures, "prompt_cut": result.prompt_cut, "flagged": list(result.flagged)})
         return
     if result.prompt_cut:
         show(f"the prompt is longer than 77 tokens; left out: {result.prompt_cut}")
-    for path in paths:
-        show(str(path))
+    for path, refused in zip_longest(paths, result.flagged, fillvalue=False):
+        show(f"{path}{' is black: the safety checker refused the picture' if refused else ''}")
 
 
 def _save(pictures: Any, output: Path) -> list[Path]:
@@ -192,12 +212,14 @@ def _save(pictures: Any, output: Path) -> list[Path]:
 @app.command()
 @bundle_argument
 @click.option("--reference", metavar="SOURCE", required=True, help="The checkpoint to compare with.")
+@vae_option
 @source_options
 @settings_options
 @json_option
 def verify(
     folder: Path,
     reference: str,
+    vae: str | None,
     variant: str | None,
     revision: str | None,
     settings: Settings,
@@ -208,7 +230,7 @@ def verify(
     from runtime.verify import verify as compare
 
     bundle = Bundle.open(folder)
-    source = open_source(reference, variant=variant, revision=revision, progress=not as_json)
+    source = open_source(reference, variant=variant, revision=revision, parts=_parts(vae=vae), progress=not as_json)
     with progress(shown=not as_json) as report:
         parity = compare(
             bundle,

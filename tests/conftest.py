@@ -1,4 +1,4 @@
-"""Bundles of `tiny`, made once by the real command."""
+"""Bundles of the embedded models, made once by the real command."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def turbo_webnn(*words: str | Path, timeout: float = 300) -> subprocess.Complete
     )
 
 
-def exported(folder: Path, *words: str) -> Path:
-    done = turbo_webnn("export", "tiny", "-o", folder, *words)
+def exported(folder: Path, *words: str, source: str = "tiny") -> Path:
+    done = turbo_webnn("export", source, "-o", folder, *words)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -29,6 +29,12 @@ def exported(folder: Path, *words: str) -> Path:
 def tiny_fp16(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of `tiny` as the defaults make it."""
     return exported(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_xl_fp16(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of `tiny-xl` as the defaults make it."""
+    return exported(tmp_path_factory.mktemp("bundles") / "tiny-xl", source="tiny-xl")
 
 
 @pytest.fixture(scope="session")

@@ -131,6 +131,11 @@ class DeviceStages:
         """Whether every number of `value` is one."""
         return self._arithmetic.finite(value)
 
+    def flagged(self, clip_input: Float32Array) -> list[bool]:
+        """Whether the safety checker refuses each picture [batch, 3, 224, 224], prepared as CLIP reads them."""
+        (found,) = self.run("safety_checker", {"clip_input": clip_input}).values()
+        return [bool(flag) for flag in found.get()]
+
     def on_host(self, value: Slot) -> Float32Array:
         """A copy of `value` on the host, in float32."""
         return value.get().astype(np.float32, copy=False)

@@ -21,7 +21,7 @@ NUMBERS = np.random.default_rng(1).normal(size=(5, 7)).astype(np.float32)
 def stored(folder: Path, numbers: torch.Tensor | np.ndarray) -> LazyWeight:
     numbers = torch.as_tensor(numbers)
     safetensors.torch.save_file({"w": numbers}, folder / "model.safetensors")
-    return LazyWeight(Checkpoint.open(folder, "model").tensor("w", tuple(numbers.shape)))
+    return LazyWeight(Checkpoint.open(folder, "model").tensor(tuple(numbers.shape), "w"))
 
 
 def test_a_view_is_what_numpy_makes_of_it(tmp_path: Path) -> None:
@@ -36,6 +36,8 @@ def test_a_view_is_what_numpy_makes_of_it(tmp_path: Path) -> None:
     view.tofile(file)
     assert file.getvalue() == expected.tobytes() == view.tobytes()
     np.testing.assert_array_equal(weight.numpy(), NUMBERS)  # deriving changes nothing
+    np.testing.assert_array_equal(view.numbers().numpy(), expected)
+    np.testing.assert_array_equal(weight.numbers().numpy(), NUMBERS)
 
 
 def test_a_reshaped_view_is_not_permuted(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def assert_whole(checkpoint: Checkpoint) -> None:
     assert set(checkpoint.tensors) == set(TENSORS)
     assert checkpoint.count() == 12 + 5 + 8
     for key, expected in TENSORS.items():
-        stored = checkpoint.tensor(key, expected.shape)
+        stored = checkpoint.tensor(expected.shape, key)
         assert b"".join(stored.blocks(1 << 20)) == expected.tobytes()
         assert (stored.shape, stored.nbytes) == (expected.shape, expected.nbytes)
 
@@ -53,9 +53,20 @@ def test_blocks_join_to_the_tensor(tmp_path: Path) -> None:
     assert [len(block) for block in stored.blocks(1)] == [4] * 12
 
 
+def test_one_row_is_read_alone(tmp_path: Path) -> None:
+    write(tmp_path)
+    for key, index in (("a", 2), ("c", 1)):
+        row = Checkpoint.open(tmp_path, STEM).tensors[key].row(index)
+        assert (row.shape, row.nbytes) == (TENSORS[key][index].shape, TENSORS[key][index].nbytes)
+        assert b"".join(row.blocks(16)) == TENSORS[key][index].tobytes()
+        read = np.empty_like(TENSORS[key][index])
+        row.read_into(memoryview(read).cast("B"))
+        np.testing.assert_array_equal(read, TENSORS[key][index])
+
+
 def test_a_tensor_without_numbers(tmp_path: Path) -> None:
     safetensors.numpy.save_file({"e": np.zeros((0, 3), np.float32)}, tmp_path / f"{STEM}.safetensors")
-    assert list(Checkpoint.open(tmp_path, STEM).tensor("e", (0, 3)).blocks(8)) == []
+    assert list(Checkpoint.open(tmp_path, STEM).tensor((0, 3), "e").blocks(8)) == []
 
 
 @pytest.mark.parametrize(
@@ -182,20 +193,20 @@ def test_tensors_go_by_the_first_prefix_that_is_there(tmp_path: Path) -> None:
     tensors = {"p.a": np.zeros(1, np.float32), "a": np.ones(1, np.float32), "b": np.ones(1, np.float32)}
     safetensors.numpy.save_file(tensors, tmp_path / f"{STEM}.safetensors")
     checkpoint = Checkpoint.open(tmp_path, STEM)
-    assert checkpoint.tensor("a", (1,), ("p.", "")).name == "p.a"
-    assert checkpoint.tensor("b", (1,), ("p.", "")).name == "b"
-    assert checkpoint.tensor("a", (1,)).name == "a"
+    assert checkpoint.tensor((1,), "p.a", "a").name == "p.a"
+    assert checkpoint.tensor((1,), "p.b", "b").name == "b"
+    assert checkpoint.tensor((1,), "a").name == "a"
 
 
 def test_tensors_that_do_not_fit(tmp_path: Path) -> None:
     tensors: dict[str, np.ndarray] = {"a": np.zeros((2, 3), np.float32), "ids": np.zeros(4, np.int64)}
     safetensors.numpy.save_file(tensors, tmp_path / f"{STEM}.safetensors")
     checkpoint = Checkpoint.open(tmp_path, STEM)
-    said = refusal(checkpoint.tensor, "b", (1,), ("p.", ""))
+    said = refusal(checkpoint.tensor, (1,), "p.b", "b")
     assert said.endswith("has no tensor p.b; the file belongs to another architecture")
-    said = refusal(checkpoint.tensor, "a", (3, 2))
+    said = refusal(checkpoint.tensor, (3, 2), "a")
     assert said.endswith("tensor a has shape [2, 3]; the config asks for [3, 2]")
-    said = refusal(checkpoint.tensor, "ids", (4,))
+    said = refusal(checkpoint.tensor, (4,), "ids")
     assert said.endswith("tensor ids is I64; served are F64, F32, F16, BF16")
 
 

@@ -53,7 +53,7 @@ def test_a_module_has_the_checkpoints_tensors(name: str) -> None:
             module = build(component, source.config(component))
         checkpoint = source.checkpoint(component)
         for name, parameter in module.named_parameters():
-            assert checkpoint.tensor(name, tuple(parameter.shape), component.key_prefixes)
+            assert checkpoint.tensor(tuple(parameter.shape), *component.keys(name))
 
 
 @pytest.mark.parametrize(
