@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models.shapes import plain_caption
+from models.shapes_judge import exam, score
 from runtime import Pipeline
 from runtime.serving import WEB
 from tests.browser.conftest import HERE, Browser, Serve, Served, pixels_of, psnr
@@ -60,6 +62,20 @@ def test_webnn_draws_the_same_picture_and_shows_it_growing(browser: Browser, tin
     first, second = (pixels_of(event["pixels"], size) for event in events if event["kind"] == "preview")
     last = pixels_of(drawn["images"][0], size)
     assert psnr(first, last) < psnr(second, last) < 60  # each is nearer, none is the last
+
+
+def test_webnn_draws_what_captions_say(browser: Browser, tiny: Served) -> None:
+    """On scenes that `tiny` was never trained on; tests/test_drawing.py examines more of them, without a browser."""
+    browser.do("open", url=tiny.blank, fresh=True)
+    browser.call("open", {"device": "webnn-cpu"})
+    scenes, size = exam(10), tiny.bundle.manifest.size
+    pictures = []
+    for seed, scene in enumerate(scenes):
+        drawn = browser.call("draw", {"prompt": plain_caption(scene), "seed": seed, "steps": 1})
+        pictures.append(pixels_of(drawn["images"][0], size))
+    reached = score(pictures, scenes)
+    assert min(reached["colour"], reached["background"]) >= 0.9, reached
+    assert min(reached["shape"], reached["place"]) >= 0.8, reached
 
 
 def test_webnn_starts_from_a_picture(browser: Browser, tiny: Served) -> None:
