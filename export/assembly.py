@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from export.component_graph import ComponentJob, export_component
+from collections.abc import Mapping
+from dataclasses import replace
+
+from export.component_graph import ComponentJob, Exported, export_component, measure_component
+from export.quantize.budget import within_budget
+from export.quantize.plan import Quantization
+from export.quantize.recipe import Recipe
 from export.schedules import schedules_of
 from export.side_by_side import run_side_by_side
 from export.tokenizers import write_tokenizer
@@ -34,11 +40,17 @@ def assemble(job: BundleJob, report: Report) -> None:
         for component in components
         if component.tokenizer is not None
     }
+    asked = job.quantization
     jobs = {
-        component.name: ComponentJob(source, component, job.size, job.precision, job.stage, job.max_graph_bytes)
+        component.name: ComponentJob(source, component, job.size, job.precision, job.stage, job.max_graph_bytes, asked)
         for component in _heaviest_first(source, components)
     }
-    chains = run_side_by_side(export_component, jobs, report, limit=SIDE_BY_SIDE)
+    if asked is not None and asked.budget is not None and asked.recipe is None:
+        asked = within_budget(asked, run_side_by_side(measure_component, jobs, report, limit=SIDE_BY_SIDE))
+        jobs = {name: replace(each, quantization=asked) for name, each in jobs.items()}
+    exported = run_side_by_side(export_component, jobs, report, limit=SIDE_BY_SIDE)
+    if asked is not None:
+        _write_recipe(job, asked, exported)
     manifest = Manifest(
         family=family.name,
         layout=LAYOUT,
@@ -48,11 +60,18 @@ def assemble(job: BundleJob, report: Report) -> None:
         scaling_factor=_scaling_factor(source),
         scheduler=scheduler,
         schedules=schedules,
-        components={name: chains[name] for name in job.components},
+        components={name: exported[name].chain for name in job.components},
         tokenizers=tokenizers,
         conditions=_conditions(components, job.size),
     )
     write_manifest(job.stage, manifest)
+
+
+def _write_recipe(job: BundleJob, asked: Quantization, exported: Mapping[str, Exported]) -> None:
+    """Keep the recipe that was followed in the bundle."""
+    grids = {name: each.grids or {} for name, each in exported.items()}
+    scales = "search" if asked.recipe is None else asked.recipe.scales
+    Recipe({name: grids[name] for name in job.components}, scales).write(job.stage)
 
 
 def _scaling_factor(source: Source) -> float:

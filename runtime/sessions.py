@@ -147,6 +147,8 @@ class _LoadedGraph:
 
 def _session_options(threads: int | None) -> Any:
     options = _onnxruntime().SessionOptions()
+    # products by quantised weights in float32: by default onnxruntime rounds the other factor to 8 bits too
+    options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
     options.log_severity_level = 3  # errors: they come back as exceptions, warnings are no user's business
     if threads is not None:
         options.intra_op_num_threads = threads

@@ -15,6 +15,7 @@ import click
 
 from models.bundle import Bundle
 from models.errors import RequestError
+from models.precision import PRECISIONS
 from scripts.console import fail, polite, progress, show, show_json
 from scripts.tables import parity_table
 
@@ -43,13 +44,26 @@ def app() -> None:
 @app.command("export")
 @click.argument("source")
 @click.option("-o", "--output", metavar="BUNDLE", type=as_path, required=True, help="The folder to write.")
-@click.option("--precision", metavar="fp32|fp16", default="fp16", show_default=True, help="Of weights and boundary.")
+@click.option(
+    "--precision",
+    metavar="|".join(PRECISIONS),
+    default="fp16",
+    show_default=True,
+    help="Of weights and boundary; q is quantised weights.",
+)
 @click.option("--component", "components", metavar="NAME", multiple=True, help="Export this one; repeatable.")
 @click.option("--height", type=int, help="Of the pictures, in pixels; the model's own by default.")
 @click.option("--width", type=int, help="Likewise.")
 @click.option("--batch", type=int, default=1, show_default=True, help="Pictures at a time.")
 @click.option("--max-graph-bytes", metavar="SIZE", help="Cut a component with more weights into graphs, as 450MB.")
 @click.option("--bake-time-ids", is_flag=True, help="SDXL: the UNet holds the numbers of its size, and asks for none.")
+@click.option(
+    "--quantization", metavar="qdq|nbits", default="qdq", show_default=True, help="DequantizeLinear or MatMulNBits."
+)
+@click.option("--size-budget", metavar="SIZE", help="Choose the bits of each weight so that all graphs take no more.")
+@click.option(
+    "--recipe", metavar="FILE", type=as_path, help="Take the bits of each weight from another export's recipe."
+)
 @source_options
 @overwrite_option
 @json_option
@@ -63,6 +77,9 @@ def export_verb(
     batch: int,
     max_graph_bytes: str | None,
     bake_time_ids: bool,
+    quantization: str,
+    size_budget: str | None,
+    recipe: Path | None,
     variant: str | None,
     revision: str | None,
     overwrite: bool,
@@ -74,6 +91,7 @@ def export_verb(
     from models.source import open_source
 
     limit = None if max_graph_bytes is None else parse_bytes(max_graph_bytes)
+    budget = None if size_budget is None else parse_bytes(size_budget)
     opened = open_source(source, variant=variant, revision=revision, components=components, progress=not as_json)
     with progress(shown=not as_json) as report:
         bundle = export_bundle(
@@ -84,6 +102,9 @@ def export_verb(
             components=components,
             max_graph_bytes=limit,
             bake_time_ids=bake_time_ids,
+            quantization=quantization,  # type: ignore[arg-type]  # likewise
+            size_budget=budget,
+            recipe=recipe,
             overwrite=overwrite,
             report=report,
         )

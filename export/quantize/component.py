@@ -1,0 +1,45 @@
+"""One component's weights, quantised or measured, its graph being simplified and bound."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from export.quantize.budget import Costs
+from export.quantize.choices import choices
+from export.quantize.grid import Grid
+from export.quantize.plan import Quantization
+from export.quantize.rewrite import QuantizeWeights
+from export.quantize.rules import grids_by_rule, grids_to_choose
+from export.quantize.sites import sites
+from models.component import Component
+
+_BYTES_A_PART = 512
+"""What a node or an initializer takes of an .onnx file at most: its names, its shape, and where its data lie."""
+
+
+def quantize(model: ir.Model, component: Component, asked: Quantization) -> dict[str, Grid]:
+    """Quantise the weights of `model` in place, as its recipe or the rules say; return the grid of each.
+
+    Raises:
+        RequestError: where the recipe is for other weights.
+    """
+    found = list(sites(model.graph))
+    if asked.recipe is None:
+        grids = grids_by_rule(component, found, asked.bits)
+    else:
+        grids = asked.recipe.grids_for(component.name, found)
+    QuantizeWeights(grids, asked.form, "search" if asked.recipe is None else asked.recipe.scales)(model)
+    return grids
+
+
+def costs(model: ir.Model, component: Component, asked: Quantization) -> Costs:
+    """Measure each weight of `model` on each grid that a budget may choose for it."""
+    found = list(sites(model.graph))
+    weights = {site.value for site in found}
+    others = [value for value in model.graph.initializers.values() if value not in weights]
+    rest = sum(value.const_value.nbytes for value in others if value.const_value is not None)
+    parts = len(model.graph) + len(others) + 4 * len(found)
+    return Costs(
+        {site.name: choices(site, grids_to_choose(component, site, asked.bits)) for site in found},
+        rest + parts * _BYTES_A_PART,
+    )
