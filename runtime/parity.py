@@ -68,6 +68,9 @@ class Gate:
 EXACT = Gate(max_abs=0.0)
 """Token ids are equal or wrong."""
 
+TOLD = Gate()
+"""Latents on the way to a picture: what is told of them explains the picture, which is judged."""
+
 COMPONENT_GATES: dict[Precision, Gate] = {
     "fp32": Gate(psnr=80.0),
     "fp16": Gate(psnr=40.0, cosine=0.999),

@@ -1,4 +1,5 @@
-"""A bundle against PyTorch: every component on the reference's real inputs, and whole pictures end to end.
+"""A bundle against PyTorch, or against another bundle: every component on the reference's real inputs, and whole
+pictures end to end.
 
 One side is held at a time, and of each side one component. The reference runs first and leaves its evidence.
 """
@@ -16,10 +17,11 @@ from models.component import Size
 from models.errors import RequestError
 from models.source import Source
 from runtime import sampler
+from runtime.bundle_reference import BundleReference
 from runtime.drawing import Case, Drawing
 from runtime.environment import environment
 from runtime.evidence import Evidence, Progress, gather
-from runtime.parity import COMPONENT_GATES, EXACT, PICTURE_GATES, compare
+from runtime.parity import COMPONENT_GATES, EXACT, PICTURE_GATES, TOLD, compare
 from runtime.report import ParityReport, Row
 from runtime.sessions import Provider
 from runtime.stages import Sampling, Stages
@@ -36,7 +38,7 @@ IMAGE_STEPS, IMAGE_STRENGTH = 2, 0.5
 
 def verify(
     bundle: Bundle,
-    source: Source,
+    reference: Source | Bundle,
     *,
     prompts: Sequence[str] = PROMPTS,
     seeds: Sequence[int] = (0,),
@@ -44,7 +46,7 @@ def verify(
     provider: Provider | None = None,
     progress: Progress | None = None,
 ) -> ParityReport:
-    """Compare `bundle` with the PyTorch pipeline of `source`, and write the report into the bundle.
+    """Compare `bundle` with the PyTorch pipeline of `reference`, and write the report into the bundle.
 
     Components are compared on what the longest of `steps` feeds them: token ids, encoded prompts, latents at
     each sigma, finished latents; the encoder on the reference's first picture. End to end every prompt, seed
@@ -52,8 +54,10 @@ def verify(
     left out.
 
     Args:
+        reference: a checkpoint, or a bundle of the same size: the float16 one of the same checkpoint shows what
+            quantised weights lose, and nothing else.
         progress: told the component at work, how many drawings are through it, and how many there are; those
-            of the reference as `PyTorch unet`.
+            of the reference as `PyTorch unet` or `reference unet`.
 
     Raises:
         RequestError: where PyTorch is not installed, the source cannot be read, the bundle has none of the
@@ -63,14 +67,15 @@ def verify(
     stages = Stages(bundle, provider)
     cases = _cases(bundle, prompts, seeds, steps)
     began = time.perf_counter()
-    reference = _reference(source, bundle.manifest.size)
-    rows, drawings = _tokenized(bundle, reference, cases)
+    side = _reference(reference, bundle.manifest.size, stages.provider)
+    rows, drawings = _tokenized(bundle, side, cases)
+    label = "PyTorch" if isinstance(reference, Source) else "reference"
     evidence = gather(
-        reference,
+        side,
         drawings,
         bundle.family,
         bundle.manifest.components,
-        lambda name, *done: told(f"PyTorch {name}", *done),
+        lambda name, *done: told(f"{label} {name}", *done),
     )
     turned = time.perf_counter()
     rows += _measured(stages, evidence, told)
@@ -78,10 +83,10 @@ def verify(
         rows=tuple(rows),
         precision=bundle.manifest.precision,
         source=bundle.manifest.source,
-        reference=source.provenance,
+        reference=_provenance(reference),
         provider=stages.provider,
         environment=environment(),
-        seconds={"pytorch": turned - began, "onnxruntime": time.perf_counter() - turned},
+        seconds={label.lower(): turned - began, "onnxruntime": time.perf_counter() - turned},
     )
     report.write(bundle.folder)
     return report
@@ -108,7 +113,9 @@ def _cases(bundle: Bundle, prompts: Sequence[str], seeds: Sequence[int], steps: 
     return cases
 
 
-def _tokenized(bundle: Bundle, reference: Reference, cases: Sequence[Case]) -> tuple[list[Row], list[Drawing]]:
+def _tokenized(
+    bundle: Bundle, reference: Reference | BundleReference, cases: Sequence[Case]
+) -> tuple[list[Row], list[Drawing]]:
     """The bundle's token ids against transformers', and drawings that start from the latter."""
     prompts = dict.fromkeys(case.prompt for case in cases)
     ids = {prompt: reference.token_ids(prompt) for prompt in prompts}  # by text encoder
@@ -135,6 +142,7 @@ def _measured(stages: Stages, evidence: Evidence, told: Progress) -> list[Row]:
     family = stages.bundle.family
     held = [component for component in family.image_to_image if component in manifest.components]
     expected = evidence.samples if manifest.components.keys() >= set(family.text_to_image) else {}
+    latents = {drawing.case: drawing.latents for drawing in evidence.drawings if drawing.latents is not None}
     drawings = [
         Drawing(drawing.case, drawing.ids, drawing.picture) for drawing in evidence.drawings if drawing.case in expected
     ]
@@ -156,13 +164,25 @@ def _measured(stages: Stages, evidence: Evidence, told: Progress) -> list[Row]:
         stages.release(component)
         told(component, runs, runs)
     for drawing in drawings:
+        if drawing.latents is not None:
+            figures = compare(latents[drawing.case], drawing.latents)
+            rows.append(Row("latents", str(drawing.case), figures, TOLD))
         figures = compare(expected[drawing.case], drawing.finished)
         rows.append(Row("pipeline", str(drawing.case), figures, PICTURE_GATES[manifest.precision]))
     return rows
 
 
-def _reference(source: Source, size: Size) -> Reference:
-    """The reference; its module, which needs PyTorch, is imported nowhere else."""
+def _provenance(reference: Source | Bundle) -> dict[str, str | None]:
+    if isinstance(reference, Source):
+        return reference.provenance
+    manifest = reference.manifest
+    return {**manifest.source, "name": f"{manifest.source['name']} in {manifest.precision}"}
+
+
+def _reference(reference: Source | Bundle, size: Size, provider: Provider) -> Reference | BundleReference:
+    """The reference; PyTorch's module, which needs PyTorch, is imported nowhere else."""
+    if isinstance(reference, Bundle):
+        return BundleReference(reference, size, provider)
     try:
         from runtime.reference import Reference
     except ImportError as error:
@@ -170,4 +190,4 @@ def _reference(source: Source, size: Size) -> Reference:
             f"verify compares with PyTorch, and {error.name} is not installed",
             "pip install 'turbo-webnn[export]'",
         ) from error
-    return Reference(source, size)
+    return Reference(reference, size)

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from models.bundle import Bundle
+from models.bundle import MANIFEST, Bundle
 from models.errors import RequestError
 from models.precision import PRECISIONS
 from scripts.console import fail, polite, progress, show, show_json
@@ -211,7 +211,7 @@ def _save(pictures: Any, output: Path) -> list[Path]:
 
 @app.command()
 @bundle_argument
-@click.option("--reference", metavar="SOURCE", required=True, help="The checkpoint to compare with.")
+@click.option("--reference", metavar="SOURCE", required=True, help="The checkpoint, or a bundle, to compare with.")
 @source_options
 @provider_option
 @json_option
@@ -223,16 +223,20 @@ def verify(
     provider: str | None,
     as_json: bool,
 ) -> None:
-    """Compare a bundle with PyTorch, by component and end to end; exit 1 where a gate fails."""
-    from models.source import open_source
+    """Compare a bundle with PyTorch or another bundle, by component and end to end; exit 1 where a gate fails."""
+    from models.source import Source, open_source
     from runtime.verify import verify as compare
 
     bundle = Bundle.open(folder)
-    source = open_source(reference, variant=variant, revision=revision, progress=not as_json)
+    other: Source | Bundle
+    if (Path(reference) / MANIFEST).is_file():
+        other = Bundle.open(reference)
+    else:
+        other = open_source(reference, variant=variant, revision=revision, progress=not as_json)
     with progress(shown=not as_json) as report:
         parity = compare(
             bundle,
-            source,
+            other,
             provider=provider,  # type: ignore[arg-type]
             progress=lambda name, done, total: report(name, "comparing", done / total),
         )

@@ -55,7 +55,7 @@ class QuantizedWeight:
 
         def parts() -> Iterator[torch.Tensor]:
             scales = self._in_blocked_shape(self._fit().scales)
-            yield (scales.T if transposed else scales).contiguous()
+            yield (scales.movedim(0, -1) if transposed else scales).contiguous()
 
         return self._tensor("scales", ir.DataType.FLOAT16, _turned(self._blocked_shape, transposed), parts)
 
@@ -70,7 +70,7 @@ class QuantizedWeight:
 
         def parts() -> Iterator[torch.Tensor]:
             zeros = self._in_blocked_shape(self._fit().zeros)
-            yield (zeros.T if transposed else zeros).contiguous()
+            yield (zeros.movedim(0, -1) if transposed else zeros).contiguous()
 
         return self._tensor("zeros", _CODE_TYPES[self.grid.bits], _turned(self._blocked_shape, transposed), parts)
 

@@ -55,7 +55,7 @@ def stand(monkeypatch: pytest.MonkeyPatch) -> list[Stand]:
     """Where a test puts the reference of its verify."""
     stands: list[Stand] = []
     module = sys.modules["runtime.verify"]  # the package gives the function of that name
-    monkeypatch.setattr(module, "_reference", lambda source, size: stands[0])
+    monkeypatch.setattr(module, "_reference", lambda reference, size, provider: stands[0])
     return stands
 
 
@@ -77,8 +77,11 @@ def test_a_bundle_that_agrees_passes(make_bundle: MakeBundle, stand: list[Stand]
             for timestep in (1400, 400, 150, 50)
         ),
         ("vae_decoder", "text to image, 4 steps, seed 0, 'a cat'"),
+        ("latents", "text to image, 1 step, seed 0, 'a cat'"),
         ("pipeline", "text to image, 1 step, seed 0, 'a cat'"),
+        ("latents", "text to image, 4 steps, seed 0, 'a cat'"),
         ("pipeline", "text to image, 4 steps, seed 0, 'a cat'"),
+        ("latents", "image to image at 0.5, 2 steps, seed 0, 'a cat'"),
         ("pipeline", "image to image at 0.5, 2 steps, seed 0, 'a cat'"),
     ]
 
@@ -101,7 +104,7 @@ def test_the_component_that_is_wrong_is_named(make_bundle: MakeBundle, stand: li
         (("text_encoder",), {"text_encoder"}),
         (("vae_encoder",), {"vae_encoder"}),
         (("vae_decoder", "unet"), {"unet", "vae_decoder"}),
-        (("text_encoder", "unet", "vae_decoder"), {"text_encoder", "unet", "vae_decoder", "pipeline"}),
+        (("text_encoder", "unet", "vae_decoder"), {"text_encoder", "unet", "vae_decoder", "latents", "pipeline"}),
     ],
 )
 def test_what_the_bundle_lacks_is_left_out(
@@ -140,6 +143,23 @@ def test_progress_tells_both_sides(make_bundle: MakeBundle, stand: list[Stand]) 
     told: list[tuple[str, int, int]] = []
     verify(bundle, SOURCE, prompts=[PROMPT], provider="cpu", progress=lambda *report: told.append(report))
     assert told == [(name, done, 1) for name in ("PyTorch text_encoder", "text_encoder") for done in (0, 1)]
+
+
+def test_a_bundle_is_compared_with_another(make_bundle: MakeBundle) -> None:
+    bundle = make_bundle("fp16")
+    report = verify(bundle, bundle, prompts=[PROMPT], provider="cpu")
+    assert report.passed
+    assert {row.figures.max_abs for row in report.rows} == {0.0}
+    assert {row.component for row in report.rows} == {
+        *("tokenizer", "text_encoder", "unet", "vae_decoder", "vae_encoder", "latents", "pipeline")
+    }
+    assert report.reference["name"] == "miniature in fp16"
+
+
+def test_a_bundle_of_another_size_is_no_reference(make_bundle: MakeBundle) -> None:
+    other, bundle = make_bundle(size=Size(1, 24, 16)), make_bundle()
+    with pytest.raises(RequestError, match="draws 1 × 24 × 16; give one of 1 × 16 × 24"):
+        verify(bundle, other, prompts=[PROMPT], provider="cpu")
 
 
 def test_steps_without_a_schedule(make_bundle: MakeBundle) -> None:
