@@ -56,7 +56,7 @@ def export_component(job: ComponentJob, progress: Progress) -> Exported:
         OSError: where the bundle cannot be written.
     """
     model = _simplified(job, progress)
-    grids = None if job.quantization is None else quantize(model, job.component, job.quantization)
+    grids = None if job.quantization is None else quantize(model, job.component, job.quantization, {})
     links = split(model, job.max_graph_bytes)
     chain = write_chain(model, links, job.bundle, job.component.name, lambda done: progress("writing", done))
     return Exported(chain, grids)
@@ -71,7 +71,7 @@ def measure_component(job: ComponentJob, progress: Progress) -> Costs:
     assert job.quantization is not None
     model = _simplified(job, progress)
     progress("measuring", 0.0)
-    return costs(model, job.component, job.quantization)
+    return costs(model, job.component, job.quantization, {})
 
 
 def _simplified(job: ComponentJob, progress: Progress) -> ir.Model:

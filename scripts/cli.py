@@ -249,6 +249,9 @@ def verify(
 
 @app.command()
 @bundle_argument
+@click.option(
+    "--target", "targets", metavar="NAME", multiple=True, help="Judge by this table of limits alone; repeatable."
+)
 @click.option("--rules-only", is_flag=True, help="Do not ask the real provider, which needs Node.")
 @click.option("--browser", is_flag=True, help="Run each graph in a real Chromium, and compare with onnxruntime.")
 @click.option(
@@ -260,7 +263,7 @@ def verify(
     help="What one graph may take in the browser.",
 )
 @json_option
-def check(folder: Path, rules_only: bool, browser: bool, limit: float, as_json: bool) -> None:
+def check(folder: Path, targets: tuple[str, ...], rules_only: bool, browser: bool, limit: float, as_json: bool) -> None:
     """Find what keeps a bundle's graphs off WebNN; exit 1 where something does."""
     from scripts.check import check_bundle
 
@@ -269,6 +272,7 @@ def check(folder: Path, rules_only: bool, browser: bool, limit: float, as_json: 
             Bundle.open(folder),
             provider=not rules_only,
             browser_limit_s=limit if browser else None,
+            targets=targets,
             progress=report,
         )
     if as_json:

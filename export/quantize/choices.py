@@ -1,9 +1,10 @@
 """What each grid would cost a weight: bytes, and error.
 
-The error of a grid is the noise that it adds to what the weight makes, by the signal there: ‖Ŵ − W‖² / ‖W‖², as if
-all that enters a product were of equal strength. It is measured on a sample of each weight's rows as they are read,
-a weight at a time. What a weight's noise does to the picture is not measured: relative noise counts alike wherever
-it arises, and the parts where that is known to be wrong are kept out of the choice (`export.quantize.rules`).
+The error of a grid is the noise that it adds to what the weight makes, by the signal there: the squares of Ŵ − W by
+those of W, each number weighed by the energy that it meets (`export.quantize.energies`). It is measured on a sample
+of each weight's rows as they are read, a weight at a time. What a weight's noise does to the picture further on is not
+measured: relative noise counts alike wherever it arises, and the parts where that is known to be wrong are kept out
+of the choice (`export.quantize.rules`).
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from dataclasses import dataclass
 import torch
 
 from export.quantize.fit import fit
-from export.quantize.grid import Grid, Method
-from export.quantize.packed import as_blocks
+from export.quantize.grid import Grid
+from export.quantize.packed import as_blocks, spread
 from export.quantize.sites import Site
 
 SAMPLE = 1 << 17
@@ -31,16 +32,20 @@ class Choice:
     error: float
 
 
-def choices(site: Site, grids: Sequence[Grid], method: Method = "search") -> list[Choice]:
-    """What each of `grids` costs the site's weight."""
+def choices(site: Site, grids: Sequence[Grid], energy: torch.Tensor | None = None) -> list[Choice]:
+    """What each of `grids` costs the site's weight, `energy` [summed] being that of the channels that it meets."""
     stride = -(-site.rows.size // SAMPLE)
     sample = torch.cat([part[::stride].clone() for part in site.rows.rows()])
-    signal = float(sample.square().sum())
-    return [Choice(grid, grid.nbytes(site.shape), _noise(sample, grid, method) / max(signal, 1e-30)) for grid in grids]
+    energies = torch.ones(()).expand(sample.shape) if energy is None else spread(energy, sample)
+    signal = float((sample.square() * energies).sum())
+    return [
+        Choice(grid, grid.nbytes(site.shape), _noise(sample, grid, energies) / max(signal, 1e-30)) for grid in grids
+    ]
 
 
-def _noise(sample: torch.Tensor, grid: Grid, method: Method) -> float:
+def _noise(sample: torch.Tensor, grid: Grid, energies: torch.Tensor) -> float:
     if grid.kept:
         return 0.0
-    blocks = as_blocks(sample, grid)
-    return float((fit(blocks, grid, method).rounded(blocks, grid) - blocks).square().sum())
+    blocks, weighed = as_blocks(sample, grid), as_blocks(energies, grid)
+    rounded = fit(blocks, grid, energies=weighed).rounded(blocks, grid)
+    return float(((rounded - blocks).square() * weighed).sum())

@@ -6,6 +6,7 @@ import onnx_ir as ir
 
 from export.quantize.budget import Costs
 from export.quantize.choices import choices
+from export.quantize.fit import Energies
 from export.quantize.grid import Grid
 from export.quantize.plan import Quantization
 from export.quantize.rewrite import QuantizeWeights
@@ -17,7 +18,7 @@ _BYTES_A_PART = 512
 """What a node or an initializer takes of an .onnx file at most: its names, its shape, and where its data lie."""
 
 
-def quantize(model: ir.Model, component: Component, asked: Quantization) -> dict[str, Grid]:
+def quantize(model: ir.Model, component: Component, asked: Quantization, energies: Energies) -> dict[str, Grid]:
     """Quantise the weights of `model` in place, as its recipe or the rules say; return the grid of each.
 
     Raises:
@@ -28,11 +29,11 @@ def quantize(model: ir.Model, component: Component, asked: Quantization) -> dict
         grids = grids_by_rule(component, found, asked.bits)
     else:
         grids = asked.recipe.grids_for(component.name, found)
-    QuantizeWeights(grids, asked.form, "search" if asked.recipe is None else asked.recipe.scales)(model)
+    QuantizeWeights(grids, asked.form, "search" if asked.recipe is None else asked.recipe.scales, energies)(model)
     return grids
 
 
-def costs(model: ir.Model, component: Component, asked: Quantization) -> Costs:
+def costs(model: ir.Model, component: Component, asked: Quantization, energies: Energies) -> Costs:
     """Measure each weight of `model` on each grid that a budget may choose for it."""
     found = list(sites(model.graph))
     weights = {site.value for site in found}
@@ -40,6 +41,9 @@ def costs(model: ir.Model, component: Component, asked: Quantization) -> Costs:
     rest = sum(value.const_value.nbytes for value in others if value.const_value is not None)
     parts = len(model.graph) + len(others) + 4 * len(found)
     return Costs(
-        {site.name: choices(site, grids_to_choose(component, site, asked.bits)) for site in found},
+        {
+            site.name: choices(site, grids_to_choose(component, site, asked.bits), energies.get(site.name))
+            for site in found
+        },
         rest + parts * _BYTES_A_PART,
     )

@@ -7,11 +7,16 @@ gives, and the scale of least squared error wins: 0.3 to 0.5 dB better on normal
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 
 from export.quantize.grid import Grid, Method
+
+Energies = Mapping[str, torch.Tensor]
+"""By a weight's name: the mean square of what each number of the axis that is summed over meets, relative to the mean
+of them all, float32 [summed]."""
 
 _SHRINKS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7)
 """The parts of a block's range that are tried. Smaller ones never win on weights met so far."""
@@ -38,28 +43,32 @@ class Fit:
         return (self.codes(blocks, grid) - self.zeros.unsqueeze(1)) * self.scales.unsqueeze(1)
 
 
-def fit(blocks: torch.Tensor, grid: Grid, method: Method = "search") -> Fit:
+def fit(blocks: torch.Tensor, grid: Grid, method: Method = "search", energies: torch.Tensor | None = None) -> Fit:
     """Scale and zero point for each row of `blocks` [blocks, numbers], float32.
 
-    A block of zeros gets scale 0.
+    `energies`, of the same shape, weigh the squared errors; all count alike where there are none. A block of zeros
+    gets scale 0.
     """
     step = max(1, _AT_A_TIME // blocks.shape[1])
-    fits = [_fit(part, grid, method) for part in blocks.split(step)]
+    weighed = [None] * -(-len(blocks) // step) if energies is None else energies.split(step)
+    fits = [_fit(part, grid, method, each) for part, each in zip(blocks.split(step), weighed, strict=True)]
     return Fit(torch.cat([each.scales for each in fits]), torch.cat([each.zeros for each in fits]))
 
 
-def _fit(blocks: torch.Tensor, grid: Grid, method: Method) -> Fit:
+def _fit(blocks: torch.Tensor, grid: Grid, method: Method, energies: torch.Tensor | None) -> Fit:
     low, high = _range(blocks, grid)
     if method == "range" or grid.bits == 8:
         return _of_range(low, high, grid)
     best_gain = torch.full_like(low, -torch.inf)
     scales, zeros = torch.zeros_like(low), torch.zeros_like(low)
+    strong = blocks if energies is None else blocks * energies
     for shrink in _SHRINKS:
         tried = _of_range(low * shrink, high * shrink, grid)
         steps = tried.codes(blocks, grid) - tried.zeros.unsqueeze(1)  # what the scale multiplies
-        along, squares = (blocks * steps).sum(1), (steps * steps).sum(1)
+        along = (strong * steps).sum(1)
+        squares = (steps * steps if energies is None else steps.square() * energies).sum(1)
         scale = _as_float16(along * _inverse(squares))
-        # the squared error is ‖w‖² − gain
+        # the weighed squared error is the block's own weighed square less this
         gain = scale * (2 * along - scale * squares)
         better = gain > best_gain
         best_gain = torch.where(better, gain, best_gain)

@@ -23,19 +23,22 @@ _CODE_TYPES = {4: ir.DataType.INT4, 8: ir.DataType.INT8}
 class QuantizedWeight:
     """The tensors that stand for `rows`, a weight [rows, summed, ...]: the axis that is summed over comes second.
 
-    `transposed` asks for those of the matrix [summed, rows].
+    `energy` [summed] is that of the channels which the weight meets. `transposed` asks for the tensors of the matrix
+    [summed, rows].
 
     Raises (on reading):
         RequestError: as LazyWeight does, and where a scale leaves float16's range.
     """
 
-    def __init__(self, rows: LazyWeight, grid: Grid, method: Method = "search") -> None:
+    def __init__(
+        self, rows: LazyWeight, grid: Grid, method: Method = "search", energy: torch.Tensor | None = None
+    ) -> None:
         self.grid = grid
         self.shape = tuple(rows.shape.numpy())
         count, summed, *rest = self.shape
         assert grid.block is None or summed % grid.block == 0
         self._blocked_shape = (count,) if grid.block is None else (count, summed // grid.block, *rest)
-        self._rows, self._method = rows, method
+        self._rows, self._method, self._energy = rows, method, energy
         self._found: Fit | None = None
         self._lock = threading.Lock()  # the writer makes two tensors at a time
 
@@ -113,7 +116,7 @@ class QuantizedWeight:
         """Scales (float16) and zero points (int8) of all blocks, in the order in which rows give them."""
         with self._lock:
             if self._found is None:
-                fits = [fit(as_blocks(part, self.grid), self.grid, self._method) for part in self._rows.rows()]
+                fits = [self._fit_part(part) for part in self._rows.rows()]
                 scales = torch.cat([each.scales for each in fits]).to(torch.float16)
                 if not torch.isfinite(scales).all():
                     raise RequestError(
@@ -123,11 +126,20 @@ class QuantizedWeight:
                 self._found = Fit(scales, torch.cat([each.zeros for each in fits]).to(torch.int8))
             return self._found
 
+    def _fit_part(self, part: torch.Tensor) -> Fit:
+        energies = None if self._energy is None else as_blocks(spread(self._energy, part), self.grid)
+        return fit(as_blocks(part, self.grid), self.grid, self._method, energies)
+
     def _in_blocked_shape(self, numbers: torch.Tensor) -> torch.Tensor:
         if self.grid.block is None:
             return numbers
         rows, blocks, *rest = self._blocked_shape
         return numbers.view(rows, *rest, blocks).movedim(-1, 1)
+
+
+def spread(energy: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
+    """The energy [summed] that each number of `part` [rows, summed, ...] meets."""
+    return energy.view(1, -1, *[1] * (part.dim() - 2)).expand(part.shape)
 
 
 def as_blocks(part: torch.Tensor, grid: Grid) -> torch.Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 import onnx_ir as ir
 
 from export.passes.editing import add_initializer, operand, replace
+from export.quantize.fit import Energies
 from export.quantize.grid import Grid, Method
 from export.quantize.packed import QuantizedWeight
 from export.quantize.plan import Form
@@ -24,8 +25,14 @@ OPSET = 21
 class QuantizeWeights(ir.passes.InPlacePass):
     """See the module."""
 
-    def __init__(self, grids: Mapping[str, Grid], form: Form = "qdq", method: Method = "search") -> None:
-        self._grids, self._form, self._method = grids, form, method
+    def __init__(
+        self,
+        grids: Mapping[str, Grid],
+        form: Form = "qdq",
+        method: Method = "search",
+        energies: Energies | None = None,
+    ) -> None:
+        self._grids, self._form, self._method, self._energies = grids, form, method, energies or {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Quantise each weight that a grid is given for."""
@@ -34,7 +41,10 @@ class QuantizeWeights(ir.passes.InPlacePass):
             if grid is None or grid.kept:
                 continue
             model.graph.opset_imports[""] = OPSET
-            weight, before = QuantizedWeight(site.rows, grid, self._method), str(site.value.name)
+            weight, before = (
+                QuantizedWeight(site.rows, grid, self._method, self._energies.get(site.name)),
+                str(site.value.name),
+            )
             if site.node.op_type == "Gather":
                 _gather_rows(model.graph, site, weight)
             elif site.node.op_type == "MatMul" and self._form == "nbits" and grid.block is not None:

@@ -31,10 +31,22 @@ TINY = EMBEDDED["tiny"]
         (["export", "nonsense", "-o", "OUT"], "'nonsense' is no folder and no hub id"),
         (["export", "tiny", "-o", "OUT", "--height", "100"], "height 100 is not a multiple of 8, the VAE's factor; 96"),
         (["export", "tiny", "-o", "OUT", "--batch", "0"], "batch 0 is not positive"),
-        (["export", "tiny", "-o", "OUT", "--precision", "fp8"], "there is no precision 'fp8'; there is fp32, fp16"),
+        (
+            ["export", "tiny", "-o", "OUT", "--precision", "fp8"],
+            "there is no precision 'fp8'; there is fp32, fp16, q8f16",
+        ),
         (["export", "tiny", "-o", "OUT", "--component", "vae"], "no component 'vae'; it has text_encoder, unet,"),
         (["export", "tiny", "-o", "OUT", "--variant", "fp16"], "has no model.fp16.safetensors"),
         (["export", "tiny", "-o", "OUT", "--max-graph-bytes", "2 apples"], "'2 apples' is no size; give 450MB"),
+        (
+            ["export", "tiny", "-o", "OUT", "--size-budget", "1MB"],
+            "fp16 has one size, whatever is asked; give --precision q",
+        ),
+        (["export", "tiny", "-o", "OUT", "--precision", "q4f16", "--recipe", "OUT"], "is missing"),
+        (
+            ["export", "tiny", "-o", "OUT", "--quantization", "gptq"],
+            "there is no quantization 'gptq'; there is qdq, nbits",
+        ),
         (["synth", "sd-turbot", "-o", "OUT"], "there is no preset 'sd-turbot'; there is sd-turbo"),
         (["generate", "OUT", "a cat", "-o", "x.png"], "OUT is not a bundle: it has no manifest.json"),
         (["check", "OUT"], "OUT is not a bundle"),

@@ -61,11 +61,11 @@ def test_a_convolution(grid: Grid, axes: tuple[int, int | None]) -> None:
     attributes = model.graph[0].attributes
     assert (attributes.get_int("axis"), attributes.get_int("block_size", None)) == axes
     if grid.block is None:
-        filters = rounded(weight.reshape(6, -1), grid).reshape(weight.shape)
+        filters = torch.from_numpy(rounded(weight.reshape(6, -1), grid)).view(weight.shape)
     else:  # blocks of channels, at one place of the filter
-        moved = rounded(weight.transpose(0, 2, 3, 1).reshape(-1, 16), grid).reshape(6, 3, 3, 32)
-        filters = moved.transpose(0, 3, 1, 2)
-    expected = torch.nn.functional.conv2d(torch.from_numpy(x).float(), torch.from_numpy(filters))
+        blocks = rounded(weight.transpose(0, 2, 3, 1).reshape(-1, 16), grid)
+        filters = torch.from_numpy(blocks).view(6, 3, 3, 32).movedim(-1, 1)
+    expected = torch.nn.functional.conv2d(torch.from_numpy(x).float(), filters)
     np.testing.assert_allclose(run(model, x=x)[0], expected, atol=4e-3)
 
 
