@@ -15,6 +15,7 @@ from export.tokenizers import write_tokenizer
 from export.worker import BundleJob, Report
 from models.bundle import Manifest, write_manifest
 from models.component import Component, Size
+from models.errors import RequestError
 from models.family import constant_conditions
 from models.source import Source
 
@@ -50,6 +51,7 @@ def assemble(job: BundleJob, report: Report) -> None:
         jobs = {name: replace(each, quantization=asked) for name, each in jobs.items()}
     exported = run_side_by_side(export_component, jobs, report, limit=SIDE_BY_SIDE)
     if asked is not None:
+        _require_within(asked.budget, exported)
         _write_recipe(job, asked, exported)
     manifest = Manifest(
         family=family.name,
@@ -65,6 +67,15 @@ def assemble(job: BundleJob, report: Report) -> None:
         conditions=_conditions(components, job.size),
     )
     write_manifest(job.stage, manifest)
+
+
+def _require_within(budget: int | None, exported: Mapping[str, Exported]) -> None:
+    """A weight that two graphs of a chain read is written twice, which no recipe foresees."""
+    size = sum(file.bytes for each in exported.values() for file in each.chain.files)
+    if budget is not None and size > budget:
+        raise RequestError(
+            f"the graphs came to {size} bytes, more than --size-budget {budget}", "give more, or larger graphs"
+        )
 
 
 def _write_recipe(job: BundleJob, asked: Quantization, exported: Mapping[str, Exported]) -> None:

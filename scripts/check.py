@@ -23,7 +23,7 @@ from models.chain import Chain, Graph
 from runtime.parity import BROWSER_GATES, Figures, Gate, compare
 from runtime.rehearsal import Passage, rehearse
 
-SHOWN = 8
+SHOWN = 3
 """Findings told to people for one graph: weights that a table does not take are hundreds, alike."""
 
 Progress = Callable[[str, str, float], None]

@@ -14,9 +14,6 @@ from export.quantize.rules import grids_by_rule, grids_to_choose
 from export.quantize.sites import sites
 from models.component import Component
 
-_BYTES_A_PART = 512
-"""What a node or an initializer takes of an .onnx file at most: its names, its shape, and where its data lie."""
-
 
 def quantize(model: ir.Model, component: Component, asked: Quantization, energies: Energies) -> dict[str, Grid]:
     """Quantise the weights of `model` in place, as its recipe or the rules say; return the grid of each.
@@ -34,16 +31,27 @@ def quantize(model: ir.Model, component: Component, asked: Quantization, energie
 
 
 def costs(model: ir.Model, component: Component, asked: Quantization, energies: Energies) -> Costs:
-    """Measure each weight of `model` on each grid that a budget may choose for it."""
+    """Measure each weight of `model` on each grid that a budget may choose for it. The model is used up."""
     found = list(sites(model.graph))
     weights = {site.value for site in found}
     others = [value for value in model.graph.initializers.values() if value not in weights]
     rest = sum(value.const_value.nbytes for value in others if value.const_value is not None)
-    parts = len(model.graph) + len(others) + 4 * len(found)
-    return Costs(
-        {
-            site.name: choices(site, grids_to_choose(component, site, asked.bits), energies.get(site.name))
-            for site in found
-        },
-        rest + parts * _BYTES_A_PART,
-    )
+    by_name = {
+        site.name: choices(site, grids_to_choose(component, site, asked.bits), energies.get(site.name))
+        for site in found
+    }
+    leanest = {name: each[0].grid for name, each in by_name.items()}
+    QuantizeWeights(leanest, asked.form)(model)
+    return Costs(by_name, rest + _bytes_without_weights(model))
+
+
+def _bytes_without_weights(model: ir.Model) -> int:
+    """What the .onnx file takes beside its weights, as if all of them lay in another file, at high offsets."""
+    for value in model.graph.initializers.values():
+        tensor = value.const_value
+        assert tensor is not None
+        elsewhere = ir.ExternalTensor(
+            "model.onnx.data", 1 << 34, tensor.nbytes, tensor.dtype, shape=tensor.shape, name=str(value.name)
+        )
+        value.const_value = elsewhere
+    return ir.to_proto(model).ByteSize()

@@ -75,7 +75,8 @@ def _multiply_by_codes(graph: ir.Graph, site: Site, weight: QuantizedWeight) -> 
     count, summed = weight.shape
     attributes = {"K": summed, "N": count, "bits": weight.grid.bits, "block_size": weight.grid.block}
     inputs = [operand(site.node, 0), *(_initializer(graph, tensor) for tensor in tensors)]
-    replace(site.node, ir.node("MatMulNBits", inputs, attributes, domain="com.microsoft"))
+    product = ir.node("MatMulNBits", inputs, attributes, domain="com.microsoft", name=site.node.name)
+    replace(site.node, product)
 
 
 def _gather_rows(graph: ir.Graph, site: Site, weight: QuantizedWeight) -> None:
@@ -87,7 +88,7 @@ def _gather_rows(graph: ir.Graph, site: Site, weight: QuantizedWeight) -> None:
     codes = _before(site, "Gather", [tables[0], ids], {"axis": 0}, ir.DataType.INT8, rows_shape)
     numbers = _before(site, "Cast", [codes], {"to": ir.DataType.FLOAT16}, ir.DataType.FLOAT16, rows_shape)
     scales = _before(site, "Gather", [tables[1], ids], {"axis": 0}, ir.DataType.FLOAT16, scales_shape)
-    replace(site.node, ir.node("Mul", [numbers, scales]))
+    replace(site.node, ir.node("Mul", [numbers, scales], name=site.node.name))
 
 
 def _initializer(graph: ir.Graph, tensor: ir.TensorProtocol) -> ir.Value:
@@ -102,9 +103,8 @@ def _before(
     dtype: ir.DataType,
     shape: ir.Shape | None,
 ) -> ir.Value:
-    """The output of a new node right before the site's, which is said to come from the same module."""
-    node = ir.node(operator, inputs, attributes)
-    node.metadata_props.update(site.node.metadata_props)
+    """The output of a new node right before the site's."""
+    node = ir.node(operator, inputs, attributes, name=f"{inputs[0].name}/{operator}")
     output = node.outputs[0]
     output.name, output.dtype, output.shape = f"{inputs[0].name}.{operator.lower()}", dtype, shape
     graph = site.node.graph
