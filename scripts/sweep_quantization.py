@@ -79,7 +79,7 @@ def points(source: Source, work: Path) -> Iterator[Point]:
     """All points, the float16 bundle being made first."""
     reference = export_bundle(source, work / "fp16", overwrite=True)
     for precision in ("q8f16", "q4f16"):
-        bundle = export_bundle(source, work / precision, precision=precision, overwrite=True)  # type: ignore[arg-type]
+        bundle = export_bundle(source, work / precision, precision=precision, overwrite=True)
         yield measured(precision, bundle, reference)
     by_rule = read_recipe(work / "q4f16" / RECIPE)
     for block in BLOCKS:

@@ -50,8 +50,8 @@ def _bytes_without_weights(model: ir.Model) -> int:
     for value in model.graph.initializers.values():
         tensor = value.const_value
         assert tensor is not None
-        elsewhere = ir.ExternalTensor(
-            "model.onnx.data", 1 << 34, tensor.nbytes, tensor.dtype, shape=tensor.shape, name=str(value.name)
+        shape, name = ir.Shape(tensor.shape.numpy()), str(value.name)
+        value.const_value = ir.ExternalTensor(
+            "model.onnx.data", 1 << 34, tensor.nbytes, tensor.dtype, shape=shape, name=name
         )
-        value.const_value = elsewhere
-    return ir.to_proto(model).ByteSize()
+    return int(ir.to_proto(model).ByteSize())

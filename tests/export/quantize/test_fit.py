@@ -77,3 +77,15 @@ def test_what_is_searched_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPa
     parts: Fit = fit(blocks, FOUR)
     assert torch.equal(whole.scales, parts.scales)
     assert torch.equal(whole.zeros, parts.zeros)
+
+
+def test_strong_channels_are_rounded_best() -> None:
+    blocks, grid = normal(300, 32), Grid(4, 32)
+    energies = torch.full((1, 32), 0.01)
+    energies[0, :4] = 10.0
+    energies = energies.expand(blocks.shape)
+    noise = [
+        ((fit(blocks, grid, energies=each).rounded(blocks, grid) - blocks).square() * energies).sum()
+        for each in (energies, None)
+    ]
+    assert noise[0] < noise[1] / 1.5
