@@ -52,14 +52,13 @@ class Site:
     def grids(self, bits: int) -> list[Grid]:
         """The grids of `bits` that the weight can be on, the leanest first.
 
-        A product's blocks are those of MatMulNBits. In 4 bits they are even in number: MatMulNBits pads the zero
-        points of a row to whole bytes, and WebNN's reading of it does not. A table has no 4 bits: its rows are
-        gathered as integers.
+        A product's blocks are those of MatMulNBits, evenly many in a row: MatMulNBits pads the 4-bit zero points of
+        a row to whole bytes, and WebNN's reading of it does not; of one block in a row LiteRT builds nothing. A table
+        has no 4 bits: its rows are gathered as integers.
         """
         summed = self.shape[1]
         if self.node.op_type == "MatMul":
-            count = 2 if bits == 4 else 1
-            blocked = [Grid(bits, block) for block in BLOCKS if summed % (block * count) == 0]
+            blocked = [Grid(bits, block) for block in BLOCKS if summed % (2 * block) == 0]
         elif bits == 4 and self.node.op_type != "Gather":
             blocked = [Grid(bits, block) for block in BLOCKS if summed % block == 0]
         else:

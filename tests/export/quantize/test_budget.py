@@ -54,11 +54,11 @@ def test_a_graphs_costs_are_its_choices_and_the_rest() -> None:
     found = costs(model, UNET, Quantization(4), {})
     assert [choice.grid for choice in found.choices["w"]] == [
         *(Grid(4, 64), Grid(4, 32), Grid(4, 16)),
-        *(Grid(8, 128), Grid(8, 64), Grid(8, 32), Grid(8, 16)),
+        *(Grid(8, 64), Grid(8, 32), Grid(8, 16)),
         KEPT,
     ]
     again = bound(PRODUCT, WEIGHT, turned=True)
-    assert costs(again, UNET, Quantization(8), {}).choices["w"][0].grid == Grid(8, 128)
+    assert costs(again, UNET, Quantization(8), {}).choices["w"][0].grid == Grid(8, 64)
     assert found.fixed > 0
 
 

@@ -68,6 +68,6 @@ def test_grids_of_a_product_a_table_and_an_odd_width() -> None:
     product = "g (float16[3,96] x, float16[96,24] w) => (float16[3,24] y) { y = MatMul(x, w) }"
     # evenly many blocks in 4 bits: 96 has one of 64 and a half, three of 32, six of 16
     assert site(product, 96, 24).grids(4) == [Grid(4, 16)]
-    assert site(product, 96, 24).grids(8) == [Grid(8, 32), Grid(8, 16)]
+    assert site(product, 96, 24).grids(8) == [Grid(8, 16)]
     odd = "g (float16[3,100] x, float16[100,24] w) => (float16[3,24] y) { y = MatMul(x, w) }"
     assert (site(odd, 100, 24).grids(4), site(odd, 100, 24).grids(8)) == ([], [Grid(8)])
