@@ -38,9 +38,7 @@ def choices(site: Site, grids: Sequence[Grid], energy: torch.Tensor | None = Non
     sample = torch.cat([part[::stride].clone() for part in site.rows.rows()])
     energies = torch.ones(()).expand(sample.shape) if energy is None else spread(energy, sample)
     signal = float((sample.square() * energies).sum())
-    return [
-        Choice(grid, grid.nbytes(site.shape), _noise(sample, grid, energies) / max(signal, 1e-30)) for grid in grids
-    ]
+    return [Choice(grid, site.nbytes(grid), _noise(sample, grid, energies) / max(signal, 1e-30)) for grid in grids]
 
 
 def _noise(sample: torch.Tensor, grid: Grid, energies: torch.Tensor) -> float:

@@ -20,11 +20,11 @@ BLOCKS = (128, 64, 32, 16)
 class Grid:
     """The integers that stand for a weight's numbers.
 
-    A number is `scale · (code − zero point)`. Scales are float16. In 4 bits each block has a zero point; 8 bits are
-    fine enough to do without.
+    A number is `scale · (code − zero point)`, the scale one that float16 holds. In 4 bits each block has a zero
+    point; 8 bits are fine enough to do without.
 
     Attributes:
-        bits: of a code: 4 or 8; 16 where the weight stays as it is, in float16.
+        bits: of a code: 4 or 8; 16 where the weight stays as it is.
         block: numbers along the axis that is summed over that share a scale, or None for one scale a row.
     """
 
@@ -55,13 +55,13 @@ class Grid:
         """How many blocks a weight of `shape` has, rows first."""
         return shape[0] if self.block is None else math.prod(shape) // self.block
 
-    def nbytes(self, shape: Sequence[int]) -> int:
-        """Bytes of codes, scales and zero points of a weight of `shape`, rows first."""
-        codes = math.prod(shape) * self.bits // 8
+    def nbytes(self, shape: Sequence[int], float_bytes: int = 2) -> int:
+        """Bytes of codes, scales and zero points of a weight of `shape`, rows first; `float_bytes` is its type's."""
         if self.kept:
-            return codes
-        return codes + 2 * self.blocks(shape) + (-(-self.blocks(shape) * self.bits // 8) if self.has_zeros else 0)
+            return math.prod(shape) * float_bytes
+        zeros = -(-self.blocks(shape) * self.bits // 8) if self.has_zeros else 0
+        return math.prod(shape) * self.bits // 8 + self.blocks(shape) * float_bytes + zeros
 
 
 KEPT = Grid(16)
-"""A weight that stays in float16."""
+"""A weight that stays as it is."""

@@ -33,7 +33,7 @@ class QuantizedWeight:
     def __init__(
         self, rows: LazyWeight, grid: Grid, method: Method = "search", energy: torch.Tensor | None = None
     ) -> None:
-        self.grid = grid
+        self.grid, self.dtype = grid, rows.dtype
         self.shape = tuple(rows.shape.numpy())
         count, summed, *rest = self.shape
         assert grid.block is None or summed % grid.block == 0
@@ -54,19 +54,17 @@ class QuantizedWeight:
         return self._tensor("codes", _CODE_TYPES[self.grid.bits], _turned(self.shape, transposed), parts)
 
     def scales(self, *, transposed: bool = False) -> StreamedTensor:
-        """float16 scales [rows, blocks, ...], or [rows] where a row has one."""
+        """Scales of the weight's own type: [rows, blocks, ...], or [rows] where a row has one."""
 
         def parts() -> Iterator[torch.Tensor]:
             scales = self._in_blocked_shape(self._fit().scales)
             yield (scales.movedim(0, -1) if transposed else scales).contiguous()
 
-        return self._tensor("scales", ir.DataType.FLOAT16, _turned(self._blocked_shape, transposed), parts)
+        return self._tensor("scales", self.dtype, _turned(self._blocked_shape, transposed), parts)
 
     def scale_column(self) -> StreamedTensor:
-        """float16 scales [rows, 1], where a row has one."""
-        return self._tensor(
-            "scales", ir.DataType.FLOAT16, (self.shape[0], 1), lambda: iter([self._fit().scales.unsqueeze(1)])
-        )
+        """Scales [rows, 1], where a row has one."""
+        return self._tensor("scales", self.dtype, (self.shape[0], 1), lambda: iter([self._fit().scales]))
 
     def zeros(self, *, transposed: bool = False) -> StreamedTensor:
         """Zero points of the codes' type, one for each scale."""
@@ -95,7 +93,9 @@ class QuantizedWeight:
         packs = self.grid.bits == 4 and kind != "scales"
 
         def streamed() -> Iterator[memoryview]:
-            return (bytes_of(_pairs(part) if packs else part) for part in parts())
+            for part in parts():
+                written = part.float() if dtype == ir.DataType.FLOAT else part
+                yield bytes_of(_pairs(written) if packs else written)
 
         return StreamedTensor(streamed, dtype, shape, f"{self._rows.name}.{kind}")
 

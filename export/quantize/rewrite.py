@@ -64,7 +64,7 @@ def _dequantize(graph: ir.Graph, site: Site, weight: QuantizedWeight) -> None:
     rows_axis, summed_axis = (1, 0) if turned else (0, 1)
     scaled = {"axis": rows_axis} if grid.block is None else {"axis": summed_axis, "block_size": grid.block}
     initializers = [_initializer(graph, tensor) for tensor in tensors]
-    whole = _before(site, "DequantizeLinear", initializers, scaled, ir.DataType.FLOAT16, site.value.shape)
+    whole = _before(site, "DequantizeLinear", initializers, scaled, weight.dtype, site.value.shape)
     site.node.replace_input_with(site.index, whole)
 
 
@@ -80,14 +80,14 @@ def _multiply_by_codes(graph: ir.Graph, site: Site, weight: QuantizedWeight) -> 
 
 
 def _gather_rows(graph: ir.Graph, site: Site, weight: QuantizedWeight) -> None:
-    """The codes of the rows that are looked up, as float16, times their scales."""
+    """The codes of the rows that are looked up, as floats, times their scales."""
     ids = operand(site.node, 1)
     assert ids.shape is not None
     rows_shape, scales_shape = site.node.outputs[0].shape, ir.Shape([*ids.shape, 1])
     tables = [_initializer(graph, tensor) for tensor in (weight.codes(), weight.scale_column())]
     codes = _before(site, "Gather", [tables[0], ids], {"axis": 0}, ir.DataType.INT8, rows_shape)
-    numbers = _before(site, "Cast", [codes], {"to": ir.DataType.FLOAT16}, ir.DataType.FLOAT16, rows_shape)
-    scales = _before(site, "Gather", [tables[1], ids], {"axis": 0}, ir.DataType.FLOAT16, scales_shape)
+    numbers = _before(site, "Cast", [codes], {"to": weight.dtype}, weight.dtype, rows_shape)
+    scales = _before(site, "Gather", [tables[1], ids], {"axis": 0}, weight.dtype, scales_shape)
     replace(site.node, ir.node("Mul", [numbers, scales], name=site.node.name))
 
 

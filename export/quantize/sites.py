@@ -49,6 +49,10 @@ class Site:
         """Of `rows`."""
         return tuple(self.rows.shape.numpy())
 
+    def nbytes(self, grid: Grid) -> int:
+        """What the weight takes on `grid`."""
+        return grid.nbytes(self.shape, int(self.rows.dtype.itemsize))
+
     def grids(self, bits: int) -> list[Grid]:
         """The grids of `bits` that the weight can be on, the leanest first.
 

@@ -93,6 +93,16 @@ def of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sites, "SMALLEST", 1)
 
 
+@pytest.mark.parametrize("form", ["qdq", "nbits"])
+def test_a_product_in_float32_stays_in_float32(form: Form) -> None:
+    weight, x = numbers(128, 24).astype(np.float32), numbers(1, 5, 128).astype(np.float32)
+    text = "g (float[1,5,128] x, float[128,24] w) => (float[1,5,24] y) { y = MatMul(x, w) }"
+    model = bound(text, weight, turned=True)
+    QuantizeWeights({"w": Grid(4, 32)}, form)(model)
+    product = x @ rounded(weight.T.reshape(-1, 32), Grid(4, 32)).reshape(24, 128).T
+    np.testing.assert_allclose(run(model, x=x)[0], product, atol=1e-5)
+
+
 def test_codes_lie_as_matmulnbits_reads_them(of_any_size: None) -> None:
     # row 0 holds -8…7 twice over, row 1 half of that, negated: scales 1 and 0.5, zero points 0 and -1
     first = np.tile(np.arange(-8, 8), 2).astype(np.float16)
