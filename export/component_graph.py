@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx_ir as ir
 import torch
 
+from export.activations import overflowing
 from export.chunks import split
+from export.overflows import NOTHING, Overflows
 from export.passes import simplify
 from export.quantize.budget import Costs
 from export.quantize.component import costs, quantize
+from export.quantize.energies import channel_energies
+from export.quantize.fit import Energies
 from export.quantize.grid import Grid
 from export.quantize.plan import Quantization
 from export.trace import trace
@@ -20,7 +24,7 @@ from export.weights import bind
 from export.writer import write_chain
 from models.chain import Chain
 from models.component import Component, Size
-from models.precision import Precision
+from models.precision import BOUNDARY_TYPE, Precision
 from models.source import Source
 
 Progress = Callable[[str, float], None]
@@ -49,17 +53,20 @@ class Exported:
 
 
 def export_component(job: ComponentJob, progress: Progress) -> Exported:
-    """Trace, bind, simplify, quantise, split and write one component.
+    """Measure, trace, bind, simplify, quantise, split and write one component.
 
     Raises:
         RequestError: where config or checkpoint do not make this component, or a weight exceeds the limit.
         OSError: where the bundle cannot be written.
     """
-    model = _simplified(job, progress)
-    grids = None if job.quantization is None else quantize(model, job.component, job.quantization, {})
+    model, overflows = _simplified(job, progress)
+    grids = None
+    if job.quantization is not None:
+        grids = quantize(model, job.component, job.quantization, _energies(job, progress))
     links = split(model, job.max_graph_bytes)
     chain = write_chain(model, links, job.bundle, job.component.name, lambda done: progress("writing", done))
-    return Exported(chain, grids)
+    kept = {**overflows.results, **overflows.inside}
+    return Exported(replace(chain, float32_parts=kept), grids)
 
 
 def measure_component(job: ComponentJob, progress: Progress) -> Costs:
@@ -69,14 +76,28 @@ def measure_component(job: ComponentJob, progress: Progress) -> Costs:
         RequestError: as `export_component` does.
     """
     assert job.quantization is not None
-    model = _simplified(job, progress)
+    model, _ = _simplified(job, progress)
+    return costs(model, job.component, job.quantization, _energies(job, progress))
+
+
+def _energies(job: ComponentJob, progress: Progress) -> Energies:
+    """What the component's weights meet; plain rounding asks for nothing."""
+    assert job.quantization is not None
+    recipe = job.quantization.recipe
+    if recipe is not None and recipe.scales == "range":
+        return {}
     progress("measuring", 0.0)
-    return costs(model, job.component, job.quantization, {})
+    return channel_energies(job.component, job.source)
 
 
-def _simplified(job: ComponentJob, progress: Progress) -> ir.Model:
+def _simplified(job: ComponentJob, progress: Progress) -> tuple[ir.Model, Overflows]:
     torch.set_num_threads(1)  # components share the cores, and a forked process has no use for OpenMP's pool
+    overflows = NOTHING
+    if BOUNDARY_TYPE[job.precision] == "float16":
+        progress("measuring", 0.0)
+        overflows = overflowing(job.component, job.source)
     progress("tracing", 0.0)
     model = trace(job.component, job.source.config(job.component), job.size)
     bind(model, job.component, job.source.checkpoint(job.component))
-    return simplify(model, job.precision)
+    simplify(model, job.precision, overflows)
+    return model, overflows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from export.quantize.plan import FORMS, Form, Quantization
@@ -12,8 +13,8 @@ from export.worker import BundleJob, Report, run_worker
 from models.bundle import Bundle, staged
 from models.component import VAE_FACTOR, Size
 from models.errors import RequestError
-from models.precision import NUMBERS, PRECISIONS, Precision
-from models.source import Source, open_source
+from models.precision import BOUNDARY_TYPE, NUMBERS, PRECISIONS, Precision
+from models.source import Source, open_source, open_vae
 
 _QUANTIZED_BITS = 9
 """Room for a quantised weight: of 8 bits with its scales, the most that a rule gives."""
@@ -31,6 +32,7 @@ def export_bundle(
     quantization: Form = "qdq",
     size_budget: int | None = None,
     recipe: Path | None = None,
+    vae: str | None = None,
     overwrite: bool = False,
     report: Report = lambda _component, _doing, _fraction: None,
 ) -> Bundle:
@@ -47,6 +49,7 @@ def export_bundle(
         quantization: how products by a quantised weight are written.
         size_budget: bytes that all graphs may take together; the bits of each weight are chosen for it.
         recipe: a file that states the bits of each weight, as another export wrote it.
+        vae: another source, whose VAE takes the place of `source`'s own.
         overwrite: whether a bundle at `output` may be replaced.
 
     Raises:
@@ -58,10 +61,16 @@ def export_bundle(
     if precision not in PRECISIONS:
         raise RequestError(f"there is no precision {precision!r}", f"there is {', '.join(PRECISIONS)}")
     asked = _quantization(precision, quantization, size_budget, recipe)
-    source = open_source(source, components=components) if isinstance(source, str) else source
-    family = source.family
-    chosen = tuple(family.component(name) for name in dict.fromkeys(components)) or family.components
-    family.require_agreement({component.name: source.config(component) for component in chosen})
+    measured = BOUNDARY_TYPE[precision] == "float16"
+    if isinstance(source, str):
+        source = open_source(source, components=components, fed=measured, vae=vae)
+    elif vae is not None:
+        source = replace(source, vae=open_vae(vae))
+    chosen = source.family.chosen(components)
+    read = source.family.chosen(components, fed=measured)
+    source.family.require_agreement({component.name: source.config(component) for component in read})
+    for component in read:
+        source.checkpoint(component)
     numbers = sum(source.checkpoint(component).count() for component in chosen)
     size = size or native_size(source)
     with staged(Path(output), overwrite=overwrite) as stage:

@@ -53,9 +53,8 @@ class BundleJob:
     def from_json(cls, line: str) -> BundleJob:
         """The job that `to_json` wrote."""
         held: Mapping[str, Any] = json.loads(line)
-        source = Source(**{**held["source"], "folder": Path(held["source"]["folder"])})
         return cls(
-            source=source,
+            source=_source(held["source"]),
             components=tuple(held["components"]),
             size=Size(**held["size"]),
             precision=held["precision"],
@@ -64,6 +63,11 @@ class BundleJob:
             bake_time_ids=held["bake_time_ids"],
             quantization=held["quantization"] and Quantization.from_json(held["quantization"]),
         )
+
+
+def _source(held: Mapping[str, Any]) -> Source:
+    vae = held["vae"]
+    return Source(**{**held, "folder": Path(held["folder"]), "vae": vae and _source(vae)})
 
 
 def run_worker(job: BundleJob, report: Report) -> None:

@@ -40,7 +40,7 @@ class Manifest:
     """Everything that a consumer of a bundle needs and cannot read from the graphs.
 
     Attributes:
-        source: name, revision, variant and licence of the checkpoint.
+        source: name, revision, variant and licence of the checkpoint; under `vae` those of another's VAE, if any.
         schedules: by number of steps.
         scaling_factor: the VAE's; the decoder takes latents divided by it, the encoder's mean is multiplied.
         conditions: inputs of the UNet that are the same in every run, by name: one row of the batch each.
@@ -51,7 +51,7 @@ class Manifest:
     layout: str
     precision: Precision
     size: Size
-    source: dict[str, str | None]
+    source: dict[str, Any]
     scaling_factor: float
     scheduler: str
     schedules: dict[int, Schedule]

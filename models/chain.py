@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -59,6 +59,8 @@ class Chain:
 
     Attributes:
         webnn: the verdict of the last check; None where there was none.
+        float32_parts: the modules that stay in float32 in a float16 graph because they overflow, each with the
+            largest absolute value measured in it.
 
     Raises:
         ValueError: where a graph, or the component's output, is promised a tensor that nothing before it gives.
@@ -68,6 +70,7 @@ class Chain:
     outputs: tuple[Tensor, ...]
     graphs: tuple[Graph, ...]
     webnn: dict[str, Any] | None = None
+    float32_parts: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         given = set(self.inputs)
@@ -93,7 +96,8 @@ class Chain:
             Graph(files_of(graph["files"]), graph["nodes"], _tensors(graph["inputs"]), _tensors(graph["outputs"]))
             for graph in held["graphs"]
         )
-        return cls(_tensors(held["inputs"]), _tensors(held["outputs"]), graphs, held["webnn"])
+        kept = {place: float(largest) for place, largest in held["float32_parts"].items()}
+        return cls(_tensors(held["inputs"]), _tensors(held["outputs"]), graphs, held["webnn"], kept)
 
 
 def files_of(held: Iterable[Mapping[str, Any]]) -> tuple[BundleFile, ...]:

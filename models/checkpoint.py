@@ -10,9 +10,11 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import FileIO
 from pathlib import Path
 
+import numpy as np
 import safetensors
 
 from models.errors import RequestError
@@ -33,7 +35,7 @@ class StoredTensor:
     offset: int
     nbytes: int
 
-    def blocks(self, block_bytes: int) -> Iterator[bytearray]:
+    def blocks(self, block_bytes: int) -> Iterator[memoryview]:
         """Its bytes in order, little-endian, row-major: blocks of at most `block_bytes`, each of whole numbers.
 
         Raises:
@@ -43,16 +45,31 @@ class StoredTensor:
         with self.path.open("rb", buffering=0) as file:
             file.seek(self.offset)
             for start in range(0, self.nbytes, step):
-                block = bytearray(min(step, self.nbytes - start))
-                view = memoryview(block)
-                while view:
-                    count = file.readinto(view)
-                    if not count:
-                        raise RequestError(
-                            f"{self.path} ends inside tensor {self.name}", "copy or download the file anew"
-                        )
-                    view = view[count:]
+                block = np.empty(min(step, self.nbytes - start), np.uint8).data  # a bytearray would be zeroed
+                self._fill(block, file)
                 yield block
+
+    def read_into(self, place: memoryview) -> None:
+        """Read all its bytes to `place`, which has as many.
+
+        Raises:
+            RequestError: as `blocks`.
+        """
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self.offset)
+            self._fill(place, file)
+
+    def _fill(self, place: memoryview, file: FileIO) -> None:
+        while place:
+            count = file.readinto(place)
+            if not count:
+                raise RequestError(f"{self.path} ends inside tensor {self.name}", "copy or download the file anew")
+            place = place[count:]
+
+    def row(self, index: int) -> StoredTensor:
+        """The numbers at `index` of the first axis, as a tensor of their own."""
+        nbytes = self.nbytes // self.shape[0]
+        return replace(self, shape=self.shape[1:], offset=self.offset + index * nbytes, nbytes=nbytes)
 
 
 class Checkpoint:

@@ -97,6 +97,7 @@ class Component:
         key_rules: what the names of the module's own parameters begin with, and what a checkpoint's keys begin with
             instead, where the published form differs from the module's.
         served: config values that the graph relies on; another value is refused.
+        fed_by: the components whose outputs it takes, in the order in which their states stand side by side.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Component:
     tokenizer: str | None = None
     key_rules: tuple[tuple[str, str], ...] = ()
     served: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    fed_by: tuple[str, ...] = ()
 
     def keys(self, parameter: str) -> tuple[str, ...]:
         """What checkpoints call `parameter`, the published form first."""

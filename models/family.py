@@ -5,7 +5,7 @@ Shapes and names follow the pipelines' published configs and the bundle's contra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,9 @@ from models.errors import RequestError
 
 TOKENS = 77
 """Length of a CLIP prompt: max_position_embeddings of every published text encoder."""
+
+VAE_FOLDER = "vae"
+"""Where a diffusers folder keeps both halves of its VAE."""
 
 _LATENTS = ("batch", 4, "latent_height", "latent_width")
 _PIXELS = ("batch", 3, "height", "width")
@@ -71,6 +74,7 @@ UNET = Component(
         ("time_embedding_type", ("positional",)),
         ("attention_type", ("default",)),
     ),
+    fed_by=("text_encoder",),
 )
 
 TIME_IDS = 6
@@ -83,6 +87,7 @@ def _pooled_width(embedded: int, each: int) -> int:
 
 UNET_XL = replace(
     UNET,
+    fed_by=("text_encoder", "text_encoder_2"),
     inputs=(
         *UNET.inputs,
         TensorSpec(
@@ -107,17 +112,18 @@ _VAE_SERVED: tuple[tuple[str, tuple[Any, ...]], ...] = (
 VAE_DECODER = Component(
     name="vae_decoder",
     module="AutoencoderKL",
-    subfolder="vae",
+    subfolder=VAE_FOLDER,
     weights_stem="diffusion_pytorch_model",
     inputs=(TensorSpec("latent_sample", "float", _LATENTS),),
     outputs=(TensorSpec("sample", "float", _PIXELS),),
     served=_VAE_SERVED,
+    fed_by=("vae_encoder",),
 )
 
 VAE_ENCODER = Component(
     name="vae_encoder",
     module="AutoencoderKL",
-    subfolder="vae",
+    subfolder=VAE_FOLDER,
     weights_stem="diffusion_pytorch_model",
     inputs=(TensorSpec("sample", "float", _PIXELS),),
     outputs=(TensorSpec("latent_sample", "float", _LATENTS),),
@@ -214,6 +220,20 @@ class Family:
     def image_to_image(self) -> tuple[str, ...]:
         """The components that a picture drawn from another one passes through."""
         return (*(encoder.name for encoder in self.text_encoders), VAE_ENCODER.name, UNET.name, VAE_DECODER.name)
+
+    def chosen(self, names: Iterable[str], *, fed: bool = False) -> tuple[Component, ...]:
+        """The components of `names`, or all where none is named; where `fed`, also those that feed them.
+
+        Raises:
+            RequestError: where this family lacks one.
+        """
+        chosen = {name: self.component(name) for name in names}
+        pending = list(chosen.values()) if fed else []
+        while pending:
+            feeders = [self.component(name) for name in pending.pop().fed_by if name not in chosen]
+            chosen |= {component.name: component for component in feeders}
+            pending += feeders
+        return tuple(chosen.values()) or self.components
 
 
 STABLE_DIFFUSION = Family(

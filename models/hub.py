@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from http import HTTPStatus
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import huggingface_hub as hf
 import yaml
@@ -24,7 +25,7 @@ from huggingface_hub.utils import (
 from models.checkpoint import index_in, index_names, missing_weights, shards_of, whole_name
 from models.component import Component
 from models.errors import RequestError
-from models.family import FAMILIES, family_of
+from models.family import FAMILIES, VAE_DECODER, VAE_FOLDER, family_of
 from models.json_file import read_json
 
 _PIPELINE_FILES = ("model_index.json", "README.md", "scheduler/scheduler_config.json")
@@ -47,12 +48,20 @@ def is_repo_id(source: str) -> bool:
 
 
 def fetch(
-    repo: str, *, revision: str | None, variant: str | None, components: Sequence[str], progress: bool
+    repo: str,
+    *,
+    revision: str | None,
+    variant: str | None,
+    components: Sequence[str],
+    fed: bool,
+    own_vae: bool,
+    progress: bool,
 ) -> tuple[Path, str]:
     """Fetch what an export of `repo` reads; return the snapshot's folder and its commit.
 
-    Only one variant's safetensors travel: never pickles, never a second precision, never other frameworks'.
-    What the repository does not hold is told before any weights travel.
+    Only one variant's safetensors travel: never pickles, never a second precision, never other frameworks'. Where
+    `fed`, also the weights of components that feed those asked for; without `own_vae`, none of its VAE's. What the
+    repository does not hold is told before any weights travel.
 
     Raises:
         RequestError: where the repository, the revision or the hub is out of reach, access is refused, or the
@@ -60,20 +69,54 @@ def fetch(
     """
     with _told(repo, revision), _progress(shown=progress):
         folder = Path(hf.snapshot_download(repo, revision=revision, allow_patterns=_small_files(variant)))
-        commit = folder.name
         if not (folder / "model_index.json").is_file():
             raise RequestError(f"{repo} has no model_index.json", "give the id of a diffusers pipeline")
         family = family_of(read_json(folder / "model_index.json"), repo)
-        wanted = [family.component(name) for name in components] or family.components
-        needed = {file: component for component in wanted for file in _weights(folder, component, variant)}
-        absent = [file for file in needed if not (folder / file).is_file()]
-        if absent:
-            held = set(hf.HfApi().list_repo_files(repo, revision=commit))
-            for file in absent:
-                if file not in held:
-                    raise _not_held(repo, held, file, needed[file], variant)
-            hf.snapshot_download(repo, revision=commit, allow_patterns=[glob.escape(file) for file in absent])
-    return folder, commit
+        wanted = [part for part in family.chosen(components, fed=fed) if own_vae or part.subfolder != VAE_FOLDER]
+        _fetch_weights(repo, folder, wanted, variant)
+    return folder, folder.name
+
+
+def fetch_vae(repo: str, *, progress: bool) -> tuple[Path, str]:
+    """Fetch the VAE of `repo`, a pipeline's or one alone; return the snapshot's folder and its commit.
+
+    Raises:
+        RequestError: as `fetch`, or where `repo` has no VAE.
+    """
+    names = ("config.json", *index_names(VAE_DECODER.weights_stem, None))
+    small = ["README.md", *names, *(f"{VAE_FOLDER}/{name}" for name in names)]
+    with _told(repo, None), _progress(shown=progress):
+        folder = Path(hf.snapshot_download(repo, allow_patterns=small))
+        alone = vae_folder(folder, repo) == folder
+        _fetch_weights(repo, folder, [replace(VAE_DECODER, subfolder="") if alone else VAE_DECODER], None)
+    return folder, folder.name
+
+
+def vae_folder(folder: Path, source: str) -> Path:
+    """Where in `folder` a VAE's config and weights lie: in a pipeline's folder of it, or right there.
+
+    Raises:
+        RequestError: where there is none.
+    """
+    for place in (folder / VAE_FOLDER, folder):
+        if (place / "config.json").is_file():
+            return place
+    raise RequestError(
+        f"{source} has no VAE: neither {VAE_FOLDER}/config.json nor config.json",
+        "give a diffusers folder, an AutoencoderKL's folder, or a hub id of either",
+    )
+
+
+def _fetch_weights(repo: str, folder: Path, wanted: Iterable[Component], variant: str | None) -> None:
+    needed = {file: component for component in wanted for file in _weights(folder, component, variant)}
+    absent = [file for file in needed if not (folder / file).is_file()]
+    if not absent:
+        return
+    held = set(hf.HfApi().list_repo_files(repo, revision=folder.name))
+    for file in absent:
+        if file not in held:
+            raise _not_held(repo, held, file, needed[file], variant)
+    hf.snapshot_download(repo, revision=folder.name, allow_patterns=[glob.escape(file) for file in absent])
 
 
 def license_of(folder: Path) -> str | None:
@@ -104,15 +147,15 @@ def _weights(folder: Path, component: Component, variant: str | None) -> list[st
     """The files that hold the component's weights: the shards that an index names, else the one whole file."""
     index = index_in(folder / component.subfolder, component.weights_stem, variant)
     names = {whole_name(component.weights_stem, variant)} if index is None else {*shards_of(index).values()}
-    return [f"{component.subfolder}/{name}" for name in sorted(names)]
+    return [PurePosixPath(component.subfolder, name).as_posix() for name in sorted(names)]
 
 
 def _not_held(repo: str, held: set[str], file: str, component: Component, variant: str | None) -> RequestError:
     if Path(file).name != whole_name(component.weights_stem, variant):
         return RequestError(f"{repo} has no {file}, which its index names", "give a revision that is complete")
-    inside = f"{component.subfolder}/"
-    names = [file.removeprefix(inside) for file in held if file.startswith(inside)]
-    return missing_weights(f"{repo}/{component.subfolder}", names, component.weights_stem, variant)
+    where = PurePosixPath(component.subfolder)
+    names = [PurePosixPath(path).name for path in held if PurePosixPath(path).parent == where]
+    return missing_weights((PurePosixPath(repo) / where).as_posix(), names, component.weights_stem, variant)
 
 
 @contextmanager

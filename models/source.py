@@ -12,7 +12,7 @@ from models import hub
 from models.checkpoint import Checkpoint
 from models.component import Component
 from models.errors import RequestError
-from models.family import Family, family_of
+from models.family import VAE_FOLDER, Family, family_of
 from models.json_file import read_json
 
 EMBEDDED = {name: Path(__file__).parent / name for name in ("tiny", "tiny-xl")}
@@ -29,6 +29,7 @@ class Source:
         variant: the variant of the weights to read, such as `fp16`, or None for the main files.
         revision: the commit on the hub, or None.
         license: the licence that the model card states, or None.
+        vae: another source's VAE, in place of this one's; its `folder` holds the VAE's own config and weights.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Source:
     variant: str | None = None
     revision: str | None = None
     license: str | None = None
+    vae: Source | None = None
 
     @cached_property
     def family(self) -> Family:
@@ -43,14 +45,22 @@ class Source:
         return family_of(read_json(self.folder / "model_index.json"), str(self.folder))
 
     @property
-    def provenance(self) -> dict[str, str | None]:
+    def provenance(self) -> dict[str, Any]:
         """What a bundle states about where it comes from. No path: two exports give the same bytes."""
+        swapped = {} if self.vae is None else {"vae": self.vae.provenance}
         return {
             "name": self.name,
             "revision": self.revision,
             "variant": self.variant,
             "license": self.license,
+            **swapped,
         }
+
+    def folder_of(self, component: Component) -> tuple[Path, str | None]:
+        """The folder that holds the component's config and weights, and the variant of the weights there."""
+        if self.vae is not None and component.subfolder == VAE_FOLDER:
+            return self.vae.folder, self.vae.variant
+        return self.folder / component.subfolder, self.variant
 
     def config(self, component: Component) -> dict[str, Any]:
         """The component's config, checked against what is served.
@@ -58,10 +68,11 @@ class Source:
         Raises:
             RequestError: where it is missing, unreadable, or of another architecture.
         """
-        path = self.folder / component.subfolder / "config.json"
+        folder, _ = self.folder_of(component)
+        path = folder / "config.json"
         if not path.is_file():
             raise RequestError(
-                f"{self.folder} has no {component.subfolder}/config.json",
+                f"{folder.parent} has no {folder.name}/config.json",
                 f"{component.name} needs it: give a complete diffusers folder",
             )
         config = read_json(path)
@@ -74,7 +85,8 @@ class Source:
 
     def checkpoint(self, component: Component) -> Checkpoint:
         """The component's weights, opened but unread; RequestError as `Checkpoint.open` raises it."""
-        return Checkpoint.open(self.folder / component.subfolder, component.weights_stem, self.variant)
+        folder, variant = self.folder_of(component)
+        return Checkpoint.open(folder, component.weights_stem, variant)
 
 
 def open_source(
@@ -83,40 +95,76 @@ def open_source(
     variant: str | None = None,
     revision: str | None = None,
     components: Sequence[str] = (),
+    fed: bool = False,
+    vae: str | None = None,
     progress: bool = True,
 ) -> Source:
     """Open SOURCE: an embedded checkpoint's name, a diffusers folder, or a hub id.
 
     A folder that exists wins over a hub id of the same name. From the hub only the files that an export reads
-    are fetched, into the user's own cache: those of `components`, or of all where none is named.
+    are fetched, into the user's own cache: those of `components`, or of all where none is named; where `fed`, also
+    those of the components that feed them.
+
+    Args:
+        vae: another source, whose VAE takes the place of SOURCE's, as `open_vae` finds it.
 
     Raises:
         RequestError: where there is no such source, or it is not a diffusers folder.
     """
-    folder = Path(source)
-    try:
-        is_folder, is_file = folder.is_dir(), folder.is_file()
-    except OSError as error:
-        raise RequestError(f"{source} cannot be opened ({error.strerror})", "give a diffusers folder") from error
-    name, commit = source, None
-    if source in EMBEDDED and not is_folder:
-        folder = EMBEDDED[source]
-    elif is_folder:
-        name = folder.resolve().name
-    elif is_file:
-        raise RequestError(
-            f"{source} is a single file",
-            "give a diffusers folder: from_single_file(FILE).save_pretrained(FOLDER)",
-        )
-    elif hub.is_repo_id(source):
-        folder, commit = hub.fetch(source, revision=revision, variant=variant, components=components, progress=progress)
-    else:
-        raise RequestError(
-            f"{source!r} is no folder and no hub id",
-            f"give a diffusers folder, OWNER/NAME on the hub, or {', '.join(EMBEDDED)}",
+    other = None if vae is None else open_vae(vae, progress=progress)
+    name, folder = _located(source)
+    commit = None
+    if folder is None:
+        folder, commit = hub.fetch(
+            source,
+            revision=revision,
+            variant=variant,
+            components=components,
+            fed=fed,
+            own_vae=vae is None,
+            progress=progress,
         )
     if revision is not None and commit is None:
         raise RequestError(f"{source} is a folder and has no revisions", "drop --revision, or give a hub id")
     if not (folder / "model_index.json").is_file():
         raise RequestError(f"{folder} has no model_index.json", "give a diffusers folder")
-    return Source(name, folder, variant, commit, hub.license_of(folder))
+    return Source(name, folder, variant, commit, hub.license_of(folder), other)
+
+
+def open_vae(source: str, *, progress: bool = True) -> Source:
+    """Open the VAE of SOURCE, which is as for `open_source`, or a folder or hub repository that is a VAE itself.
+
+    Its main weights are read, not a variant of them, as its repository has them on the hub's main branch.
+
+    Raises:
+        RequestError: where there is no such source, or it has no VAE.
+    """
+    name, folder = _located(source)
+    commit = None
+    if folder is None:
+        folder, commit = hub.fetch_vae(source, progress=progress)
+    return Source(name, hub.vae_folder(folder, source), revision=commit, license=hub.license_of(folder))
+
+
+def _located(source: str) -> tuple[str, Path | None]:
+    """The name of SOURCE, and its folder where it is on this machine; None where it is a hub id."""
+    folder = Path(source)
+    try:
+        is_folder, is_file = folder.is_dir(), folder.is_file()
+    except OSError as error:
+        raise RequestError(f"{source} cannot be opened ({error.strerror})", "give a diffusers folder") from error
+    if is_folder:
+        return folder.resolve().name, folder
+    if source in EMBEDDED:
+        return source, EMBEDDED[source]
+    if is_file:
+        raise RequestError(
+            f"{source} is a single file",
+            "give a diffusers folder: from_single_file(FILE).save_pretrained(FOLDER)",
+        )
+    if hub.is_repo_id(source):
+        return source, None
+    raise RequestError(
+        f"{source!r} is no folder and no hub id",
+        f"give a diffusers folder, OWNER/NAME on the hub, or {', '.join(EMBEDDED)}",
+    )

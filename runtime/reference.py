@@ -152,12 +152,13 @@ def load(source: Source, component: Component) -> Any:
     """
     source.config(component)
     source.checkpoint(component)
+    folder, variant = source.folder_of(component)
     library = transformers if hasattr(transformers, component.module) else diffusers
     try:
         with _quiet():
             module, loaded = getattr(library, component.module).from_pretrained(
-                source.folder / component.subfolder,
-                variant=source.variant,
+                folder,
+                variant=variant,
                 use_safetensors=True,
                 local_files_only=True,
                 output_loading_info=True,

@@ -25,6 +25,7 @@ bundle_argument = click.argument("folder", metavar="BUNDLE", type=as_path)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; no progress.")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there, once the new one is whole.")
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+vae_option = click.option("--vae", metavar="SOURCE", help="Take this source's VAE instead.")
 provider_option = click.option("--provider", metavar="cuda|cpu", help="Where to run; CUDA where there is one.")
 
 
@@ -64,6 +65,7 @@ def app() -> None:
 @click.option(
     "--recipe", metavar="FILE", type=as_path, help="Take the bits of each weight from another export's recipe."
 )
+@vae_option
 @source_options
 @overwrite_option
 @json_option
@@ -80,6 +82,7 @@ def export_verb(
     quantization: str,
     size_budget: str | None,
     recipe: Path | None,
+    vae: str | None,
     variant: str | None,
     revision: str | None,
     overwrite: bool,
@@ -92,7 +95,15 @@ def export_verb(
 
     limit = None if max_graph_bytes is None else parse_bytes(max_graph_bytes)
     budget = None if size_budget is None else parse_bytes(size_budget)
-    opened = open_source(source, variant=variant, revision=revision, components=components, progress=not as_json)
+    opened = open_source(
+        source,
+        variant=variant,
+        revision=revision,
+        components=components,
+        fed=precision != "fp32",
+        vae=vae,
+        progress=not as_json,
+    )
     with progress(shown=not as_json) as report:
         bundle = export_bundle(
             opened,
@@ -212,12 +223,14 @@ def _save(pictures: Any, output: Path) -> list[Path]:
 @app.command()
 @bundle_argument
 @click.option("--reference", metavar="SOURCE", required=True, help="The checkpoint, or a bundle, to compare with.")
+@vae_option
 @source_options
 @provider_option
 @json_option
 def verify(
     folder: Path,
     reference: str,
+    vae: str | None,
     variant: str | None,
     revision: str | None,
     provider: str | None,
@@ -232,7 +245,7 @@ def verify(
     if (Path(reference) / MANIFEST).is_file():
         other = Bundle.open(reference)
     else:
-        other = open_source(reference, variant=variant, revision=revision, progress=not as_json)
+        other = open_source(reference, variant=variant, revision=revision, vae=vae, progress=not as_json)
     with progress(shown=not as_json) as report:
         parity = compare(
             bundle,

@@ -9,6 +9,7 @@ With two cores and no GPU, train the VAE first (name no model), then each model 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from math import cos, pi
 from pathlib import Path
 
@@ -18,8 +19,8 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from models.shapes import PICTURE
-from scripts.tiny.lessons import Bank, make_bank, say, take_lesson
-from scripts.tiny.models import MODELS, TinyModel, build, let_noise_through
+from scripts.tiny.lessons import BEFORE, Bank, Lesson, choose, make_bank, say, take_lesson, walk_on
+from scripts.tiny.models import MODELS, TinyModel, build, let_noise_through, load
 from scripts.tiny.muon import Muon
 from scripts.tiny.reader import learn_to_read, read_all
 from scripts.tiny.vae import train_vae
@@ -28,7 +29,27 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 MUON_RATE, ADAM_RATE, WARMUP, AVERAGE = 6e-3, 2e-3, 50, 0.998
 BATCH = 16
 BANK = 4096
-FROM_NOTHING = 0.5  # of the steps, at first, only draw from pure noise: that is what takes longest to learn
+
+
+@dataclass(frozen=True)
+class Course:
+    """One round of lessons.
+
+    Attributes:
+        steps: of the optimizers.
+        pace: of their rates at the start.
+        from_nothing: of the steps, at first, only draw from pure noise: that is what takes longest to learn.
+        own_way: whether later timesteps start from where the model's own step before led.
+    """
+
+    steps: int
+    pace: float
+    from_nothing: float
+    own_way: bool
+
+
+DRAW = Course(steps=6000, pace=1.0, from_nothing=0.5, own_way=False)
+GO_ON = Course(steps=1500, pace=0.4, from_nothing=0.0, own_way=True)
 
 
 def main() -> None:
@@ -36,7 +57,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="tiny, tiny-xl; none: the VAE alone")
     parser.add_argument("--out", type=Path, default=MODELS)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=6000, help="of drawing, for each model")
+    parser.add_argument("--go-on", action="store_true", help="from the models in --out, with the last course alone")
     parser.add_argument("--vae-steps", type=int, default=2000)
     parser.add_argument("--vae", type=Path, help="a folder: its VAE is taken, or trained and left there")
     args = parser.parse_args()
@@ -51,8 +72,11 @@ def main() -> None:
         model = build(name, args.seed)
         model.vae.load_state_dict(vae.state_dict())
         model.vae.register_to_config(scaling_factor=vae.config.scaling_factor)
-        learn_to_read(model, args.seed, DEVICE)
-        learn_to_draw(model, bank, args.steps, args.seed, args.out / name)
+        if not args.go_on:
+            learn_to_read(model, args.seed, DEVICE)
+            learn_to_draw(model, bank, DRAW, args.seed, args.out / name)
+        # as it was saved, in float16, so that whoever goes on from there comes to the same
+        learn_to_draw(load(name, args.out / name), bank, GO_ON, args.seed + 1, args.out / name)
 
 
 def _find_vae(folder: Path | None, steps: int, seed: int) -> AutoencoderKL:
@@ -64,11 +88,12 @@ def _find_vae(folder: Path | None, steps: int, seed: int) -> AutoencoderKL:
     return vae
 
 
-def learn_to_draw(model: TinyModel, bank: Bank, steps: int, seed: int, folder: Path) -> None:
+def learn_to_draw(model: TinyModel, bank: Bank, course: Course, seed: int, folder: Path) -> None:
     """Trains the UNet; every 500 steps writes the model with the running average of its weights."""
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    let_noise_through(model.unet)
+    if course is DRAW:
+        let_noise_through(model.unet)
     model.unet.to(DEVICE).train()
     contexts, pooled = read_all(model, bank.captions)
     sigma_at = _sigmas(model)
@@ -77,21 +102,21 @@ def learn_to_draw(model: TinyModel, bank: Bank, steps: int, seed: int, folder: P
     weights = [*model.unet.parameters()]
     average = [weight.detach().clone() for weight in weights]
     recent: dict[int, float] = {}
-    for step in range(steps):
-        lesson = take_lesson(
-            bank,
-            sigma_at,
-            BATCH,
-            random,
-            fresh_noise=pooled is not None,
-            from_nothing=step < FROM_NOTHING * steps,
-        )
-        text = contexts[lesson.rows], None if pooled is None else pooled[lesson.rows]
+    fresh_noise = pooled is not None
+    for step in range(course.steps):
+        rows, timesteps = choose(bank, BATCH, random, from_nothing=step < course.from_nothing * course.steps)
+        lesson = take_lesson(bank, sigma_at, rows, timesteps, random, fresh_noise=fresh_noise)
+        text = contexts[rows], None if pooled is None else pooled[rows]
+        if course.own_way:
+            leading = torch.tensor([BEFORE[timestep] for timestep in timesteps.tolist()])
+            before = take_lesson(bank, sigma_at, rows, leading, random, fresh_noise=fresh_noise)
+            seen = _picture(model.unet, before, text)
+            lesson = walk_on(lesson, before, seen, random, fresh_noise=fresh_noise)
         sigmas, noisy, clean = (part.to(DEVICE) for part in (lesson.sigmas, lesson.noisy, lesson.clean))
         epsilon = predict(model.unet, noisy / (sigmas**2 + 1).sqrt(), lesson.timesteps, *text)
         # The error of the picture, not of the noise: it weighs the same at every timestep.
         errors = (noisy - sigmas * epsilon - clean).square().mean(dim=(1, 2, 3))  # [batch]
-        _descend(errors.mean(), _pace(step, steps), adam, muon)
+        _descend(errors.mean(), course.pace * _pace(step, course.steps), adam, muon)
         with torch.no_grad():
             torch._foreach_lerp_(average, weights, 1 - min(AVERAGE, step / (step + 10)))
         for timestep, error in zip(lesson.timesteps.tolist(), errors.tolist(), strict=True):
@@ -99,8 +124,15 @@ def learn_to_draw(model: TinyModel, bank: Bank, steps: int, seed: int, folder: P
         if step % 100 == 99:
             figures = " ".join(f"{timestep}: {recent[timestep]:.4f}" for timestep in sorted(recent))
             say(f"{model.name} draws: step {step + 1}, error at {figures}")
-        if step % 500 == 499 or step == steps - 1:
+        if step % 500 == 499 or step == course.steps - 1:
             _save_average(model, weights, average, folder)
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def _picture(unet: nn.Module, lesson: Lesson, text: tuple[Tensor, Tensor | None]) -> Tensor:
+    """What the model draws from the latents of a lesson, on the CPU."""
+    scaled = (lesson.noisy / (lesson.sigmas**2 + 1).sqrt()).to(DEVICE)
+    return lesson.noisy - lesson.sigmas * predict(unet, scaled, lesson.timesteps, *text).cpu()
 
 
 def predict(unet: nn.Module, scaled: Tensor, timesteps: Tensor, context: Tensor, pooled: Tensor | None) -> Tensor:

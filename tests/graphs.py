@@ -24,6 +24,12 @@ def operators(model: ir.Model) -> list[str]:
     return [node.op_type for node in model.graph]
 
 
+def place(model: ir.Model, *paths: str) -> None:
+    """Note for each node, as the exporter does, the module of the component that it comes from."""
+    for node, path in zip(model.graph, paths, strict=True):
+        node.metadata_props["pkg.torch.onnx.name_scopes"] = str(["", "module", f"module.{path}", "the_operator_itself"])
+
+
 def run(model: ir.Model, **inputs: Any) -> list[np.ndarray]:
     """What onnxruntime computes, with its own optimiser off."""
     options = ort.SessionOptions()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from export.overflows import NOTHING, Overflows
 from export.passes.drop_neutral import DropNeutral
 from export.passes.fold_constants import FoldConstants
 from export.passes.fold_scale import FoldScale
@@ -15,8 +16,8 @@ from export.passes.name_nodes import NameNodes
 from models.precision import BOUNDARY_TYPE, Precision
 
 
-def passes_for(precision: Precision) -> tuple[ir.passes.InPlacePass, ...]:
-    """The rewrites of a traced graph whose weights are bound, in order."""
+def passes_for(precision: Precision, overflows: Overflows = NOTHING) -> tuple[ir.passes.InPlacePass, ...]:
+    """The rewrites of a traced graph whose weights are bound, in order; modules that overflow stay in float32."""
     return (
         FoldWeightLayout(),  # first: folding would hold each transposed weight
         FoldConstants(),
@@ -24,14 +25,14 @@ def passes_for(precision: Precision) -> tuple[ir.passes.InPlacePass, ...]:
         MergeViews(),
         FoldScale(),
         common.CommonSubexpressionEliminationPass(),
-        *((LowerPrecision(),) if BOUNDARY_TYPE[precision] == "float16" else ()),
+        *((LowerPrecision(overflows),) if BOUNDARY_TYPE[precision] == "float16" else ()),
         common.RemoveUnusedNodesPass(),
         NameNodes(),
     )
 
 
-def simplify(model: ir.Model, precision: Precision) -> ir.Model:
-    """Run every pass over `model`, in place."""
-    for rewrite in passes_for(precision):
+def simplify(model: ir.Model, precision: Precision, overflows: Overflows = NOTHING) -> ir.Model:
+    """Run every pass over `model`, in place; modules that overflow stay in float32."""
+    for rewrite in passes_for(precision, overflows):
         rewrite(model)
     return model

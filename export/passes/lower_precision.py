@@ -1,22 +1,30 @@
 """A float32 graph becomes a float16 one, with float32 kept where float16 would lose the picture.
 
 Kept in float32, between casts: the angles of the time embedding (Sin and Cos, with all that they are computed
-from) and InstanceNormalization, whose sums over a whole group lose precision in float16 on several WebNN back
-ends. Graph inputs and outputs take the new type under their old names. Left alone: everything that is not
-float32.
+from); InstanceNormalization, whose sums over a whole group lose precision in float16 on several WebNN back ends;
+and the modules of which it is known that float16 cannot hold what they compute, with whatever reads that: such a
+number is never cast. Graph inputs and outputs take the new type under their old names. Left alone: everything that
+is not float32.
 """
 
 from __future__ import annotations
 
 import onnx_ir as ir
 
+from export.overflows import NOTHING, Overflows
 from export.passes.editing import is_weight, weight_of
+from export.passes.places import place_of
 
 WIDE_OPERATORS = frozenset({"InstanceNormalization"})
 """Computed in float32 by themselves."""
 
 WIDE_ANCESTRY = frozenset({"Sin", "Cos"})
 """Computed in float32 together with all that they are computed from: a timestep of 999 has no float16 angle."""
+
+CARRIERS = frozenset(
+    {"Concat", "Expand", "Flatten", "Pad", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}
+)
+"""Operators that give the numbers which they get."""
 
 ALWAYS_FLOAT = frozenset({("Resize", 1), ("Resize", 2)})
 """Operator and input that ONNX defines as float32 whatever the data are: a Resize's region and scales."""
@@ -25,12 +33,16 @@ _WIDE, _NARROW = ir.DataType.FLOAT, ir.DataType.FLOAT16
 
 
 class LowerPrecision(ir.passes.InPlacePass):
-    """See the module."""
+    """See the module. A module in `overflows` stays in float32 without the modules inside it."""
+
+    def __init__(self, overflows: Overflows = NOTHING) -> None:
+        super().__init__()
+        self._overflows = overflows
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Lower every float32 value outside the kept parts, and put casts where the two meet."""
         graph = model.graph
-        wide = _wide_nodes(graph)
+        wide = _wide_nodes(graph) | _overflowing_nodes(graph, self._overflows)
         casts: dict[tuple[ir.Value, ir.DataType], ir.Value] = {}
         boundary = [*graph.inputs, *(value for node in graph if node not in wide for value in node.outputs)]
         for value in boundary:
@@ -59,6 +71,20 @@ def _wide_nodes(graph: ir.Graph) -> set[ir.Node]:
         wide.add(node)
         producers = (value.producer() for value in node.inputs if value is not None)
         pending.extend(producer for producer in producers if producer is not None and producer not in wide)
+    return wide
+
+
+def _overflowing_nodes(graph: ir.Graph, overflows: Overflows) -> set[ir.Node]:
+    """The nodes of modules that overflow, and every reader of their results, through views of them."""
+    wide: set[ir.Node] = set()
+    large: set[ir.Value] = set()
+    for node in graph if overflows.results or overflows.inside else ():
+        place = place_of(node)
+        reads = any(value in large for value in node.inputs)
+        if reads or place in overflows.results or place in overflows.inside:
+            wide.add(node)
+        if place in overflows.results or (reads and node.op_type in CARRIERS):
+            large.update(node.outputs)
     return wide
 
 

@@ -6,13 +6,12 @@ unique: a second one of the same place and operator ends in `_1`. Values keep th
 
 from __future__ import annotations
 
-import ast
 from collections import Counter
 
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-_SCOPES = "pkg.torch.onnx.name_scopes"
+from export.passes.places import place_of
 
 
 class NameNodes(ir.passes.InPlacePass):
@@ -22,20 +21,10 @@ class NameNodes(ir.passes.InPlacePass):
         """Name every node and clear all metadata."""
         seen: Counter[str] = Counter()
         for node in model.graph:
-            place = _place(node)
+            place = place_of(node)
             name = f"{place}/{node.op_type}" if place else node.op_type
             count = seen[name]
             seen[name] += 1
             node.name = f"{name}_{count}" if count else name
         common.ClearMetadataAndDocStringPass()(model)
         return ir.passes.PassResult(model, modified=True)
-
-
-def _place(node: ir.Node) -> str:
-    """The innermost module that the exporter noted for `node`, or for what it reads or is read by."""
-    for near in (node, *node.predecessors(), *node.successors()):
-        noted = near.metadata_props.get(_SCOPES)
-        if noted:
-            scopes = [scope for scope in ast.literal_eval(noted)[:-1] if scope]
-            return str(scopes[-1]).removeprefix("module").removeprefix(".") if scopes else ""
-    return ""

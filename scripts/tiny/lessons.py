@@ -9,7 +9,7 @@ seed draws another picture.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,7 +21,9 @@ from scripts.tiny.models import LATENT
 
 # The timesteps that 1, 2, 3 and 4 steps visit, and how often each is trained: the first draws from nothing.
 TIMESTEPS = {999: 0.5, 749: 0.14, 666: 0.06, 499: 0.14, 332: 0.06, 249: 0.1}
+BEFORE = {999: 999, 749: 999, 666: 999, 499: 749, 332: 666, 249: 499}  # the timestep that leads to each
 REDRAWN = 0.3  # of the later steps start from another picture with the same layout, as image to image does
+OWN_WAY = 0.7  # of the later steps start, once the model can draw, from where its own step before led
 REDRAW_SIGMA = 0.8  # below this much noise a picture is only finished, not changed
 
 
@@ -89,25 +91,30 @@ def encode(vae: AutoencoderKL, pictures: Tensor, batch: int = 64) -> Tensor:
     return torch.cat(means) * vae.config.scaling_factor
 
 
+def choose(bank: Bank, size: int, random: np.random.Generator, *, from_nothing: bool) -> tuple[Tensor, Tensor]:
+    """Rows of the bank and the timesteps to draw them from, [size] each.
+
+    `from_nothing`: all start from pure noise, at the first timestep.
+    """
+    rows = torch.from_numpy(random.integers(len(bank.captions), size=size))
+    timesteps = torch.from_numpy(random.choice(list(TIMESTEPS), size, p=list(TIMESTEPS.values())))
+    return rows, torch.full_like(timesteps, 999) if from_nothing else timesteps
+
+
 def take_lesson(
     bank: Bank,
     sigma_at: Tensor,
-    size: int,
+    rows: Tensor,
+    timesteps: Tensor,
     random: np.random.Generator,
     *,
     fresh_noise: bool,
-    from_nothing: bool,
 ) -> Lesson:
     """A batch from the bank. `sigma_at` holds the sigma of each of the 1000 timesteps.
 
     `fresh_noise`: an ancestral sampler adds new noise at each step, a plain one walks on along the first.
-    `from_nothing`: all start from pure noise, at the first timestep.
     """
-    rows = torch.from_numpy(random.integers(len(bank.captions), size=size))
-    clean = bank.latents[rows]
-    timesteps = torch.from_numpy(random.choice(list(TIMESTEPS), size, p=list(TIMESTEPS.values())))
-    if from_nothing:
-        timesteps = torch.full_like(timesteps, 999)
+    size, clean = len(rows), bank.latents[rows]
     sigmas, strongest = sigma_at[timesteps].view(-1, 1, 1, 1), sigma_at[999]
 
     generator = torch.Generator().manual_seed(int(random.integers(2**62)))
@@ -129,6 +136,15 @@ def take_lesson(
         noisy=torch.where(first | walked, on_path, afresh),
         clean=clean,
     )
+
+
+def walk_on(lesson: Lesson, before: Lesson, seen: Tensor, random: np.random.Generator, *, fresh_noise: bool) -> Lesson:
+    """`lesson` from where the model's own step before it leads, whose picture `seen` was; its first steps stay."""
+    noise = (before.noisy - seen) / before.sigmas
+    if fresh_noise:
+        noise = torch.randn(noise.shape, generator=torch.Generator().manual_seed(int(random.integers(2**62))))
+    own = torch.from_numpy(random.random(len(lesson.rows)) < OWN_WAY) & (lesson.timesteps != 999)
+    return replace(lesson, noisy=torch.where(own.view(-1, 1, 1, 1), seen + lesson.sigmas * noise, lesson.noisy))
 
 
 def say(line: str) -> None:

@@ -112,6 +112,19 @@ def build(name: str, seed: int) -> TinyModel:
     return {"tiny": _tiny, "tiny-xl": _tiny_xl}[name]()
 
 
+def load(name: str, folder: Path) -> TinyModel:
+    """The model that `save` wrote, in float32."""
+    model = build(name, 0)
+    for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
+        module = getattr(model, part)
+        if module is not None:
+            saved = type(module).from_pretrained(folder / part).float()
+            module.load_state_dict(saved.state_dict())
+            module.eval()
+    model.vae.register_to_config(scaling_factor=type(model.vae).load_config(folder / "vae")["scaling_factor"])
+    return model
+
+
 def _tiny() -> TinyModel:
     tokenizer = build_tokenizer(MODELS / "tiny" / "tokenizer", pad="!")
     return TinyModel(

@@ -90,6 +90,7 @@ def test_the_manifest_says_what_a_consumer_needs(tiny_fp16: Path) -> None:
     np.testing.assert_allclose([step["sigma"] for step in four["steps"]], [14.6146, 4.0817, 1.6129, 0.6932], atol=1e-4)
     assert four["steps"][-1]["next_sigma"] == 0
     assert four["init_noise_sigma"] == pytest.approx(14.6146, abs=1e-4)
+    assert [chain["float32_parts"] for chain in held["components"].values()] == [{}] * 4  # nothing overflows
     Bundle.open(tiny_fp16).require_intact()
 
 

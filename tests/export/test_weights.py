@@ -36,6 +36,8 @@ def test_a_view_is_what_numpy_makes_of_it(tmp_path: Path) -> None:
     view.tofile(file)
     assert file.getvalue() == expected.tobytes() == view.tobytes()
     np.testing.assert_array_equal(weight.numpy(), NUMBERS)  # deriving changes nothing
+    np.testing.assert_array_equal(view.numbers().numpy(), expected)
+    np.testing.assert_array_equal(weight.numbers().numpy(), NUMBERS)
 
 
 def test_a_reshaped_view_is_not_permuted(tmp_path: Path) -> None:

@@ -53,6 +53,17 @@ def test_blocks_join_to_the_tensor(tmp_path: Path) -> None:
     assert [len(block) for block in stored.blocks(1)] == [4] * 12
 
 
+def test_one_row_is_read_alone(tmp_path: Path) -> None:
+    write(tmp_path)
+    for key, index in (("a", 2), ("c", 1)):
+        row = Checkpoint.open(tmp_path, STEM).tensors[key].row(index)
+        assert (row.shape, row.nbytes) == (TENSORS[key][index].shape, TENSORS[key][index].nbytes)
+        assert b"".join(row.blocks(16)) == TENSORS[key][index].tobytes()
+        read = np.empty_like(TENSORS[key][index])
+        row.read_into(memoryview(read).cast("B"))
+        np.testing.assert_array_equal(read, TENSORS[key][index])
+
+
 def test_a_tensor_without_numbers(tmp_path: Path) -> None:
     safetensors.numpy.save_file({"e": np.zeros((0, 3), np.float32)}, tmp_path / f"{STEM}.safetensors")
     assert list(Checkpoint.open(tmp_path, STEM).tensor((0, 3), "e").blocks(8)) == []

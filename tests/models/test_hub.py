@@ -77,6 +77,11 @@ class User:
         assert isinstance(answer, dict), answer
         return Source(folder=Path(answer.pop("folder")), **answer)
 
+    def provenance(self, source: str = NAME, **options: Any) -> dict[str, Any]:
+        answer = self._call(source, {}, options)
+        assert isinstance(answer, dict), answer
+        return answer
+
     def refused(self, source: str = NAME, *, environment: dict[str, str] | None = None, **options: Any) -> str:
         answer = self._call(source, environment or {}, options)
         assert isinstance(answer, str), f"not refused: {answer}"
@@ -243,6 +248,38 @@ def test_one_component_brings_its_weights_alone(hub: HubServer, user: User, turb
     user.open(components=["vae_encoder", "text_encoder"])
     assert weights(hub.fetched()) == {f"{TEXT}.safetensors"}
     assert user.refused(components=["vae"]).startswith("StableDiffusionPipeline has no component 'vae'; it has")
+
+
+def test_what_feeds_a_component_comes_with_it(hub: HubServer, user: User, turbo: Repository) -> None:
+    user.open(components=["unet"], fed=True)
+    assert weights(hub.fetched()) == {f"{UNET}.safetensors", f"{TEXT}.safetensors"}
+
+
+def test_another_repositorys_vae_is_fetched_in_place_of_its_own(
+    hub: HubServer, user: User, turbo: Repository, files: dict[str, bytes]
+) -> None:
+    alone = {path.removeprefix("vae/"): held for path, held in files.items() if path.startswith("vae/")}
+    retuned = hub.repositories["someone/vae"] = Repository()
+    retuned.commit({**alone, "sdxl_vae.safetensors": b"not for us", "README.md": CARD}, "main")
+    provenance = user.provenance(vae="someone/vae")
+    vae = {"name": "someone/vae", "revision": retuned.refs["main"], "variant": None, "license": "community"}
+    assert provenance["vae"] == vae
+    fetched = weights(hub.fetched())
+    assert fetched == WEIGHTS - {f"{VAE}.safetensors"} | {"diffusion_pytorch_model.safetensors"}
+    assert user.provenance("tiny", vae=NAME)["vae"]["revision"] == turbo.refs["main"]
+    assert weights(hub.fetched()) == {f"{VAE}.safetensors"}
+
+
+def test_a_vae_that_is_not_there_is_told_before_anything_is_fetched(
+    hub: HubServer, user: User, turbo: Repository, files: dict[str, bytes]
+) -> None:
+    hub.repositories["someone/vae"] = Repository()
+    hub.repositories["someone/vae"].commit({"config.json": files["vae/config.json"], "vae.bin": b""}, "main")
+    assert user.refused(vae="someone/vae").startswith("someone/vae holds its weights as a pickle, which runs code")
+    hub.repositories["someone/nothing"] = Repository()
+    hub.repositories["someone/nothing"].commit({"README.md": CARD}, "main")
+    assert user.refused(vae="someone/nothing").startswith("someone/nothing has no VAE: neither")
+    assert weights(hub.fetched()) == set()
 
 
 @pytest.mark.parametrize(

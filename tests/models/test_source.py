@@ -54,20 +54,75 @@ def test_a_hub_id(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(hub, "fetch", fetch)
     (folder / "README.md").write_text("---\nlicense: mit\n---\n")
-    source = open_source("someone/turbo", variant="fp16", revision="v1", components=["unet"], progress=False)
+    source = open_source("someone/turbo", variant="fp16", revision="v1", components=["unet"], fed=True, progress=False)
     assert source == Source("someone/turbo", folder, "fp16", "0123", "mit")
     assert asked == {
         "repo": "someone/turbo",
         "revision": "v1",
         "variant": "fp16",
         "components": ["unet"],
+        "fed": True,
+        "own_vae": True,
         "progress": False,
     }
 
 
 def test_provenance_says_no_path(folder: Path) -> None:
     provenance = open_source(str(folder)).provenance
-    assert provenance == {"name": "turbo", "revision": None, "variant": None, "license": None}
+    assert provenance == {"name": "turbo", "revision": None, "variant": None, "license": "apache-2.0"}
+
+
+def test_another_sources_vae(folder: Path, tmp_path: Path) -> None:
+    change(folder / "vae/config.json", scaling_factor=0.5)
+    alone = Path(shutil.copytree(folder / "vae", tmp_path / "retuned"))
+    change(alone / "config.json", scaling_factor=0.25)
+    (alone / "README.md").write_text("---\nlicense: mit\n---\n")
+    for given, name, held, factor in (
+        (folder, "turbo", folder / "vae", 0.5),
+        (alone, "retuned", alone, 0.25),
+        ("tiny", "tiny", EMBEDDED["tiny"] / "vae", 0.18215),
+    ):
+        source = open_source("tiny", vae=str(given))
+        for half in ("vae_decoder", "vae_encoder"):
+            component = source.family.component(half)
+            assert source.config(component)["scaling_factor"] == factor
+            assert source.checkpoint(component).where == held / "diffusion_pytorch_model.safetensors"
+        unet = source.family.component("unet")
+        assert source.checkpoint(unet).where.is_relative_to(EMBEDDED["tiny"])
+        stated = "mit" if given == alone else None
+        assert source.provenance["vae"] == {"name": name, "revision": None, "variant": None, "license": stated}
+
+
+def test_a_vae_keeps_its_own_variant(folder: Path) -> None:
+    weights = folder / "unet/diffusion_pytorch_model.safetensors"
+    weights.rename(weights.with_suffix(".fp16.safetensors"))
+    source = open_source(str(folder), variant="fp16", vae="tiny")
+    for name in ("unet", "vae_decoder"):
+        assert source.checkpoint(source.family.component(name)).count() > 0
+
+
+def test_what_has_no_vae(folder: Path, tmp_path: Path) -> None:
+    shutil.rmtree(folder / "vae")
+    said = refusal(open_source, "tiny", vae=str(folder))
+    assert said.startswith(f"{folder} has no VAE: neither vae/config.json nor config.json; give a diffusers folder, an")
+    assert "'retuned' is no folder and no hub id" in refusal(open_source, "tiny", vae="retuned")
+    source = open_source("tiny", vae=str(folder / "text_encoder"))
+    said = refusal(source.config, source.family.component("vae_decoder"))
+    assert said.endswith("text_encoder/config.json describes CLIPTextModel; vae_decoder must be AutoencoderKL")
+    wide = Path(shutil.copytree(EMBEDDED["tiny"] / "vae", tmp_path / "wide"))
+    change(wide / "config.json", latent_channels=16)
+    source = open_source("tiny", vae=str(wide))
+    said = refusal(source.config, source.family.component("vae_encoder"))
+    assert said == f"{wide}/config.json has latent_channels = 16; vae_encoder is served with 4"
+
+
+def test_the_components_that_are_chosen() -> None:
+    family = open_source("tiny").family
+    assert family.chosen(()) == family.chosen((), fed=True) == family.components
+    assert [part.name for part in family.chosen(["unet", "unet"])] == ["unet"]
+    assert [part.name for part in family.chosen(["unet"], fed=True)] == ["unet", "text_encoder"]
+    fed = family.chosen(["vae_decoder", "text_encoder"], fed=True)
+    assert [part.name for part in fed] == ["vae_decoder", "text_encoder", "vae_encoder"]
 
 
 def test_a_single_file(tmp_path: Path) -> None:

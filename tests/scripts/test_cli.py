@@ -47,6 +47,7 @@ TINY = EMBEDDED["tiny"]
             ["export", "tiny", "-o", "OUT", "--quantization", "gptq"],
             "there is no quantization 'gptq'; there is qdq, nbits",
         ),
+        (["export", "tiny", "-o", "OUT", "--vae", "nonsense"], "'nonsense' is no folder and no hub id"),
         (["synth", "sd-turbot", "-o", "OUT"], "there is no preset 'sd-turbot'; there is sd-turbo"),
         (["generate", "OUT", "a cat", "-o", "x.png"], "OUT is not a bundle: it has no manifest.json"),
         (["check", "OUT"], "OUT is not a bundle"),
@@ -204,6 +205,32 @@ def test_verify_fails_against_another_checkpoint(tiny_fp16: Path, damaged: Path)
     assert done.returncode == 1, done.stderr
     assert "FAILS unet" in done.stdout
     assert "parity FAILS" in done.stdout
+
+
+def test_another_vae_that_overflows_float16_is_contained_and_verified(damaged: Path, tmp_path: Path) -> None:
+    import safetensors.numpy
+
+    retuned = damaged / "vae"
+    path = retuned / "diffusion_pytorch_model.safetensors"
+    tensors = safetensors.numpy.load_file(path)
+    name = "decoder.up_blocks.2.upsamplers.0.conv"
+    tensors[f"{name}.weight"] = tensors[f"{name}.weight"].astype(np.float32) * 5e4
+    safetensors.numpy.save_file(tensors, path)
+    change = json.loads((retuned / "config.json").read_text()) | {"scaling_factor": 0.125}
+    (retuned / "config.json").write_text(json.dumps(change))
+    bundle = tmp_path / "bundle"
+    done = turbo_webnn("export", "tiny", "--vae", retuned, "-o", bundle, "--height", "64", "--width", "64", "--json")
+    assert done.returncode == 0, done.stderr
+    manifest = json.loads(done.stdout)["manifest"]
+    assert manifest["source"]["vae"] == {"name": "vae", "revision": None, "variant": None, "license": None}
+    assert manifest["scaling_factor"] == 0.125
+    kept = {component: held["float32_parts"] for component, held in manifest["components"].items()}
+    assert kept["vae_decoder"][name] > 65504
+    assert not kept["text_encoder"] | kept["unet"] | kept["vae_encoder"]
+    done = turbo_webnn("verify", bundle, "--reference", "tiny", "--vae", retuned, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["reference"]["vae"]["name"] == "vae"
+    assert turbo_webnn("verify", bundle, "--reference", "tiny").returncode == 1  # against its own VAE
 
 
 def test_check_by_the_rules_needs_no_node(tiny_fp16: Path) -> None:

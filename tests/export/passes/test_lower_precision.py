@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
+from onnx.reference import ReferenceEvaluator
 
+from export.overflows import Overflows
 from export.passes.lower_precision import LowerPrecision
-from tests.graphs import constant, graph, operators, run
+from tests.graphs import constant, graph, operators, place, run
 
 HALF = np.float16
 
@@ -86,3 +90,63 @@ def test_truth_becomes_numbers_of_the_new_type() -> None:
     assert operators(model) == ["Equal", "Cast", "Mul"]
     a, b = np.array([1, 2, 3], np.int32), np.array([1, 5, 3], np.int32)
     np.testing.assert_array_equal(run(model, x=np.array([4, 5, 6], HALF), a=a, b=b)[0], [4, 0, 6])
+
+
+def test_a_kept_module_and_what_reads_it_stay_wide_between_one_cast_each_way() -> None:
+    model = graph(
+        """g (float[1,2] x, float[2,2] w, float[2,2] v, int64[2] s) => (float[2,1] y, float[2,1] z)
+        { a = Neg(x) b = MatMul(a, w) c = Reshape(b, s) d = Transpose(c) e = MatMul(d, v)
+          f = Tanh(e) y = Transpose(f) g = Tanh(c) z = Neg(g) }"""
+    )
+    constant(model, "w", np.full((2, 2), 300, np.float32))
+    constant(model, "v", np.full((2, 2), 1e-5, np.float32))
+    constant(model, "s", np.array([2, 1], np.int64))
+    place(model, "in", "up.conv", "norm", "norm", "norm.linear", "act", "act", "other", "other")
+    LowerPrecision(Overflows({"up.conv": 1e5}))(model)
+    # the sum of 120000 goes through the views in float32 to its two readers, and only what they give is cast
+    assert operators(model) == [
+        *("Neg", "Cast", "MatMul", "Reshape", "Transpose", "MatMul"),
+        *("Cast", "Tanh", "Transpose", "Tanh", "Cast", "Neg"),
+    ]
+    assert {model.graph.initializers[name].dtype for name in "wv"} == {ir.DataType.FLOAT}
+    y, z = run(model, x=np.array([[-200, -200]], HALF))
+    np.testing.assert_allclose(y.ravel(), np.tanh([2.4, 2.4]), rtol=1e-3)
+    np.testing.assert_array_equal(z.ravel(), [-1, -1])
+
+
+def test_without_knowing_the_module_the_same_graph_overflows() -> None:
+    plain, kept = (
+        graph("g (float[1,2] x, float[2,2] w) => (float[1,2] y) { b = MatMul(x, w) y = Softmax(b) }") for _ in range(2)
+    )
+    for model in (plain, kept):
+        constant(model, "w", np.array([[300, 300], [300, 299]], np.float32))
+        place(model, "up.conv", "norm")
+    x = np.array([[200, 200]], HALF)
+    LowerPrecision()(plain)
+    assert np.isnan(_run_in_its_types(plain, x=x)).all()
+    LowerPrecision(Overflows({"up.conv": 1e5}))(kept)
+    assert operators(kept) == ["Cast", "MatMul", "Softmax", "Cast"]
+    np.testing.assert_array_equal(_run_in_its_types(kept, x=x), [[1, 0]])
+
+
+def _run_in_its_types(model: ir.Model, **inputs: np.ndarray) -> np.ndarray:
+    """What the graph's first output is by ONNX's reference: onnxruntime's CPU computes float16 in float32."""
+    with np.errstate(all="ignore"):
+        outputs: Any = ReferenceEvaluator(ir.to_proto(model)).run(None, inputs)
+    return np.asarray(outputs[0])
+
+
+def test_a_module_inside_a_kept_one_is_judged_by_itself() -> None:
+    model = graph("g (float[2] x) => (float[2] y) { a = Relu(x) y = Neg(a) }")
+    place(model, "block.act", "block")
+    LowerPrecision(Overflows({"block": 1e5}))(model)
+    assert operators(model) == ["Relu", "Cast", "Neg", "Cast"]
+
+
+def test_a_module_that_overflows_on_the_way_gives_its_results_to_narrow_readers() -> None:
+    model = graph("g (float[2,2] x) => (float[2,2] y) { a = MatMul(x, x) b = Softmax(a) y = Neg(b) }")
+    place(model, "attention", "attention", "out")
+    LowerPrecision(Overflows(inside={"attention": 1e5}))(model)
+    assert operators(model) == ["Cast", "MatMul", "Softmax", "Cast", "Neg"]
+    x = np.array([[300, 200], [300, 300]], HALF)  # scores of 150000 and 120000
+    np.testing.assert_array_equal(_run_in_its_types(model, x=x), [[-1, 0], [-1, 0]])

@@ -1,0 +1,91 @@
+"""A component's module, run on real inputs while no weight stays in memory.
+
+Parameters stay on the meta device, where they have shapes and no numbers. Each is read from the checkpoint as a
+function takes it, in float32, and goes when that function returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
+
+from export.forwards import forward_of
+from export.weights import LazyWeight
+from models.component import Component, Size
+from models.modules import build
+from models.source import Source
+
+Tensors = Mapping[str, torch.Tensor]
+
+
+def meta_forward(component: Component, source: Source, size: Size) -> nn.Module:
+    """What is traced of `component`, without numbers; RequestError where the config builds no module."""
+    with torch.device("meta"):
+        return forward_of(component, build(component, source.config(component)), size)
+
+
+def run_streamed(
+    forward: nn.Module,
+    component: Component,
+    source: Source,
+    inputs: Tensors,
+    watch: AbstractContextManager[Any] | None = None,
+) -> Tensors:
+    """The outputs of `component`, by name, from its `meta_forward` and its inputs, all float32.
+
+    A mode of torch that is given as `watch` sees what the module calls, and not how weights are read.
+
+    Raises:
+        RequestError: where the checkpoint lacks a tensor, or has it in another shape or type, or with NaN or Inf.
+    """
+    arguments = [inputs[spec.name] for spec in component.inputs]
+    with torch.no_grad(), StreamedParameters(forward, component, source), watch or nullcontext():
+        outputs = forward(*arguments)
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    return {spec.name: output for spec, output in zip(component.outputs, outputs, strict=True)}
+
+
+class StreamedParameters(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped here
+    """While it is active, each function of torch gets parameters of `forward` with the checkpoint's numbers."""
+
+    def __init__(self, forward: nn.Module, component: Component, source: Source) -> None:
+        super().__init__()
+        self._names = {id(value): name.removeprefix("module.") for name, value in forward.named_parameters()}
+        self._checkpoint = source.checkpoint(component)
+        self._component = component
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        _types: Sequence[type],
+        arguments: tuple[Any, ...] = (),
+        options: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call `function` with its parameters read; what asks for a type or a device reads none."""
+        if function.__name__ == "__get__":
+            return function(*arguments, **(options or {}))
+        if function is functional.embedding:  # of the largest table a prompt needs a few rows
+            ids, table = arguments[:2]
+            return self._rows(ids, table)
+        arguments, options = pytree.tree_map_only(nn.Parameter, self._read, (arguments, dict(options or {})))
+        return function(*arguments, **options)
+
+    def _read(self, parameter: nn.Parameter) -> torch.Tensor:
+        return LazyWeight(self._stored(parameter)).numbers()
+
+    def _rows(self, ids: torch.Tensor, table: nn.Parameter) -> torch.Tensor:
+        stored = self._stored(table)
+        wanted, places = ids.unique(return_inverse=True)
+        rows = [LazyWeight(stored.row(int(index))).numbers() for index in wanted]
+        return torch.stack(rows)[places]
+
+    def _stored(self, parameter: nn.Parameter) -> Any:
+        keys = self._component.keys(self._names[id(parameter)])
+        return self._checkpoint.tensor(tuple(parameter.shape), *keys)
