@@ -36,10 +36,8 @@ def costs(model: ir.Model, component: Component, asked: Quantization, energies: 
     weights = {site.value for site in found}
     others = [value for value in model.graph.initializers.values() if value not in weights]
     rest = sum(value.const_value.nbytes for value in others if value.const_value is not None)
-    by_name = {
-        site.name: choices(site, grids_to_choose(component, site, asked.bits), energies.get(site.name))
-        for site in found
-    }
+    grids = grids_to_choose(component, found, asked.bits)
+    by_name = {site.name: choices(site, grids[site.name], energies.get(site.name)) for site in found}
     leanest = {name: each[0].grid for name, each in by_name.items()}
     QuantizeWeights(leanest, asked.form)(model)
     return Costs(by_name, rest + _bytes_without_weights(model))
