@@ -3,13 +3,11 @@
 The error of a grid is the noise that it adds to what the weight makes, by the signal there: the squares of Ŵ − W by
 those of W, each number weighed by the energy that it meets (`export.quantize.energies`). It is measured on a sample
 of each weight's rows as they are read, a weight at a time. What a weight's noise does to the picture further on is not
-measured: relative noise counts alike wherever it arises, and the parts where that is known to be wrong are kept out
-of the choice (`export.quantize.rules`).
+measured here: relative noise counts alike wherever it arises, but for the parts that `export.quantize.rules` knows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +15,7 @@ import torch
 from export.quantize.fit import fit
 from export.quantize.grid import Grid
 from export.quantize.packed import as_blocks, spread
+from export.quantize.rules import Options
 from export.quantize.sites import Site
 
 SAMPLE = 1 << 17
@@ -25,20 +24,21 @@ SAMPLE = 1 << 17
 
 @dataclass(frozen=True)
 class Choice:
-    """One grid for one weight, the bytes that it takes, and its relative error as noise over signal, in power."""
+    """One grid for one weight, the bytes that it takes, and its error: noise over signal, in power, as it counts."""
 
     grid: Grid
     nbytes: int
     error: float
 
 
-def choices(site: Site, grids: Sequence[Grid], energy: torch.Tensor | None = None) -> list[Choice]:
-    """What each of `grids` costs the site's weight, `energy` [summed] being that of the channels that it meets."""
+def choices(site: Site, options: Options, energy: torch.Tensor | None = None) -> list[Choice]:
+    """What each grid of `options` costs the site's weight, `energy` [summed] being that of the channels it meets."""
     stride = -(-site.rows.size // SAMPLE)
     sample = torch.cat([part[::stride].clone() for part in site.rows.rows()])
     energies = torch.ones(()).expand(sample.shape) if energy is None else spread(energy, sample)
     signal = float((sample.square() * energies).sum())
-    return [Choice(grid, site.nbytes(grid), _noise(sample, grid, energies) / max(signal, 1e-30)) for grid in grids]
+    scale = options.emphasis / max(signal, 1e-30)
+    return [Choice(grid, site.nbytes(grid), scale * _noise(sample, grid, energies)) for grid in options.grids]
 
 
 def _noise(sample: torch.Tensor, grid: Grid, energies: torch.Tensor) -> float:

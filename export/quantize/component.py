@@ -10,7 +10,7 @@ from export.quantize.fit import Energies
 from export.quantize.grid import Grid
 from export.quantize.plan import Quantization
 from export.quantize.rewrite import QuantizeWeights
-from export.quantize.rules import grids_by_rule, grids_to_choose
+from export.quantize.rules import options_for
 from export.quantize.sites import sites
 from models.component import Component
 
@@ -23,7 +23,7 @@ def quantize(model: ir.Model, component: Component, asked: Quantization, energie
     """
     found = list(sites(model.graph))
     if asked.recipe is None:
-        grids = grids_by_rule(component, found, asked.bits)
+        grids = {name: option.by_rule for name, option in options_for(component, found, asked.bits).items()}
     else:
         grids = asked.recipe.grids_for(component.name, found)
     QuantizeWeights(grids, asked.form, "search" if asked.recipe is None else asked.recipe.scales, energies)(model)
@@ -36,8 +36,8 @@ def costs(model: ir.Model, component: Component, asked: Quantization, energies: 
     weights = {site.value for site in found}
     others = [value for value in model.graph.initializers.values() if value not in weights]
     rest = sum(value.const_value.nbytes for value in others if value.const_value is not None)
-    grids = grids_to_choose(component, found, asked.bits)
-    by_name = {site.name: choices(site, grids[site.name], energies.get(site.name)) for site in found}
+    options = options_for(component, found, asked.bits)
+    by_name = {site.name: choices(site, options[site.name], energies.get(site.name)) for site in found}
     leanest = {name: each[0].grid for name, each in by_name.items()}
     QuantizeWeights(leanest, asked.form)(model)
     return Costs(by_name, rest + _bytes_without_weights(model))

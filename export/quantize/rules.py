@@ -9,7 +9,8 @@ and more, and all of that below 60 in the first block and the last.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from export.quantize.grid import KEPT, Grid
 from export.quantize.sites import Site
@@ -27,28 +28,33 @@ _PAINTERS = frozenset({"AutoencoderKL"})
 _UP = re.compile(r"up_blocks\.(\d+)\.")
 
 
-def grids_by_rule(component: Component, sites: Sequence[Site], bits: int) -> dict[str, Grid]:
-    """The grid of each of `sites` where most weights are to have `bits`: the leanest, finer where it shows."""
-    return {name: grids[0] for name, grids in grids_to_choose(component, sites, bits).items()}
+EMPHASIS = 100.0
+"""How much more the noise of a weight counts that has 8 bits by rule, where a budget chooses: 20 dB, as measured."""
 
 
-def grids_to_choose(component: Component, sites: Sequence[Site], bits: int) -> Mapping[str, list[Grid]]:
-    """The grids that each of `sites` may be on, from its least bits up to as it is; the leanest first."""
+@dataclass(frozen=True)
+class Options:
+    """The grids that a weight may be on, the leanest first, the rule's own, and how much its noise counts."""
+
+    grids: tuple[Grid, ...]
+    by_rule: Grid
+    emphasis: float
+
+
+def options_for(component: Component, sites: Sequence[Site], bits: int) -> dict[str, Options]:
+    """What may become of the weights of `sites`, by name, where most are to have `bits`."""
     last = f"up_blocks.{_last_up(sites)}."
-    return {site.name: _grids_from(site, _least_bits(component, site, bits, last)) for site in sites}
-
-
-def _least_bits(component: Component, site: Site, bits: int, last: str) -> int:
-    """The fewest bits for the site's weight; `last` is the block of the UNet before its end."""
-    if site.name.endswith(_ENDS) or (site.name.startswith(last) and ".conv_shortcut." in site.name):
-        return 16
-    outer = site.name.startswith((*_STEERING, "down_blocks.0.", last)) or component.module in _PAINTERS
-    return 8 if outer or not site.grids(bits) else bits
-
-
-def _grids_from(site: Site, least: int) -> list[Grid]:
-    quantized = [grid for bits in (4, 8) if bits >= least for grid in site.grids(bits)]
-    return [*quantized, KEPT]
+    outer = (*_STEERING, "down_blocks.0.", last)
+    options = {}
+    for site in sites:
+        if site.name.endswith(_ENDS) or (site.name.startswith(last) and ".conv_shortcut." in site.name):
+            options[site.name] = Options((KEPT,), KEPT, EMPHASIS)
+            continue
+        fine = site.name.startswith(outer) or component.module in _PAINTERS
+        grids = [grid for each in (4, 8) if each >= bits for grid in site.grids(each)]
+        by_rule = site.grids(8)[0] if fine else grids[0]
+        options[site.name] = Options((*grids, KEPT), by_rule, EMPHASIS if fine else 1.0)
+    return options
 
 
 def _last_up(sites: Iterable[Site]) -> int:

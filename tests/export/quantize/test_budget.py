@@ -11,6 +11,7 @@ from export.quantize.choices import Choice, choices
 from export.quantize.component import costs
 from export.quantize.grid import KEPT, Grid
 from export.quantize.plan import Quantization
+from export.quantize.rules import Options
 from export.quantize.sites import sites
 from models.family import UNET
 from tests.export.quantize.bound import bound
@@ -24,7 +25,7 @@ FOUR, EIGHT = Grid(4, 32), Grid(8, 128)
 
 def measured(energy: torch.Tensor | None = None) -> list[Choice]:
     (site,) = sites(bound(PRODUCT, WEIGHT, turned=True).graph)
-    return choices(site, [FOUR, EIGHT, KEPT], energy)
+    return choices(site, Options((FOUR, EIGHT, KEPT), FOUR, 1.0), energy)
 
 
 def test_bytes_are_those_of_codes_scales_and_zero_points() -> None:
@@ -46,7 +47,9 @@ def test_a_strong_channel_counts() -> None:
     energy[5] = 100.0
     (site,) = sites(bound(PRODUCT, WEIGHT, turned=True).graph)
     assert measured(energy)[0].error < measured()[0].error / 2  # its numbers are rounded well, the others pay
-    assert [choice.nbytes for choice in choices(site, [FOUR], energy)] == [measured()[0].nbytes]
+    (strict,) = choices(site, Options((FOUR,), FOUR, 100.0), energy)
+    assert strict.nbytes == measured()[0].nbytes
+    assert strict.error == pytest.approx(100 * measured(energy)[0].error)
 
 
 def test_a_graphs_costs_are_its_choices_and_the_rest() -> None:

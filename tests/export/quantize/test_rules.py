@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from export.quantize.grid import KEPT, Grid
-from export.quantize.rules import grids_by_rule, grids_to_choose
+from export.quantize.rules import EMPHASIS, options_for
 from export.quantize.sites import Site, sites
 from export.weights import LazyWeight
 from models.component import Component
@@ -43,16 +43,15 @@ FOUR, EIGHT = Grid(4, 128), Grid(8, 128)
     ],
 )
 def test_what_shows_is_finer(component: Component, bits: int, grids: list[Grid]) -> None:
-    assert grids_by_rule(component, named(*NAMES), bits) == dict(zip(NAMES, grids, strict=True))
+    options = options_for(component, named(*NAMES), bits)
+    assert {name: option.by_rule for name, option in options.items()} == dict(zip(NAMES, grids, strict=True))
 
 
-def test_a_budget_chooses_from_the_rules_grid_up() -> None:
-    choices = grids_to_choose(UNET, named(*NAMES), 4)
-    eights = [Grid(8, block) for block in (128, 64, 32, 16)]
-    assert choices["mid_block.resnets.0.conv1.weight"] == [
-        *(Grid(4, block) for block in (128, 64, 32, 16)),
-        *eights,
-        KEPT,
-    ]
-    assert choices["time_embedding.linear_1.weight"] == [*eights, KEPT]
-    assert choices["conv_in.weight"] == [KEPT]
+def test_a_budget_chooses_among_all_and_knows_what_shows() -> None:
+    options = options_for(UNET, named(*NAMES), 4)
+    fours, eights = ([Grid(bits, block) for block in (128, 64, 32, 16)] for bits in (4, 8))
+    for name, emphasis in (("mid_block.resnets.0.conv1.weight", 1), ("time_embedding.linear_1.weight", EMPHASIS)):
+        assert options[name].grids == (*fours, *eights, KEPT)
+        assert options[name].emphasis == emphasis
+    assert options["conv_in.weight"].grids == (KEPT,)
+    assert options_for(UNET, named(*NAMES), 8)["mid_block.resnets.0.conv1.weight"].grids == (*eights, KEPT)
