@@ -38,8 +38,9 @@ FOUR, EIGHT = Grid(4, 128), Grid(8, 128)
     ("component", "bits", "grids"),
     [
         (UNET, 4, [KEPT, EIGHT, EIGHT, FOUR, FOUR, FOUR, EIGHT, KEPT, KEPT]),
-        (UNET, 8, [KEPT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, KEPT, KEPT]),
+        (UNET, 8, [KEPT, EIGHT, KEPT, EIGHT, EIGHT, EIGHT, KEPT, KEPT, KEPT]),
         (VAE_DECODER, 4, [KEPT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, EIGHT, KEPT, KEPT]),
+        (VAE_DECODER, 8, [KEPT, EIGHT, KEPT, EIGHT, EIGHT, EIGHT, KEPT, KEPT, KEPT]),
     ],
 )
 def test_what_shows_is_finer(component: Component, bits: int, grids: list[Grid]) -> None:
