@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from export.component_graph import ComponentJob, Exported, export_component, measure_component
+from export.diffusers_files import write_diffusers_files
+from export.glue import Numbers, write_glue
 from export.quantize.budget import within_budget
 from export.quantize.plan import Quantization
 from export.quantize.recipe import Recipe
@@ -17,12 +19,11 @@ from models.bundle import Manifest, write_manifest
 from models.component import Component, Size
 from models.errors import RequestError
 from models.family import constant_conditions
+from models.layouts import layout_of
 from models.source import Source
 
 SIDE_BY_SIDE = 2
 """Components traced at a time: more would cost memory that a small laptop lacks."""
-
-LAYOUT = "webnn"
 
 
 def assemble(job: BundleJob, report: Report) -> None:
@@ -33,38 +34,57 @@ def assemble(job: BundleJob, report: Report) -> None:
         OSError: where the files cannot be written.
     """
     source, family = job.source, job.source.family
+    layout = layout_of(job.layout, family.name, job.precision)
     baked = frozenset({"time_ids"} if job.bake_time_ids else ())
-    components = tuple(family.component(name).without_inputs(baked) for name in job.components)
+    components = tuple(family.component(name).without_inputs(baked) for name in job.components if name in layout.places)
     scheduler, schedules = schedules_of(source.scheduler_config())
     tokenizers = {
-        component.tokenizer: write_tokenizer(source.folder, job.stage, component)
+        component.tokenizer: write_tokenizer(source.folder, job.stage, component, layout.tokenizer_files)
         for component in components
         if component.tokenizer is not None
     }
     asked = job.quantization
     jobs = {
-        component.name: ComponentJob(source, component, job.size, job.precision, job.stage, job.max_graph_bytes, asked)
+        component.name: ComponentJob(
+            source,
+            component,
+            layout.places[component.name],
+            job.size,
+            job.precision,
+            job.stage,
+            layout.inline,
+            job.max_graph_bytes,
+            asked,
+        )
         for component in _heaviest_first(source, components)
     }
     if asked is not None and asked.budget is not None and asked.recipe is None:
         asked = within_budget(asked, run_side_by_side(measure_component, jobs, report, limit=SIDE_BY_SIDE))
         jobs = {name: replace(each, quantization=asked) for name, each in jobs.items()}
     exported = run_side_by_side(export_component, jobs, report, limit=SIDE_BY_SIDE)
+    chains = {name: each.chain for name, each in exported.items()}
     if asked is not None:
         _require_within(asked.budget, exported)
         _write_recipe(job, asked, exported)
+    small = [name for name in job.components if name in layout.glue]
+    if small:
+        chains |= write_glue(
+            small, layout, Numbers.of(source, job.size, schedules[1], _scaling_factor(source)), job.stage
+        )
     manifest = Manifest(
         family=family.name,
-        layout=LAYOUT,
+        layout=layout.name,
         precision=job.precision,
         size=job.size,
         source=source.provenance,
         scaling_factor=_scaling_factor(source),
         scheduler=scheduler,
         schedules=schedules,
-        components={name: exported[name].chain for name in job.components},
+        components={name: chains[name] for name in job.components},
         tokenizers=tokenizers,
         conditions=_conditions(components, job.size),
+        files=write_diffusers_files(source, components, job.stage) if layout.diffusers_files else (),
+        vae_encoder_output=layout.vae_encoder_output,
     )
     write_manifest(job.stage, manifest)
 
@@ -82,7 +102,7 @@ def _write_recipe(job: BundleJob, asked: Quantization, exported: Mapping[str, Ex
     """Keep the recipe that was followed in the bundle."""
     grids = {name: each.grids or {} for name, each in exported.items()}
     scales = "search" if asked.recipe is None else asked.recipe.scales
-    Recipe({name: grids[name] for name in job.components}, scales).write(job.stage)
+    Recipe({name: grids[name] for name in job.components if name in grids}, scales).write(job.stage)
 
 
 def _scaling_factor(source: Source) -> float:

@@ -13,6 +13,8 @@ from export.activations import overflowing
 from export.chunks import split
 from export.overflows import NOTHING, Overflows
 from export.passes import simplify
+from export.passes.blank_pictures import BlankPictures
+from export.passes.set_boundary import SetBoundary
 from export.quantize.budget import Costs
 from export.quantize.component import costs, quantize
 from export.quantize.energies import channel_energies
@@ -24,6 +26,7 @@ from export.weights import bind
 from export.writer import write_chain
 from models.chain import Chain
 from models.component import Component, Size
+from models.layout import Place
 from models.precision import BOUNDARY_TYPE, Precision
 from models.source import Source
 
@@ -37,9 +40,11 @@ class ComponentJob:
 
     source: Source
     component: Component
+    place: Place
     size: Size
     precision: Precision
     bundle: Path
+    inline: bool = False
     max_graph_bytes: int | None = None
     quantization: Quantization | None = None
 
@@ -53,7 +58,7 @@ class Exported:
 
 
 def export_component(job: ComponentJob, progress: Progress) -> Exported:
-    """Measure, trace, bind, simplify, quantise, split and write one component.
+    """Measure, trace, bind, simplify, quantise, set in its place, split and write one component.
 
     Raises:
         RequestError: where config or checkpoint do not make this component, or a weight exceeds the limit.
@@ -63,10 +68,13 @@ def export_component(job: ComponentJob, progress: Progress) -> Exported:
     grids = None
     if job.quantization is not None:
         grids = quantize(model, job.component, job.quantization, _energies(job, progress))
+    place = job.place
+    settle(model, place, place_size(job))
     links = split(model, job.max_graph_bytes)
-    chain = write_chain(model, links, job.bundle, job.component.name, lambda done: progress("writing", done))
+    chain = write_chain(model, links, job.bundle, place.path, lambda done: progress("writing", done), inline=job.inline)
     kept = {**overflows.results, **overflows.inside}
-    return Exported(replace(chain, float32_parts=kept), grids)
+    names = place.names(job.component, job.source.config(job.component))
+    return Exported(replace(chain, names=names, float32_parts=kept), grids)
 
 
 def measure_component(job: ComponentJob, progress: Progress) -> Costs:
@@ -97,7 +105,20 @@ def _simplified(job: ComponentJob, progress: Progress) -> tuple[ir.Model, Overfl
         progress("measuring", 0.0)
         overflows = overflowing(job.component, job.source)
     progress("tracing", 0.0)
-    model = trace(job.component, job.source.config(job.component), job.size)
+    place, config = job.place, job.source.config(job.component)
+    model = trace(place.traced(job.component, config), config, place_size(job))
     bind(model, job.component, job.source.checkpoint(job.component))
     simplify(model, job.precision, overflows)
     return model, overflows
+
+
+def place_size(job: ComponentJob) -> Size:
+    """The size that the graph has in its place, whose batch may be its own."""
+    return replace(job.size, batch=job.place.batch or job.size.batch)
+
+
+def settle(model: ir.Model, place: Place, size: Size) -> None:
+    """Give the finished graph the boundary that it has in `place`, in place."""
+    if place.blanking is not None:
+        BlankPictures(place.blanking, place.blanking.pictures.shape(size, {}))(model)
+    SetBoundary(place.ports)(model)

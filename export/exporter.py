@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from export.quantize.plan import FORMS, Form, Quantization
 from export.quantize.recipe import read_recipe
@@ -13,8 +14,10 @@ from export.worker import BundleJob, Report, run_worker
 from models.bundle import Bundle, staged
 from models.component import VAE_FACTOR, Size
 from models.errors import RequestError
+from models.family import SAFETY_CHECKER
+from models.layouts import DEFAULT, layout_of
 from models.precision import BOUNDARY_TYPE, NUMBERS, PRECISIONS, Precision
-from models.source import Source, open_source, open_vae
+from models.source import Source, open_part, open_source
 
 _QUANTIZED_BITS = 9
 """Room for a quantised weight: of 8 bits with its scales, the most that a rule gives."""
@@ -28,11 +31,12 @@ def export_bundle(
     size: Size | None = None,
     components: Sequence[str] = (),
     max_graph_bytes: int | None = None,
+    layout: str = DEFAULT,
     bake_time_ids: bool = False,
     quantization: Form = "qdq",
     size_budget: int | None = None,
     recipe: Path | None = None,
-    vae: str | None = None,
+    parts: Mapping[str, str] = MappingProxyType({}),
     overwrite: bool = False,
     report: Report = lambda _component, _doing, _fraction: None,
 ) -> Bundle:
@@ -43,13 +47,15 @@ def export_bundle(
         output: the bundle's folder; it appears whole, or not at all.
         precision: of weights, arithmetic and boundary.
         size: the one size that the bundle serves; the UNet's own and one picture where it is not given.
-        components: those to export; all of the family where none is named.
+        components: those to export; all of the layout where none is named.
         max_graph_bytes: of weights in one graph; a component with more becomes a chain of graphs.
+        layout: the name of the one that the bundle is laid out in.
         bake_time_ids: whether SDXL's UNet holds the numbers of its size instead of reading them as an input.
         quantization: how products by a quantised weight are written.
         size_budget: bytes that all graphs may take together; the bits of each weight are chosen for it.
         recipe: a file that states the bits of each weight, as another export wrote it.
-        vae: another source, whose VAE takes the place of `source`'s own.
+        parts: by subfolder ("vae", "safety_checker") other sources whose components take the place of `source`'s own;
+            a safety checker that is given is exported too.
         overwrite: whether a bundle at `output` may be replaced.
 
     Raises:
@@ -63,20 +69,26 @@ def export_bundle(
     asked = _quantization(precision, quantization, size_budget, recipe)
     measured = BOUNDARY_TYPE[precision] == "float16"
     if isinstance(source, str):
-        source = open_source(source, components=components, fed=measured, vae=vae)
-    elif vae is not None:
-        source = replace(source, vae=open_vae(vae))
-    chosen = source.family.chosen(components)
-    read = source.family.chosen(components, fed=measured)
-    source.family.require_agreement({component.name: source.config(component) for component in read})
+        source = open_source(source, components=components, fed=measured, parts=parts)
+    elif parts:
+        source = replace(source, parts={name: open_part(part, name) for name, part in parts.items()})
+    family = source.family
+    if SAFETY_CHECKER.subfolder in source.parts:
+        components = [*(components or [component.name for component in family.components]), SAFETY_CHECKER.name]
+    laid_out = layout_of(layout, family.name, precision)
+    laid_out.require_freedom(chains=max_graph_bytes is not None, baked=bake_time_ids)
+    names = laid_out.chosen(components, [component.name for component in family.components])
+    chosen = [family.component(name) for name in names if name in laid_out.places]
+    read = family.chosen([component.name for component in chosen], fed=measured)
+    family.require_agreement({component.name: source.config(component) for component in read})
     for component in read:
         source.checkpoint(component)
     numbers = sum(source.checkpoint(component).count() for component in chosen)
     size = size or native_size(source)
     with staged(Path(output), overwrite=overwrite) as stage:
         _require_space(stage, numbers, precision)
-        names = tuple(component.name for component in chosen)
-        run_worker(BundleJob(source, names, size, precision, stage, max_graph_bytes, bake_time_ids, asked), report)
+        job = BundleJob(source, names, size, precision, stage, max_graph_bytes, bake_time_ids, layout, asked)
+        run_worker(job, report)
     return Bundle.open(output)
 
 

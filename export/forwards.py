@@ -26,7 +26,9 @@ class _TextEncoder(_Forward):
         # positions are made in the trace: the module's own buffer has no numbers under fake tensors
         positions = torch.arange(TOKENS).unsqueeze(0)  # [1, 77]
         encoder = getattr(self.module, "text_model", self.module)
-        states = encoder(input_ids=input_ids, position_ids=positions, output_hidden_states="hidden_states" in wanted)
+        layers = any(name.startswith("hidden_states") for name in wanted)
+        states = encoder(input_ids=input_ids, position_ids=positions, output_hidden_states=layers)
+        each = {f"hidden_states.{index}": state for index, state in enumerate(states.hidden_states or ())}
         # what no output is made of is dropped from the graph: the last layer where its states are not read
         given: Mapping[str, Callable[[], torch.Tensor]] = {
             "last_hidden_state": lambda: states.last_hidden_state,
@@ -35,7 +37,7 @@ class _TextEncoder(_Forward):
                 _pooled(states.last_hidden_state, input_ids, self.module.config.eos_token_id)
             ),
         }
-        return tuple(given[name]() for name in wanted)
+        return tuple(each[name] if name in each else given[name]() for name in wanted)
 
 
 def _pooled(states: torch.Tensor, ids: torch.Tensor, end: int) -> torch.Tensor:
@@ -70,9 +72,14 @@ class _VaeDecoder(_Forward):
 
 class _VaeEncoder(_Forward):
     def forward(self, sample: torch.Tensor) -> torch.Tensor:
-        """The mean of the latents: the variance's half of the last convolution is never computed."""
+        """The mean of the latents: the variance's half of the last convolution is never computed.
+
+        Both where the component gives `latent_parameters`.
+        """
         moments = self.module.encoder(sample)  # [batch, 8, h, w]
         conv = self.module.quant_conv
+        if self.component.outputs[0].name == "latent_parameters":
+            return moments if conv is None else conv(moments)
         if conv is None:
             return moments.chunk(2, dim=1)[0]
         half = conv.out_channels // 2

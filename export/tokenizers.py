@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from models.family import TOKENS
 from models.json_file import read_json
 
 
-def write_tokenizer(source: Path, bundle: Path, encoder: Component) -> Tokenizer:
-    """Write the tokenizer that `encoder` reads to its own folder in `bundle`; return its entry in the manifest.
+def write_tokenizer(source: Path, bundle: Path, encoder: Component, kept: Sequence[str]) -> Tokenizer:
+    """Write the files `kept` of the tokenizer that `encoder` reads to its own folder in `bundle`; return its entry.
 
     The padding is the token that `special_tokens_map.json` names where there is one: SD-Turbo was trained with
     "!" (id 0) there, though its `tokenizer_config.json` names the end-of-text token.
@@ -36,10 +37,12 @@ def write_tokenizer(source: Path, bundle: Path, encoder: Component) -> Tokenizer
     target = bundle / name
     tokenizer.save_pretrained(str(target))
     for extra in target.iterdir():
-        if extra.name not in ("tokenizer.json", "tokenizer_config.json"):
+        if extra.name not in kept:
             extra.unlink()
     _fix_length(target / "tokenizer.json", tokenizer.pad_token_id, tokenizer.pad_token)
-    files = tuple(describe(bundle, target / file) for file in ("tokenizer.json", "tokenizer_config.json"))
+    if "vocab.json" in kept:
+        _write_words(target)
+    files = tuple(describe(bundle, target / file) for file in kept)
     return Tokenizer(files=files, length=TOKENS, pad_id=tokenizer.pad_token_id, text_encoder=encoder.name)
 
 
@@ -50,6 +53,15 @@ def _pad_token(folder: Path) -> str | None:
     token: Any = read_json(path).get("pad_token")
     token = token["content"] if isinstance(token, dict) else token
     return None if token is None else str(token)
+
+
+def _write_words(folder: Path) -> None:
+    """The vocabulary and the merges of tokenizer.json as files of their own, which older tokenizers read."""
+    model = read_json(folder / "tokenizer.json")["model"]
+    words = json.dumps(model["vocab"], ensure_ascii=False, separators=(",", ":"))
+    (folder / "vocab.json").write_text(words, encoding="utf-8")
+    merges = (merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"])
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
 
 
 def _fix_length(path: Path, pad_id: int, pad_token: str) -> None:

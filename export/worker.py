@@ -22,6 +22,7 @@ from typing import IO, Any
 from export.quantize.plan import Quantization
 from models.component import Size
 from models.errors import RequestError
+from models.layouts import DEFAULT
 from models.precision import Precision
 from models.source import Source
 
@@ -43,6 +44,7 @@ class BundleJob:
     stage: Path
     max_graph_bytes: int | None = None
     bake_time_ids: bool = False
+    layout: str = DEFAULT
     quantization: Quantization | None = None
 
     def to_json(self) -> str:
@@ -62,12 +64,13 @@ class BundleJob:
             max_graph_bytes=held["max_graph_bytes"],
             bake_time_ids=held["bake_time_ids"],
             quantization=held["quantization"] and Quantization.from_json(held["quantization"]),
+            layout=held["layout"],
         )
 
 
 def _source(held: Mapping[str, Any]) -> Source:
-    vae = held["vae"]
-    return Source(**{**held, "folder": Path(held["folder"]), "vae": vae and _source(vae)})
+    parts = {subfolder: _source(part) for subfolder, part in held["parts"].items()}
+    return Source(**{**held, "folder": Path(held["folder"]), "parts": parts})
 
 
 def run_worker(job: BundleJob, report: Report) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import onnx_ir as ir
 
+from export.inline import save_inline
 from models.bundle import describe
 from models.chain import Chain, Graph, Tensor
 
@@ -22,20 +24,25 @@ Progress = Callable[[float], None]
 """Told the fraction of weights written, 0 to 1."""
 
 
-def write_chain(whole: ir.Model, links: Sequence[ir.Model], bundle: Path, name: str, progress: Progress) -> Chain:
-    """Write the `links` of `whole` into `name/` in the folder `bundle`; return the component's entry in the manifest.
+def write_chain(
+    whole: ir.Model, links: Sequence[ir.Model], bundle: Path, path: str, progress: Progress, *, inline: bool = False
+) -> Chain:
+    """Write the `links` of `whole` to `path` in the folder `bundle`; return the component's entry in the manifest.
 
-    The files are `model.onnx` for one link, else `model-1.onnx` and so on. The same model gives the same bytes.
-    Weights are made as they are written, a tensor at a time.
+    Several links of `model.onnx` become `model-1.onnx` and so on. The same model gives the same bytes.
+    Weights are made as they are written, a tensor at a time: beside the graph, or, with `inline`, into its file.
 
     Raises:
-        RequestError: where a weight cannot be written (NaN, Inf, out of float16's range).
+        RequestError: where a weight cannot be written (NaN, Inf, out of float16's range), or one file is too small
+            for the weights.
     """
-    (bundle / name).mkdir(parents=True)
-    stems = ["model"] if len(links) == 1 else [f"model-{number}" for number in range(1, len(links) + 1)]
+    whole_path = PurePosixPath(path)
+    numbers = [""] if len(links) == 1 else [f"-{number}" for number in range(1, len(links) + 1)]
+    (bundle / path).parent.mkdir(parents=True, exist_ok=True)
     graphs = []
-    for done, (stem, link) in enumerate(zip(stems, links, strict=True)):
-        graphs.append(_write_graph(link, bundle, f"{name}/{stem}", _share(progress, done, len(links))))
+    for done, (number, link) in enumerate(zip(numbers, links, strict=True)):
+        file = bundle / whole_path.with_stem(whole_path.stem + number)
+        graphs.append(_write_graph(link, bundle, file, _share(progress, done, len(links)), inline=inline))
     return Chain(_tensors(whole.graph.inputs), _tensors(whole.graph.outputs), tuple(graphs))
 
 
@@ -44,9 +51,21 @@ def _share(progress: Progress, done: int, parts: int) -> Progress:
     return lambda fraction: progress((done + fraction) / parts)
 
 
-def _write_graph(model: ir.Model, bundle: Path, stem: str, progress: Progress) -> Graph:
+def _write_graph(model: ir.Model, bundle: Path, path: Path, progress: Progress, *, inline: bool) -> Graph:
     _require_static(model)
-    path = bundle / f"{stem}.onnx"
+    if inline:
+        save_inline(model, path, INLINE_BYTES, progress)
+    else:
+        _save_beside(model, path, progress)
+    return Graph(
+        files=tuple(describe(bundle, file) for file in (path, *_shards(path))),
+        nodes=len(model.graph),
+        inputs=_tensors(model.graph.inputs),
+        outputs=_tensors(model.graph.outputs),
+    )
+
+
+def _save_beside(model: ir.Model, path: Path, progress: Progress) -> None:
     ir.save(
         model,
         path,
@@ -57,13 +76,12 @@ def _write_graph(model: ir.Model, bundle: Path, stem: str, progress: Progress) -
         max_workers=2,
         max_in_flight_bytes=_IN_FLIGHT_BYTES,
     )
-    shards = sorted(shard for shard in path.parent.glob(f"{path.stem}.onnx*") if shard != path)
-    return Graph(
-        files=tuple(describe(bundle, file) for file in (path, *shards)),
-        nodes=len(model.graph),
-        inputs=_tensors(model.graph.inputs),
-        outputs=_tensors(model.graph.outputs),
-    )
+
+
+def _shards(path: Path) -> list[Path]:
+    """The weights beside the graph at `path`, under the names that onnx-ir gives one shard and several."""
+    name = re.compile(rf"{re.escape(path.stem)}(-\d{{5}}-of-\d{{5}})?\.onnx\.data")
+    return sorted(file for file in path.parent.iterdir() if name.fullmatch(file.name))
 
 
 def _tensors(values: Iterable[ir.Value]) -> tuple[Tensor, ...]:

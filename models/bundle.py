@@ -44,6 +44,7 @@ class Manifest:
         schedules: by number of steps.
         scaling_factor: the VAE's; the decoder takes latents divided by it, the encoder's mean is multiplied.
         conditions: inputs of the UNet that are the same in every run, by name: one row of the batch each.
+        files: what else the layout has.
         image: how pixels become the VAE's numbers and back.
     """
 
@@ -58,6 +59,7 @@ class Manifest:
     components: dict[str, Chain]
     tokenizers: dict[str, Tokenizer]
     conditions: dict[str, tuple[float, ...]]
+    files: tuple[BundleFile, ...] = ()
     vae_encoder_output: str = "mean"
     image: dict[str, Any] = field(
         default_factory=lambda: {
@@ -115,6 +117,7 @@ def _manifest(held: Mapping[str, Any]) -> Manifest:
             for name, tokenizer in held["tokenizers"].items()
         },
         conditions={name: tuple(map(float, row)) for name, row in held["conditions"].items()},
+        files=tuple(BundleFile(**file) for file in held["files"]),
     )
 
 
@@ -164,6 +167,7 @@ class Bundle:
             yield from chain.files
         for tokenizer in self.manifest.tokenizers.values():
             yield from tokenizer.files
+        yield from self.manifest.files
 
     def chain(self, component: str) -> Chain:
         """The component's entry; RequestError where the bundle has none."""

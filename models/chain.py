@@ -58,6 +58,8 @@ class Chain:
     outputs are outputs of its graphs, by the same names.
 
     Attributes:
+        names: by the contract's name, what is called otherwise here.
+        on_cpu: whether it needs what WebNN has not, and runs on the CPU.
         webnn: the verdict of the last check; None where there was none.
         float32_parts: the modules that stay in float32 in a float16 graph because they overflow, each with the
             largest absolute value measured in it.
@@ -69,6 +71,8 @@ class Chain:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     graphs: tuple[Graph, ...]
+    names: dict[str, str] = field(default_factory=dict)
+    on_cpu: bool = False
     webnn: dict[str, Any] | None = None
     float32_parts: dict[str, float] = field(default_factory=dict)
 
@@ -96,8 +100,9 @@ class Chain:
             Graph(files_of(graph["files"]), graph["nodes"], _tensors(graph["inputs"]), _tensors(graph["outputs"]))
             for graph in held["graphs"]
         )
+        inputs, outputs = _tensors(held["inputs"]), _tensors(held["outputs"])
         kept = {place: float(largest) for place, largest in held["float32_parts"].items()}
-        return cls(_tensors(held["inputs"]), _tensors(held["outputs"]), graphs, held["webnn"], kept)
+        return cls(inputs, outputs, graphs, dict(held["names"]), held["on_cpu"], held["webnn"], kept)
 
 
 def files_of(held: Iterable[Mapping[str, Any]]) -> tuple[BundleFile, ...]:

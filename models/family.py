@@ -149,6 +149,10 @@ def _width(spec: TensorSpec, config: Mapping[str, Any]) -> int:
     return spec.shape(Size(), config)[-1]
 
 
+PARTS = {VAE_DECODER.subfolder: VAE_DECODER, SAFETY_CHECKER.subfolder: SAFETY_CHECKER}
+"""What another source may give in place of a checkpoint's own, by subfolder."""
+
+
 @dataclass(frozen=True)
 class Family:
     """A pipeline class and what it is made of, in the order in which a picture passes through it.

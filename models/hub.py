@@ -25,7 +25,7 @@ from huggingface_hub.utils import (
 from models.checkpoint import index_in, index_names, missing_weights, shards_of, whole_name
 from models.component import Component
 from models.errors import RequestError
-from models.family import FAMILIES, VAE_DECODER, VAE_FOLDER, family_of
+from models.family import FAMILIES, family_of
 from models.json_file import read_json
 
 _PIPELINE_FILES = ("model_index.json", "README.md", "scheduler/scheduler_config.json")
@@ -54,13 +54,13 @@ def fetch(
     variant: str | None,
     components: Sequence[str],
     fed: bool,
-    own_vae: bool,
+    without: frozenset[str],
     progress: bool,
 ) -> tuple[Path, str]:
     """Fetch what an export of `repo` reads; return the snapshot's folder and its commit.
 
     Only one variant's safetensors travel: never pickles, never a second precision, never other frameworks'. Where
-    `fed`, also the weights of components that feed those asked for; without `own_vae`, none of its VAE's. What the
+    `fed`, also the weights of components that feed those asked for; none from the subfolders `without`. What the
     repository does not hold is told before any weights travel.
 
     Raises:
@@ -68,42 +68,42 @@ def fetch(
             weights are not there as safetensors.
     """
     with _told(repo, revision), _progress(shown=progress):
-        folder = Path(hf.snapshot_download(repo, revision=revision, allow_patterns=_small_files(variant)))
+        folder = Path(hf.snapshot_download(repo, revision=revision, allow_patterns=_small_files(variant, components)))
         if not (folder / "model_index.json").is_file():
             raise RequestError(f"{repo} has no model_index.json", "give the id of a diffusers pipeline")
         family = family_of(read_json(folder / "model_index.json"), repo)
-        wanted = [part for part in family.chosen(components, fed=fed) if own_vae or part.subfolder != VAE_FOLDER]
+        wanted = [part for part in family.chosen(components, fed=fed) if part.subfolder not in without]
         _fetch_weights(repo, folder, wanted, variant)
     return folder, folder.name
 
 
-def fetch_vae(repo: str, *, progress: bool) -> tuple[Path, str]:
-    """Fetch the VAE of `repo`, a pipeline's or one alone; return the snapshot's folder and its commit.
+def fetch_part(repo: str, component: Component, *, progress: bool) -> tuple[Path, str]:
+    """Fetch `component` of `repo`, a pipeline's or one alone; return the snapshot's folder and its commit.
 
     Raises:
-        RequestError: as `fetch`, or where `repo` has no VAE.
+        RequestError: as `fetch`, or where `repo` has no such component.
     """
-    names = ("config.json", *index_names(VAE_DECODER.weights_stem, None))
-    small = ["README.md", *names, *(f"{VAE_FOLDER}/{name}" for name in names)]
+    names = ("config.json", *index_names(component.weights_stem, None))
+    small = ["README.md", *names, *(f"{component.subfolder}/{name}" for name in names)]
     with _told(repo, None), _progress(shown=progress):
         folder = Path(hf.snapshot_download(repo, allow_patterns=small))
-        alone = vae_folder(folder, repo) == folder
-        _fetch_weights(repo, folder, [replace(VAE_DECODER, subfolder="") if alone else VAE_DECODER], None)
+        alone = part_folder(folder, repo, component) == folder
+        _fetch_weights(repo, folder, [replace(component, subfolder="") if alone else component], None)
     return folder, folder.name
 
 
-def vae_folder(folder: Path, source: str) -> Path:
-    """Where in `folder` a VAE's config and weights lie: in a pipeline's folder of it, or right there.
+def part_folder(folder: Path, source: str, component: Component) -> Path:
+    """Where in `folder` the config and weights of `component` lie: in a pipeline's folder of it, or right there.
 
     Raises:
         RequestError: where there is none.
     """
-    for place in (folder / VAE_FOLDER, folder):
+    for place in (folder / component.subfolder, folder):
         if (place / "config.json").is_file():
             return place
     raise RequestError(
-        f"{source} has no VAE: neither {VAE_FOLDER}/config.json nor config.json",
-        "give a diffusers folder, an AutoencoderKL's folder, or a hub id of either",
+        f"{source} has no {component.module}: neither {component.subfolder}/config.json nor config.json",
+        f"give a diffusers folder, the folder of a {component.module}, or a hub id of either",
     )
 
 
@@ -132,11 +132,11 @@ def license_of(folder: Path) -> str | None:
     return ", ".join(map(str, stated if isinstance(stated, list) else [stated])) or None
 
 
-def _small_files(variant: str | None) -> list[str]:
+def _small_files(variant: str | None, asked: Sequence[str]) -> list[str]:
     """Configs, shard indexes and tokenizers of every family: their need is not known before they are read."""
     files = {*_PIPELINE_FILES}
     for family in FAMILIES:
-        for component in family.components:
+        for component in (*family.components, *(part for part in family.optional if part.name in asked)):
             names = ("config.json", *index_names(component.weights_stem, variant))
             files |= {f"{component.subfolder}/{name}" for name in names}
         files |= {f"{tokenizer}/{name}" for tokenizer in family.tokenizers for name in _TOKENIZER_FILES}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from models import hub
 from models.checkpoint import Checkpoint
 from models.component import Component
 from models.errors import RequestError
-from models.family import VAE_FOLDER, Family, family_of
+from models.family import PARTS, Family, family_of
 from models.json_file import read_json
 
 EMBEDDED = {name: Path(__file__).parent / name for name in ("tiny", "tiny-xl")}
@@ -29,7 +30,8 @@ class Source:
         variant: the variant of the weights to read, such as `fp16`, or None for the main files.
         revision: the commit on the hub, or None.
         license: the licence that the model card states, or None.
-        vae: another source's VAE, in place of this one's; its `folder` holds the VAE's own config and weights.
+        parts: by subfolder, components of other sources in place of this one's; the `folder` of each holds the
+            component's own config and weights.
     """
 
     name: str
@@ -37,7 +39,7 @@ class Source:
     variant: str | None = None
     revision: str | None = None
     license: str | None = None
-    vae: Source | None = None
+    parts: Mapping[str, Source] = field(default_factory=dict)
 
     @cached_property
     def family(self) -> Family:
@@ -47,19 +49,19 @@ class Source:
     @property
     def provenance(self) -> dict[str, Any]:
         """What a bundle states about where it comes from. No path: two exports give the same bytes."""
-        swapped = {} if self.vae is None else {"vae": self.vae.provenance}
         return {
             "name": self.name,
             "revision": self.revision,
             "variant": self.variant,
             "license": self.license,
-            **swapped,
+            **{subfolder: part.provenance for subfolder, part in self.parts.items()},
         }
 
     def folder_of(self, component: Component) -> tuple[Path, str | None]:
         """The folder that holds the component's config and weights, and the variant of the weights there."""
-        if self.vae is not None and component.subfolder == VAE_FOLDER:
-            return self.vae.folder, self.vae.variant
+        part = self.parts.get(component.subfolder)
+        if part is not None:
+            return part.folder, part.variant
         return self.folder / component.subfolder, self.variant
 
     def config(self, component: Component) -> dict[str, Any]:
@@ -96,7 +98,7 @@ def open_source(
     revision: str | None = None,
     components: Sequence[str] = (),
     fed: bool = False,
-    vae: str | None = None,
+    parts: Mapping[str, str] = MappingProxyType({}),
     progress: bool = True,
 ) -> Source:
     """Open SOURCE: an embedded checkpoint's name, a diffusers folder, or a hub id.
@@ -106,12 +108,13 @@ def open_source(
     those of the components that feed them.
 
     Args:
-        vae: another source, whose VAE takes the place of SOURCE's, as `open_vae` finds it.
+        parts: by subfolder ("vae", "safety_checker") other sources, whose components take the place of SOURCE's, as
+            `open_part` finds them.
 
     Raises:
         RequestError: where there is no such source, or it is not a diffusers folder.
     """
-    other = None if vae is None else open_vae(vae, progress=progress)
+    others = {subfolder: open_part(other, subfolder, progress=progress) for subfolder, other in parts.items()}
     name, folder = _located(source)
     commit = None
     if folder is None:
@@ -121,29 +124,30 @@ def open_source(
             variant=variant,
             components=components,
             fed=fed,
-            own_vae=vae is None,
+            without=frozenset(parts),
             progress=progress,
         )
     if revision is not None and commit is None:
         raise RequestError(f"{source} is a folder and has no revisions", "drop --revision, or give a hub id")
     if not (folder / "model_index.json").is_file():
         raise RequestError(f"{folder} has no model_index.json", "give a diffusers folder")
-    return Source(name, folder, variant, commit, hub.license_of(folder), other)
+    return Source(name, folder, variant, commit, hub.license_of(folder), others)
 
 
-def open_vae(source: str, *, progress: bool = True) -> Source:
-    """Open the VAE of SOURCE, which is as for `open_source`, or a folder or hub repository that is a VAE itself.
+def open_part(source: str, subfolder: str, *, progress: bool = True) -> Source:
+    """Open one component of SOURCE, which is as for `open_source`, or a folder or hub repository that is it alone.
 
     Its main weights are read, not a variant of them, as its repository has them on the hub's main branch.
 
     Raises:
-        RequestError: where there is no such source, or it has no VAE.
+        RequestError: where there is no such source, or it has no such component.
     """
+    component = PARTS[subfolder]
     name, folder = _located(source)
     commit = None
     if folder is None:
-        folder, commit = hub.fetch_vae(source, progress=progress)
-    return Source(name, hub.vae_folder(folder, source), revision=commit, license=hub.license_of(folder))
+        folder, commit = hub.fetch_part(source, component, progress=progress)
+    return Source(name, hub.part_folder(folder, source, component), revision=commit, license=hub.license_of(folder))
 
 
 def _located(source: str) -> tuple[str, Path | None]:

@@ -51,10 +51,15 @@ class Case:
     sampling: Sampling
     measured: frozenset[str] = frozenset()
 
-    def __str__(self) -> str:
+    @property
+    def kind(self) -> str:
+        """How it is drawn, without what."""
         steps, seed, strength = self.sampling.steps, self.sampling.seed, self.sampling.strength
         kind = "text to image" if strength is None else f"image to image at {strength:g}"
-        return f"{kind}, {steps} step{'s' * (steps > 1)}, seed {seed}, {self.prompt!r}"
+        return f"{kind}, {steps} step{'s' * (steps > 1)}, seed {seed}"
+
+    def __str__(self) -> str:
+        return f"{self.kind}, {self.prompt!r}"
 
 
 @dataclass

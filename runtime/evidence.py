@@ -29,9 +29,10 @@ class Recorded(Side, Protocol):
 
 @dataclass(frozen=True)
 class Record:
-    """One run of a component."""
+    """One run of a component; only the UNet's has a timestep."""
 
     case: str
+    timestep: float | None
     inputs: Mapping[str, Array]
     outputs: Mapping[str, Float32Array]
 
@@ -53,8 +54,9 @@ class Evidence:
 
         def record(component: str, inputs: Mapping[str, Array], outputs: Mapping[str, Float32Array]) -> None:
             if component in case.measured:
-                name = f"timestep {inputs['timestep'][0]:g}, {case}" if "timestep" in inputs else str(case)
-                self.records.setdefault(component, []).append(Record(name, inputs, outputs))
+                timestep = float(inputs["timestep"][0]) if "timestep" in inputs else None
+                name = str(case) if timestep is None else f"timestep {timestep:g}, {case}"
+                self.records.setdefault(component, []).append(Record(name, timestep, inputs, outputs))
 
         return record
 

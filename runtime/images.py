@@ -42,10 +42,14 @@ def to_sample(image: Image.Image, width: int, height: int) -> NDArray[np.float32
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))[np.newaxis] / np.float32(127.5) - np.float32(1.0)
 
 
+def to_unit(sample: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The decoder's `sample` as it is shown: 0…1, what lies outside -1…1 clamped, not yet rounded."""
+    return np.clip(sample.astype(np.float32, copy=False) / 2 + np.float32(0.5), 0.0, 1.0)
+
+
 def to_images(sample: NDArray[np.float32]) -> list[Image.Image]:
     """The decoder's `sample` [batch, 3, height, width] in -1…1 as pictures, rounded to eight bits."""
-    unit = np.clip(sample.astype(np.float32, copy=False) / 2 + np.float32(0.5), 0.0, 1.0)
-    pixels = np.rint(unit * 255).astype(np.uint8).transpose(0, 2, 3, 1)  # [batch, height, width, 3]
+    pixels = np.rint(to_unit(sample) * 255).astype(np.uint8).transpose(0, 2, 3, 1)  # [batch, height, width, 3]
     return [Image.fromarray(np.ascontiguousarray(picture)) for picture in pixels]
 
 

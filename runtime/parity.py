@@ -6,13 +6,14 @@ Figures are always all computed; gates stand apart from them. Both know arrays o
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.precision import Precision
+from runtime.similarity import ssim
 
 _BLOCK = 1 << 16
 """Numbers that are widened to float64 at a time."""
@@ -28,6 +29,7 @@ class Figures:
         psnr: in dB, with the reference's range (maximum - minimum) as peak; infinite where the two are equal.
         cosine: of the angle between the two as vectors.
         finite: whether every number of both is.
+        ssim: structural similarity, at most 1; None where the two are no pictures.
     """
 
     max_abs: float
@@ -35,10 +37,12 @@ class Figures:
     psnr: float
     cosine: float
     finite: bool
+    ssim: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The figures as JSON, which has no infinity and no NaN: they become null."""
-        return {name: value if math.isfinite(value) else None for name, value in asdict(self).items()}
+        held = {name: value for name, value in asdict(self).items() if name != "ssim" or value is not None}
+        return {name: value if math.isfinite(value) else None for name, value in held.items()}
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,14 @@ class Gate:
     cosine: float = -1.0
     max_abs: float = math.inf
     relative_l2: float = math.inf
+    ssim: float = -1.0
 
     def passes(self, figures: Figures) -> bool:
-        """Whether `figures` are finite and within every bound."""
+        """Whether `figures` are finite and within every bound; a bound on a figure that is not there is missed."""
+        similar = self.ssim == Gate.ssim if figures.ssim is None else figures.ssim >= self.ssim
         return (
             figures.finite
+            and similar
             and figures.psnr >= self.psnr
             and figures.cosine >= self.cosine
             and figures.max_abs <= self.max_abs
@@ -67,9 +74,6 @@ class Gate:
 
 EXACT = Gate(max_abs=0.0)
 """Token ids are equal or wrong."""
-
-TOLD = Gate()
-"""Latents on the way to a picture: what is told of them explains the picture, which is judged."""
 
 COMPONENT_GATES: dict[Precision, Gate] = {
     "fp32": Gate(psnr=80.0),
@@ -86,7 +90,7 @@ picture shows.
 
 PICTURE_GATES: dict[Precision, Gate] = {
     "fp32": Gate(psnr=70.0),
-    "fp16": Gate(psnr=35.0),
+    "fp16": Gate(psnr=35.0, ssim=0.97),
     "q8f16": Gate(psnr=35.0),
     "q4f16": Gate(psnr=25.0),
 }
@@ -125,6 +129,15 @@ def compare(reference: NDArray[Any], candidate: NDArray[Any]) -> Figures:
             max_abs = float(np.maximum(max_abs, np.abs(d).max()))  # np.maximum keeps a NaN, max() may not
             low, high = min(low, float(a.min())), max(high, float(a.max()))
     return _figures(sums, max_abs, high - low, reference.size)
+
+
+def compare_pictures(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> Figures:
+    """The figures of pictures [batch, channels, height, width] in 0…1, their structural similarity among them.
+
+    Raises:
+        ValueError: where the shapes differ.
+    """
+    return replace(compare(reference, candidate), ssim=ssim(reference, candidate))
 
 
 def _figures(sums: NDArray[np.float64], max_abs: float, peak: float, count: int) -> Figures:

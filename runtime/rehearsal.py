@@ -29,7 +29,7 @@ def rehearse(bundle: Bundle, progress: Progress | None = None) -> dict[Graph, Pa
     """The first passage through each graph of `bundle`, one graph being in memory at a time.
 
     A picture is drawn in as few steps as there can be, and encoded again. A component that this does not reach, as
-    where the bundle lacks one that a drawing needs, runs on seeded noise.
+    where the bundle lacks one that a drawing needs, runs on seeded noise. What its layout has run on the CPU does not.
 
     Args:
         progress: told the component at work, how many of its runs are done, and how many it will make.
@@ -48,7 +48,7 @@ def rehearse(bundle: Bundle, progress: Progress | None = None) -> dict[Graph, Pa
     if components.keys() >= set(bundle.family.text_to_image):
         _draw_and_encode(stages, progress)
     for component, chain in components.items():
-        if chain.graphs[0] not in passages:
+        if chain.graphs[0] not in passages and not chain.on_cpu:
             stages.run(component, {tensor.name: _noise(tensor) for tensor in chain.inputs})
             stages.release(component)
     return passages

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from models.errors import RequestError
-from models.json_file import write_json
+from runtime.noise_floor import NoiseFloor
 from runtime.parity import Figures, Gate
-
-PARITY = "report/parity.json"
-"""Where a bundle keeps its report."""
+from runtime.traced import Traced
 
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison."""
+    """One comparison.
+
+    Attributes:
+        floor: the figures of PyTorch in float16 on the same comparison; None where they were not asked for.
+        timestep: of the UNet, where its component is compared.
+    """
 
     component: str
     case: str
     figures: Figures
     gate: Gate
+    floor: Figures | None = None
+    timestep: float | None = None
 
     @property
     def passed(self) -> bool:
@@ -32,7 +35,9 @@ class Row:
     def to_json(self) -> dict[str, Any]:
         """The row as it is written."""
         head = {"component": self.component, "case": self.case, "passed": self.passed}
-        return {**head, **self.figures.to_json(), "gate": self.gate.to_json()}
+        floor = None if self.floor is None else self.floor.to_json()
+        figures = {**self.figures.to_json(), "gate": self.gate.to_json(), "floor": floor}
+        return {**head, **figures, "timestep": self.timestep}
 
 
 @dataclass(frozen=True)
@@ -46,20 +51,25 @@ class ParityReport:
         provider: what onnxruntime ran on.
         environment: versions and processor.
         seconds: spent on each side.
+        noise: by component and for whole pictures; empty where the bundle is not float16.
+        traced: the values inside of components, the worst first; empty where none were asked for.
     """
 
     rows: tuple[Row, ...]
+    noise: tuple[NoiseFloor, ...]
+    traced: tuple[Traced, ...]
     precision: str
-    source: Mapping[str, str | None]
-    reference: Mapping[str, str | None]
+    source: Mapping[str, Any]
+    reference: Mapping[str, Any]
     provider: str
     environment: Mapping[str, str]
     seconds: Mapping[str, float]
 
     @property
     def passed(self) -> bool:
-        """Whether there are rows, and every one passes."""
-        return bool(self.rows) and all(row.passed for row in self.rows)
+        """Whether there are rows, and every one passes, and every component's error is near PyTorch's own."""
+        near = all(row.passed for row in self.rows) and all(floor.passed for floor in self.noise)
+        return bool(self.rows) and near
 
     def to_json(self) -> dict[str, Any]:
         """The report as it is written."""
@@ -71,24 +81,7 @@ class ParityReport:
             "provider": self.provider,
             "environment": dict(self.environment),
             "seconds": {side: round(spent, 3) for side, spent in self.seconds.items()},
+            "noise": [floor.to_json() for floor in self.noise],
             "rows": [row.to_json() for row in self.rows],
+            "traced": [value.to_json() for value in self.traced],
         }
-
-    def write(self, bundle: Path) -> Path:
-        """Write the report into the bundle at `bundle`, whole or not at all; return its path.
-
-        Raises:
-            RequestError: where it cannot be written.
-        """
-        path = bundle / PARITY
-        stage = path.with_name(f".{path.name}.new")
-        try:
-            write_json(stage, self.to_json())
-            stage.replace(path)
-        except OSError as error:
-            raise RequestError(
-                f"{path} cannot be written ({error.strerror})", "free some space, or permit it"
-            ) from error
-        finally:
-            stage.unlink(missing_ok=True)
-        return path

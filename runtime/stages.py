@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from models.bundle import Bundle
 from models.component import Size
-from models.errors import RequestError
 from runtime import sampler
+from runtime.boundary import Boundary
 from runtime.conditions import Conditions, Encoded, join
 from runtime.noise import Float32Array, NoiseSource
 from runtime.sessions import Array, Provider, Session, Watch, choose_provider
@@ -78,13 +78,7 @@ class Stages:
 
     def encode_picture(self, sample: Float32Array) -> Float32Array:
         """The mean latents [batch, 4, h, w] of pictures [batch, 3, H, W] in -1…1, times the factor."""
-        manifest = self.bundle.manifest
-        if manifest.vae_encoder_output != "mean":
-            raise RequestError(
-                f"the vae_encoder of {self.bundle.folder} gives {manifest.vae_encoder_output}, not the mean",
-                "export with the layout webnn",
-            )
-        return self._one("vae_encoder", {"sample": sample}) * np.float32(manifest.scaling_factor)
+        return self._one("vae_encoder", {"sample": sample}) * np.float32(self.bundle.manifest.scaling_factor)
 
     def denoise(self, latents: Float32Array, timestep: float, conditions: Conditions) -> Float32Array:
         """The noise that the UNet sees in scaled `latents` [batch, 4, h, w]; the same shape."""
@@ -128,10 +122,11 @@ class Stages:
         return [bool(found) for found in self._one("safety_checker", {"clip_input": clip_input})]
 
     def run(self, component: str, inputs: Mapping[str, Array]) -> dict[str, Float32Array]:
-        """All outputs of `component`, by name. Time is kept in `timings`."""
-        session = self._session(component)
+        """All outputs that `component` has by its contract, by name. Time is kept in `timings`."""
+        session, boundary = self._session(component), self._boundary(component)
         began, loaded = time.perf_counter(), session.load_seconds
-        outputs = session.run(session.cast(inputs), self.watch)
+        runs = [session.run(session.cast(feeds), self.watch) for feeds in boundary.feeds(inputs)]
+        outputs = boundary.contract(runs)
         loading = session.load_seconds - loaded
         spent, running = self.timings.get(component, Timing()), time.perf_counter() - began - loading
         self.timings[component] = Timing(spent.load + loading, spent.run + running)
@@ -147,6 +142,12 @@ class Stages:
     def _one(self, component: str, inputs: Mapping[str, Array]) -> Float32Array:
         (output,) = self.run(component, inputs).values()
         return output
+
+    def _boundary(self, component: str) -> Boundary:
+        manifest, family = self.bundle.manifest, self.bundle.family
+        contract = next((each for each in (*family.components, *family.optional) if each.name == component), None)
+        moments = component == "vae_encoder" and manifest.vae_encoder_output == "moments"
+        return Boundary(self.bundle.chain(component), contract, moments)
 
     def _session(self, component: str) -> Session:
         if component not in self._sessions:

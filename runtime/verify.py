@@ -1,13 +1,13 @@
-"""A bundle against PyTorch, or against another bundle: every component on the reference's real inputs, and whole
-pictures end to end.
+"""A bundle against PyTorch: every component on the reference's real inputs, and whole pictures end to end.
 
-One side is held at a time, and of each side one component. The reference runs first and leaves its evidence.
+One side is held at a time, and of each side one component. The reference runs first and leaves its evidence; on that
+PyTorch is measured in float16, for the error of the type alone, and the bundle last.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,34 +15,40 @@ import numpy as np
 from models.bundle import Bundle
 from models.component import Size
 from models.errors import RequestError
+from models.precision import BOUNDARY_TYPE, Precision
 from models.source import Source
-from runtime import sampler
 from runtime.bundle_reference import BundleReference
+from runtime.cases import PROMPTS, cases_of
 from runtime.drawing import Case, Drawing
 from runtime.environment import environment
 from runtime.evidence import Evidence, Progress, gather
-from runtime.parity import COMPONENT_GATES, EXACT, PICTURE_GATES, TOLD, compare
+from runtime.measure import Measured, Run, measure
+from runtime.noise import Float32Array
+from runtime.noise_floor import NoiseFloor, noise_floor
+from runtime.page.quality import read_quality
+from runtime.parity import COMPONENT_GATES, EXACT, PICTURE_GATES, compare
+from runtime.publish import publish
 from runtime.report import ParityReport, Row
-from runtime.sessions import Provider
-from runtime.stages import Sampling, Stages
+from runtime.sessions import Array, Provider
+from runtime.stages import Stages
 from runtime.text import PromptTokenizer
+from runtime.traced import Traced
 
 if TYPE_CHECKING:
     from runtime.reference import Reference
 
-PROMPTS = ("a photograph of a lighthouse on a cliff at dusk",)
-
-IMAGE_STEPS, IMAGE_STRENGTH = 2, 0.5
-"""Image to image is compared on the shortest run that keeps something of the picture."""
+PICTURES = "pipeline"
+"""What the rows of whole pictures are called, beside components."""
 
 
 def verify(
     bundle: Bundle,
     reference: Source | Bundle,
     *,
-    prompts: Sequence[str] = PROMPTS,
+    prompts: Sequence[str] = PROMPTS[:1],
     seeds: Sequence[int] = (0,),
-    steps: Sequence[int] = (1, 4),
+    steps: Sequence[int] = (1, 2, 4),
+    trace: bool = False,
     provider: Provider | None = None,
     progress: Progress | None = None,
 ) -> ParityReport:
@@ -50,67 +56,90 @@ def verify(
 
     Components are compared on what the longest of `steps` feeds them: token ids, encoded prompts, latents at
     each sigma, finished latents; the encoder on the reference's first picture. End to end every prompt, seed
-    and number of steps is drawn from the same noise, and once from that picture. What the bundle lacks is
-    left out.
+    and number of steps is drawn from the same noise, and once from that picture. Where the bundle is float16, so
+    is PyTorch once more, for the error that the type alone costs. What the bundle lacks is left out.
 
     Args:
         reference: a checkpoint, or a bundle of the same size: the float16 one of the same checkpoint shows what
             quantised weights lose, and nothing else.
+        trace: whether to compare the values inside of components too, on the first run of each; PyTorch alone can say.
         progress: told the component at work, how many drawings are through it, and how many there are; those
-            of the reference as `PyTorch unet` or `reference unet`.
+            of the reference as `PyTorch unet`, `float16 unet`, or `reference unet` where it is a bundle.
 
     Raises:
-        RequestError: where PyTorch is not installed, the source cannot be read, the bundle has none of the
-            components or no such schedule, onnxruntime fails, or the report cannot be written.
+        RequestError: where a file is not the one that the manifest names, PyTorch is not installed, the source
+            cannot be read, the bundle has none of the components or no such schedule, onnxruntime fails, or the
+            report cannot be written.
     """
     told = progress or (lambda *_: None)
-    stages = Stages(bundle, provider)
-    cases = _cases(bundle, prompts, seeds, steps)
-    began = time.perf_counter()
-    side = _reference(reference, bundle.manifest.size, stages.provider)
-    rows, drawings = _tokenized(bundle, side, cases)
-    label = "PyTorch" if isinstance(reference, Source) else "reference"
-    evidence = gather(
-        side,
-        drawings,
-        bundle.family,
-        bundle.manifest.components,
-        lambda name, *done: told(f"{label} {name}", *done),
+    manifest, stages = bundle.manifest, Stages(bundle, provider)
+    cases = cases_of(bundle, prompts, seeds, steps)
+    bundle.require_intact()
+    quality = read_quality(bundle.folder)
+    clock = _Clock()
+    side = (
+        BundleReference(reference, manifest.size, stages.provider)
+        if isinstance(reference, Bundle)
+        else _reference(reference, manifest.size, "fp32")
     )
-    turned = time.perf_counter()
-    rows += _measured(stages, evidence, told)
+    label = "PyTorch" if isinstance(reference, Source) else "reference"
+    rows, drawings = _tokenized(bundle, side, cases)
+    evidence = gather(
+        side, drawings, bundle.family, manifest.components, lambda name, *done: told(f"{label} {name}", *done)
+    )
+    clock.lap(label.lower())
+    held = [component for component in bundle.family.image_to_image if component in manifest.components]
+    draw = manifest.components.keys() >= set(bundle.family.text_to_image)
+    floor = None
+    if isinstance(reference, Source) and BOUNDARY_TYPE[manifest.precision] == "float16":
+        half = _reference(reference, manifest.size, "fp16")
+        floor = measure(
+            half, half.run, evidence, held, draw=draw, told=lambda name, *done: told(f"float16 {name}", *done)
+        )
+        clock.lap("pytorch float16")
+
+    def run(component: str, inputs: Mapping[str, Array]) -> Mapping[str, Float32Array]:
+        # a graph may hold what the reference is told, such as SDXL's time_ids
+        return stages.run(component, {tensor.name: inputs[tensor.name] for tensor in bundle.chain(component).inputs})
+
+    measured = measure(stages, run, evidence, held, draw=draw, told=told)
+    clock.lap("onnxruntime")
+    traced: list[Traced] = []
+    if trace and not isinstance(side, BundleReference):
+        traced = _traced(stages, run, evidence, side, told)
+        clock.lap("trace")
     report = ParityReport(
-        rows=tuple(rows),
-        precision=bundle.manifest.precision,
-        source=bundle.manifest.source,
+        rows=(*rows, *_rows(measured, floor, manifest.precision)),
+        noise=tuple(_noise(measured, floor, manifest.precision)),
+        traced=tuple(traced),
+        precision=manifest.precision,
+        source=manifest.source,
         reference=_provenance(reference),
         provider=stages.provider,
         environment=environment(),
-        seconds={label.lower(): turned - began, "onnxruntime": time.perf_counter() - turned},
+        seconds=clock.laps,
     )
-    report.write(bundle.folder)
+    publish(bundle, report, evidence.samples, measured, quality)
     return report
 
 
-def _cases(bundle: Bundle, prompts: Sequence[str], seeds: Sequence[int], steps: Sequence[int]) -> list[Case]:
-    """What is drawn: everything where the bundle can draw, else what its components are measured on."""
-    held, family = frozenset(bundle.manifest.components), bundle.family
-    if held.isdisjoint(family.image_to_image):
-        known = ", ".join(family.image_to_image)
-        raise RequestError(f"{bundle.folder} has no component to verify", f"known are {known}")
-    drawn = steps if held.issuperset(family.text_to_image) else [max(steps)]
-    cases = [
-        Case(prompt, Sampling(count, seed), held.intersection(family.text_to_image if count == max(steps) else ()))
-        for prompt in prompts
-        for seed in seeds
-        for count in drawn
-    ]
-    if "vae_encoder" in held:
-        sampling = Sampling(IMAGE_STEPS, seeds[0], IMAGE_STRENGTH)
-        cases.append(Case(prompts[0], sampling, frozenset({"vae_encoder"})))
-    for case in cases:
-        sampler.plan(bundle.manifest.schedules, case.sampling.steps)  # refused before anything is loaded
-    return cases
+class _Clock:
+    """Seconds of wall clock by what they were spent on."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._began = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name], self._began = now - self._began, now
+
+
+def _provenance(reference: Source | Bundle) -> dict[str, str | None]:
+    if isinstance(reference, Source):
+        return reference.provenance
+    manifest = reference.manifest
+    return {**manifest.source, "name": f"{manifest.source['name']} in {manifest.precision}"}
 
 
 def _tokenized(
@@ -136,53 +165,47 @@ def _tokenized(
     return rows, [Drawing(case, repeated[case.prompt]) for case in cases]
 
 
-def _measured(stages: Stages, evidence: Evidence, told: Progress) -> list[Row]:
-    """Every component on the evidence, and the drawings along with them, so that each loads once."""
-    manifest = stages.bundle.manifest
-    family = stages.bundle.family
-    held = [component for component in family.image_to_image if component in manifest.components]
-    expected = evidence.samples if manifest.components.keys() >= set(family.text_to_image) else {}
-    latents = {drawing.case: drawing.latents for drawing in evidence.drawings if drawing.latents is not None}
-    drawings = [
-        Drawing(drawing.case, drawing.ids, drawing.picture) for drawing in evidence.drawings if drawing.case in expected
+def _rows(measured: Measured, floor: Measured | None, precision: Precision) -> list[Row]:
+    floor = floor or Measured()
+    gate, picture_gate = COMPONENT_GATES[precision], PICTURE_GATES[precision]
+    rows = [
+        Row(component, each.case, figures, gate, floor.components.get(component, {}).get(each), each.timestep)
+        for component, compared in measured.components.items()
+        for each, figures in compared.items()
     ]
-    rows = []
-    for component in held:
-        records = evidence.records.get(component, [])
-        runs = len(records) + len(drawings)
-        for done, record in enumerate(records):
-            told(component, done, runs)
-            taken = {tensor.name: record.inputs[tensor.name] for tensor in manifest.components[component].inputs}
-            outputs = stages.run(component, taken)
-            for name, expected_output in record.outputs.items():
-                case = record.case if len(outputs) == 1 else f"{name}, {record.case}"
-                figures = compare(expected_output, outputs[name])
-                rows.append(Row(component, case, figures, COMPONENT_GATES[manifest.precision]))
-        for done, drawing in enumerate(drawings, len(records)):
-            told(component, done, runs)
-            drawing.advance(stages, component)
-        stages.release(component)
-        told(component, runs, runs)
-    for drawing in drawings:
-        if drawing.latents is not None:
-            figures = compare(latents[drawing.case], drawing.latents)
-            rows.append(Row("latents", str(drawing.case), figures, TOLD))
-        figures = compare(expected[drawing.case], drawing.finished)
-        rows.append(Row("pipeline", str(drawing.case), figures, PICTURE_GATES[manifest.precision]))
-    return rows
+    pictures = measured.pictures.items()
+    return rows + [
+        Row(PICTURES, str(case), figures, picture_gate, floor.pictures.get(case)) for case, figures in pictures
+    ]
 
 
-def _provenance(reference: Source | Bundle) -> dict[str, str | None]:
-    if isinstance(reference, Source):
-        return reference.provenance
-    manifest = reference.manifest
-    return {**manifest.source, "name": f"{manifest.source['name']} in {manifest.precision}"}
+def _noise(measured: Measured, floor: Measured | None, precision: Precision) -> list[NoiseFloor]:
+    if floor is None:
+        return []
+    floors = [
+        noise_floor(name, compared.values(), floor.components[name].values(), precision)
+        for name, compared in measured.components.items()
+        if compared
+    ]
+    if measured.pictures:
+        floors.append(noise_floor(PICTURES, measured.pictures.values(), floor.pictures.values(), precision))
+    return floors
 
 
-def _reference(reference: Source | Bundle, size: Size, provider: Provider) -> Reference | BundleReference:
-    """The reference; PyTorch's module, which needs PyTorch, is imported nowhere else."""
-    if isinstance(reference, Bundle):
-        return BundleReference(reference, size, provider)
+def _traced(stages: Stages, run: Run, evidence: Evidence, reference: Reference, told: Progress) -> list[Traced]:
+    """The values inside of each component on its first run, those first where the two part."""
+    from runtime.trace import trace  # needs onnx, which only --trace asks for
+
+    traced: list[Traced] = []
+    for done, (component, records) in enumerate(evidence.records.items()):
+        told("trace", done, len(evidence.records))
+        traced += trace(stages, run, component, records[0].inputs, reference)
+    told("trace", len(evidence.records), len(evidence.records))
+    return sorted(traced, key=lambda value: -value.growth)
+
+
+def _reference(source: Source, size: Size, precision: Precision) -> Reference:
+    """The reference; its module, which needs PyTorch, is imported nowhere else."""
     try:
         from runtime.reference import Reference
     except ImportError as error:
@@ -190,4 +213,4 @@ def _reference(reference: Source | Bundle, size: Size, provider: Provider) -> Re
             f"verify compares with PyTorch, and {error.name} is not installed",
             "pip install 'turbo-webnn[export]'",
         ) from error
-    return Reference(reference, size)
+    return Reference(source, size, precision)

@@ -91,12 +91,14 @@ class GraphCheck:
         placements: the provider's verdicts, one for each table at each level of optimisation; none where the
             provider was not asked.
         browser: None where no browser was asked.
+        on_cpu: whether its layout has it run on the CPU, so that nobody was asked.
     """
 
     graph: Graph
     findings: tuple[Finding, ...]
     placements: tuple[PlacementVerdict, ...]
     browser: BrowserCheck | None
+    on_cpu: bool = False
 
     @property
     def whole_targets(self) -> set[str]:
@@ -127,6 +129,8 @@ class GraphCheck:
         if 0 < whole < asked:
             how += f": {', '.join(sorted(self.whole_targets))}"
         verdict = "WebNN" if self.passed else "NOT WebNN"
+        if self.on_cpu:
+            verdict, how = "CPU", "by its layout: WebNN has not all its operators"
         lines = [f"{self.graph.path:28}{self.graph.nodes:>6} nodes   {verdict:10}{how}"]
         lines += [f"  {self.browser}"] if self.browser else []
         lines += [f"  {finding}" for finding in self.findings[:SHOWN]]
@@ -178,20 +182,24 @@ def check_bundle(
             it in a real run; None for no browser. One that hangs or dies is a verdict with its reason.
         targets: names of the tables to judge by; all where none is named. Weights of 4 bits have none on some.
 
+    A graph that its layout has run on the CPU is not judged.
+
     Raises:
         RequestError: where a graph cannot be read or, for a browser, run by onnxruntime, or Node, onnxruntime-web
             or a browser is missing.
     """
     chains = bundle.manifest.components
+    judged = {name: chain for name, chain in chains.items() if not chain.on_cpu}
     tables = [load_target(name) for name in targets] or verdict_targets()
-    findings = {graph: _findings(bundle, graph, tables) for chain in chains.values() for graph in chain.graphs}
-    placements = _placements(bundle, tables, progress) if provider else {}
-    ran = {} if browser_limit_s is None else _ran(bundle, browser_limit_s, progress)
+    findings = {graph: _findings(bundle, graph, tables) for chain in judged.values() for graph in chain.graphs}
+    placements = _placements(bundle, judged, tables, progress) if provider else {}
+    ran = {} if browser_limit_s is None else _ran(bundle, judged, browser_limit_s, progress)
     checks = [
         ComponentCheck(
             name,
             tuple(
-                GraphCheck(graph, findings[graph], placements.get(graph, ()), ran.get(graph)) for graph in chain.graphs
+                GraphCheck(graph, findings.get(graph, ()), placements.get(graph, ()), ran.get(graph), chain.on_cpu)
+                for graph in chain.graphs
             ),
         )
         for name, chain in chains.items()
@@ -216,12 +224,12 @@ def _findings(bundle: Bundle, graph: Graph, targets: Sequence[Target]) -> tuple[
 
 
 def _placements(
-    bundle: Bundle, targets: Sequence[Target], progress: Progress
+    bundle: Bundle, judged: Mapping[str, Chain], targets: Sequence[Target], progress: Progress
 ) -> dict[Graph, tuple[PlacementVerdict, ...]]:
     placements: dict[Graph, tuple[PlacementVerdict, ...]] = {}
     asked = len(targets) * len(OPTIMIZATIONS)
     with Provider() as provider:
-        for name, chain in bundle.manifest.components.items():
+        for name, chain in judged.items():
             for graph in chain.graphs:
                 for placement in provider.place(bundle.path(graph), targets):
                     placements[graph] = (*placements.get(graph, ()), placement)
@@ -230,12 +238,12 @@ def _placements(
     return placements
 
 
-def _ran(bundle: Bundle, limit_s: float, progress: Progress) -> dict[Graph, BrowserCheck]:
+def _ran(bundle: Bundle, judged: Mapping[str, Chain], limit_s: float, progress: Progress) -> dict[Graph, BrowserCheck]:
     """Each graph in the browser, on a page of its own that is gone before the next one's."""
     checks: dict[Graph, BrowserCheck] = {}
     with Chromium() as chromium:
         passages = rehearse(bundle, lambda name, done, runs: progress(name, "on the CPU", done / runs))
-        for name, chain in bundle.manifest.components.items():
+        for name, chain in judged.items():
             for done, graph in enumerate(chain.graphs, 1):
                 passage = passages.pop(graph)
                 verdict = chromium.run(bundle.path(graph), passage.inputs, limit_s=limit_s)

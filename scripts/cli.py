@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,11 @@ def source_options(verb: Callable[..., Any]) -> Callable[..., Any]:
     return revision(variant(verb))
 
 
+def _parts(**sources: str | None) -> dict[str, str]:
+    """The sources that are given, by the subfolder of what they stand for."""
+    return {subfolder: source for subfolder, source in sources.items() if source is not None}
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="turbo-webnn", message="%(package)s %(version)s")
 def app() -> None:
@@ -56,6 +62,13 @@ def app() -> None:
 @click.option("--height", type=int, help="Of the pictures, in pixels; the model's own by default.")
 @click.option("--width", type=int, help="Likewise.")
 @click.option("--batch", type=int, default=1, show_default=True, help="Pictures at a time.")
+@click.option(
+    "--layout",
+    metavar="NAME",
+    default="webnn",
+    show_default=True,
+    help="Files, names and types as webnn-developer-preview, ort-web-demo or optimum load them.",
+)
 @click.option("--max-graph-bytes", metavar="SIZE", help="Cut a component with more weights into graphs, as 450MB.")
 @click.option("--bake-time-ids", is_flag=True, help="SDXL: the UNet holds the numbers of its size, and asks for none.")
 @click.option(
@@ -66,6 +79,7 @@ def app() -> None:
     "--recipe", metavar="FILE", type=as_path, help="Take the bits of each weight from another export's recipe."
 )
 @vae_option
+@click.option("--safety-checker", metavar="SOURCE", help="Export this source's safety checker too.")
 @source_options
 @overwrite_option
 @json_option
@@ -77,12 +91,14 @@ def export_verb(
     height: int | None,
     width: int | None,
     batch: int,
+    layout: str,
     max_graph_bytes: str | None,
     bake_time_ids: bool,
     quantization: str,
     size_budget: str | None,
     recipe: Path | None,
     vae: str | None,
+    safety_checker: str | None,
     variant: str | None,
     revision: str | None,
     overwrite: bool,
@@ -101,7 +117,7 @@ def export_verb(
         revision=revision,
         components=components,
         fed=precision != "fp32",
-        vae=vae,
+        parts=_parts(vae=vae, safety_checker=safety_checker),
         progress=not as_json,
     )
     with progress(shown=not as_json) as report:
@@ -112,6 +128,7 @@ def export_verb(
             size=native_size(opened, batch=batch, height=height, width=width),
             components=components,
             max_graph_bytes=limit,
+            layout=layout,
             bake_time_ids=bake_time_ids,
             quantization=quantization,  # type: ignore[arg-type]  # likewise
             size_budget=budget,
@@ -223,6 +240,10 @@ def _save(pictures: Any, output: Path) -> list[Path]:
 @app.command()
 @bundle_argument
 @click.option("--reference", metavar="SOURCE", required=True, help="The checkpoint, or a bundle, to compare with.")
+@click.option("--prompts", type=int, default=1, show_default=True, help="How many of the prompts that come along.")
+@click.option("--seeds", metavar="N,N…", default="0", show_default=True, help="Each is drawn from every prompt.")
+@click.option("--steps", metavar="N,N…", default="1,2,4", show_default=True, help="Each is drawn from every seed.")
+@click.option("--trace", is_flag=True, help="Compare the values inside of components; name where the two part.")
 @vae_option
 @source_options
 @provider_option
@@ -230,26 +251,40 @@ def _save(pictures: Any, output: Path) -> list[Path]:
 def verify(
     folder: Path,
     reference: str,
+    prompts: int,
+    seeds: str,
+    steps: str,
+    trace: bool,
     vae: str | None,
     variant: str | None,
     revision: str | None,
     provider: str | None,
     as_json: bool,
 ) -> None:
-    """Compare a bundle with PyTorch or another bundle, by component and end to end; exit 1 where a gate fails."""
+    """Compare a bundle with PyTorch or another bundle, by component and end to end; exit 1 where a gate fails.
+
+    The figures go to report/parity.json in the bundle, and a page of them to report/index.html.
+    """
     from models.source import Source, open_source
+    from runtime.cases import first_prompts
+    from runtime.publish import PAGE
     from runtime.verify import verify as compare
 
+    drawn, seed_numbers, step_numbers = first_prompts(prompts), _numbers("--seeds", seeds), _numbers("--steps", steps)
     bundle = Bundle.open(folder)
     other: Source | Bundle
     if (Path(reference) / MANIFEST).is_file():
         other = Bundle.open(reference)
     else:
-        other = open_source(reference, variant=variant, revision=revision, vae=vae, progress=not as_json)
+        other = open_source(reference, variant=variant, revision=revision, parts=_parts(vae=vae), progress=not as_json)
     with progress(shown=not as_json) as report:
         parity = compare(
             bundle,
             other,
+            prompts=drawn,
+            seeds=seed_numbers,
+            steps=step_numbers,
+            trace=trace,
             provider=provider,  # type: ignore[arg-type]
             progress=lambda name, done, total: report(name, "comparing", done / total),
         )
@@ -257,7 +292,16 @@ def verify(
         show_json(parity.to_json())
     else:
         show(parity_table(parity))
+        show(str(folder / PAGE))
     sys.exit(0 if parity.passed else 1)
+
+
+def _numbers(option: str, text: str) -> tuple[int, ...]:
+    """Numbers between commas, each once; RequestError where `text` is something else."""
+    try:
+        return tuple(dict.fromkeys(int(number) for number in text.split(",")))
+    except ValueError:
+        raise RequestError(f"{option} {text!r} are no numbers", f"give them with commas, as {option} 1,2,4") from None
 
 
 @app.command()
@@ -293,6 +337,25 @@ def check(folder: Path, targets: tuple[str, ...], rules_only: bool, browser: boo
     else:
         show("\n".join(check.to_text() for check in checks))
     sys.exit(0 if all(check.passed for check in checks) else 1)
+
+
+@app.command()
+@bundle_argument
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8017, show_default=True, help="0 for any that is free.")
+@json_option
+def serve(folder: Path, host: str, port: int, as_json: bool) -> None:
+    """Serve a page that draws with BUNDLE in the browser, until Ctrl-C."""
+    from runtime.serving import PageServer, routes_of
+
+    with PageServer(routes_of(Bundle.open(folder)), host, port) as server:
+        if as_json:
+            show_json({"url": server.url})
+        else:
+            show(f"{server.url} draws with {folder}; Ctrl-C ends it")
+        sys.stdout.flush()  # whoever reads a pipe waits for the address
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 def main() -> int:

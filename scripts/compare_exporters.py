@@ -24,7 +24,7 @@ from models.bundle import Bundle
 from models.component import Component
 from models.errors import RequestError
 from models.source import Source, open_source
-from runtime.reference import load
+from runtime.torch_modules import load
 
 _TYPES = {"float": torch.float16, "int": torch.int32}
 

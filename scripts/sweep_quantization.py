@@ -22,7 +22,9 @@ from export.quantize.recipe import RECIPE, Recipe, read_recipe
 from models.bundle import Bundle
 from models.json_file import write_json
 from models.source import Source, open_source
-from runtime.verify import PROMPTS, verify
+from runtime.cases import PROMPTS
+from runtime.page.quality import QUALITY
+from runtime.verify import PICTURES, verify
 
 SEEDS = (0, 1, 2)
 STEPS = (1, 4)
@@ -34,28 +36,26 @@ class Point:
 
     Attributes:
         bytes: of all its graphs.
-        psnr: of pictures against float16's, in dB: the mean and the worst.
-        latents: the worst relative L2 of finished latents.
+        psnr: of pictures against float16's, in dB, their mean.
+        unet: the worst relative L2 of what the UNet predicts, on the float16 bundle's inputs.
     """
 
-    name: str
+    recipe: str
     bytes: int
     psnr: float
     worst_psnr: float
-    latents: float
+    unet: float
 
     def __str__(self) -> str:
-        return (
-            f"| {self.name} | {self.bytes / 1e6:.2f} | {self.psnr:.1f} | {self.worst_psnr:.1f} | {self.latents:.3f} |"
-        )
+        return f"| {self.recipe} | {self.bytes / 1e6:.2f} | {self.psnr:.1f} | {self.worst_psnr:.1f} | {self.unet:.4f} |"
 
 
 def measured(name: str, bundle: Bundle, reference: Bundle) -> Point:
     """The point of `bundle`."""
-    report = verify(bundle, reference, prompts=PROMPTS, seeds=SEEDS, steps=STEPS)
-    pictures = [row.figures.psnr for row in report.rows if row.component == "pipeline"]
-    latents = [row.figures.relative_l2 for row in report.rows if row.component == "latents"]
-    return Point(name, graph_bytes(bundle), statistics.mean(pictures), min(pictures), max(latents))
+    report = verify(bundle, reference, prompts=PROMPTS[:1], seeds=SEEDS, steps=STEPS)
+    pictures = [row.figures.psnr for row in report.rows if row.component == PICTURES]
+    predicted = [row.figures.relative_l2 for row in report.rows if row.component == "unet"]
+    return Point(name, graph_bytes(bundle), statistics.mean(pictures), min(pictures), max(predicted))
 
 
 def graph_bytes(bundle: Bundle) -> int:
@@ -97,14 +97,14 @@ def main() -> int:
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ask.add_argument("source")
     ask.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()), help="where bundles lie")
-    ask.add_argument("--json", type=Path, help="where to write the points; WORK/sweep.json by default")
+    ask.add_argument("--json", type=Path, help="where to write the points; into the float16 bundle's report by default")
     said = ask.parse_args()
-    print("| recipe | MB | PSNR dB | worst | latents' relative L2 |\n| --- | --- | --- | --- | --- |")  # noqa: T201
+    print("| recipe | MB | PSNR dB | worst | UNet's relative L2 |\n| --- | --- | --- | --- | --- |")  # noqa: T201
     held = []
     for point in points(open_source(said.source), said.work):
         print(point, flush=True)  # noqa: T201
         held.append(asdict(point))
-    write_json(said.json or said.work / "sweep.json", {"source": said.source, "points": held})
+    write_json(said.json or said.work / "fp16" / QUALITY, held)
     return 0
 
 

@@ -6,20 +6,39 @@ from collections import defaultdict
 
 from runtime.report import ParityReport, Row
 
+TRACED = 8
+"""Lines for the layers where the two part; parity.json has all."""
+
 
 def parity_table(report: ParityReport) -> str:
-    """The worst row of each component against its gate, every row that fails, and the verdict."""
+    """The worst row of each component against its gate, what fails, where the two part, and the verdict.
+
+    The last column is the noise ratio: the component's error to PyTorch's own in float16.
+    """
     by_component: dict[str, list[Row]] = defaultdict(list)
     for row in report.rows:
         by_component[row.component].append(row)
-    lines = [f"{'':16}{'cases':>6}{'PSNR dB':>10}{'cosine':>11}{'relative L2':>13}{'max abs':>10}"]
+    ratios = {floor.component: f"{floor.ratio:.2f}" for floor in report.noise}
+    head = f"{'':16}{'cases':>6}{'PSNR dB':>10}{'cosine':>11}{'relative L2':>13}{'max abs':>10}{'SSIM':>9}"
+    lines = [head + (f"{'noise':>7}" if ratios else "")]
     for component, rows in by_component.items():
         worst = min(rows, key=lambda row: (row.passed, row.figures.psnr))
-        lines.append(f"{component:16}{len(rows):>6}{_figures(worst)}")
+        lines.append(f"{component:16}{len(rows):>6}{_figures(worst)}{ratios.get(component, ''):>7}".rstrip())
     for row in report.rows:
         if not row.passed:
             gate = ", ".join(f"{name} {bound}" for name, bound in row.gate.to_json().items())
-            lines.append(f"FAILS {row.component}, {row.case}:{_figures(row)}   gate: {gate}")
+            lines.append(f"FAILS {row.component}, {row.case}:{_figures(row).rstrip()}   gate: {gate}")
+    for floor in report.noise:
+        if not floor.passed:
+            lines.append(
+                f"FAILS {floor.component}: relative L2 {floor.ours:.2e} is {floor.ratio:.2f} times "
+                f"PyTorch's in float16, {floor.pytorch:.2e}   gate: {floor.limit:g}"
+            )
+    if report.traced:
+        lines.append(f"{'where the two part':76}{'relative L2':>13}{'growth':>10}")
+    for value in report.traced[:TRACED]:
+        place = f"  {value.component} {value.module}"
+        lines.append(f"{place:76}{value.relative_l2:>13.2e}{value.growth:>9.2f}x")
     sides = ", ".join(f"{side} {spent:.0f} s" for side, spent in report.seconds.items())
     verdict = "passes" if report.passed else "FAILS"
     lines.append(
@@ -30,4 +49,5 @@ def parity_table(report: ParityReport) -> str:
 
 def _figures(row: Row) -> str:
     held = row.figures
-    return f"{held.psnr:>10.1f}{held.cosine:>11.7f}{held.relative_l2:>13.2e}{held.max_abs:>10.2e}"
+    similar = "" if held.ssim is None else f"{held.ssim:.5f}"
+    return f"{held.psnr:>10.1f}{held.cosine:>11.7f}{held.relative_l2:>13.2e}{held.max_abs:>10.2e}{similar:>9}"

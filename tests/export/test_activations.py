@@ -23,7 +23,7 @@ from export.weights import bind
 from models.component import Size
 from models.source import EMBEDDED, Source, open_source
 from runtime.parity import compare
-from runtime.reference import load
+from runtime.torch_modules import load
 from tests.graphs import run
 from tests.refusal import refusal
 

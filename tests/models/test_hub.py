@@ -261,12 +261,12 @@ def test_another_repositorys_vae_is_fetched_in_place_of_its_own(
     alone = {path.removeprefix("vae/"): held for path, held in files.items() if path.startswith("vae/")}
     retuned = hub.repositories["someone/vae"] = Repository()
     retuned.commit({**alone, "sdxl_vae.safetensors": b"not for us", "README.md": CARD}, "main")
-    provenance = user.provenance(vae="someone/vae")
+    provenance = user.provenance(parts={"vae": "someone/vae"})
     vae = {"name": "someone/vae", "revision": retuned.refs["main"], "variant": None, "license": "community"}
     assert provenance["vae"] == vae
     fetched = weights(hub.fetched())
     assert fetched == WEIGHTS - {f"{VAE}.safetensors"} | {"diffusion_pytorch_model.safetensors"}
-    assert user.provenance("tiny", vae=NAME)["vae"]["revision"] == turbo.refs["main"]
+    assert user.provenance("tiny", parts={"vae": NAME})["vae"]["revision"] == turbo.refs["main"]
     assert weights(hub.fetched()) == {f"{VAE}.safetensors"}
 
 
@@ -275,10 +275,12 @@ def test_a_vae_that_is_not_there_is_told_before_anything_is_fetched(
 ) -> None:
     hub.repositories["someone/vae"] = Repository()
     hub.repositories["someone/vae"].commit({"config.json": files["vae/config.json"], "vae.bin": b""}, "main")
-    assert user.refused(vae="someone/vae").startswith("someone/vae holds its weights as a pickle, which runs code")
+    assert user.refused(parts={"vae": "someone/vae"}).startswith(
+        "someone/vae holds its weights as a pickle, which runs code"
+    )
     hub.repositories["someone/nothing"] = Repository()
     hub.repositories["someone/nothing"].commit({"README.md": CARD}, "main")
-    assert user.refused(vae="someone/nothing").startswith("someone/nothing has no VAE: neither")
+    assert user.refused(parts={"vae": "someone/nothing"}).startswith("someone/nothing has no AutoencoderKL: neither")
     assert weights(hub.fetched()) == set()
 
 

@@ -62,7 +62,7 @@ def test_a_hub_id(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "variant": "fp16",
         "components": ["unet"],
         "fed": True,
-        "own_vae": True,
+        "without": frozenset(),
         "progress": False,
     }
 
@@ -80,38 +80,40 @@ def test_another_sources_vae(folder: Path, tmp_path: Path) -> None:
     for given, name, held, factor in (
         (folder, "turbo", folder / "vae", 0.5),
         (alone, "retuned", alone, 0.25),
-        ("tiny", "tiny", EMBEDDED["tiny"] / "vae", 0.18215),
+        ("tiny", "tiny", EMBEDDED["tiny"] / "vae", 0.43618),
     ):
-        source = open_source("tiny", vae=str(given))
+        source = open_source("tiny", parts={"vae": str(given)})
         for half in ("vae_decoder", "vae_encoder"):
             component = source.family.component(half)
             assert source.config(component)["scaling_factor"] == factor
             assert source.checkpoint(component).where == held / "diffusion_pytorch_model.safetensors"
         unet = source.family.component("unet")
         assert source.checkpoint(unet).where.is_relative_to(EMBEDDED["tiny"])
-        stated = "mit" if given == alone else None
+        stated = {"retuned": "mit", "tiny": "apache-2.0", "turbo": "apache-2.0"}[name]
         assert source.provenance["vae"] == {"name": name, "revision": None, "variant": None, "license": stated}
 
 
 def test_a_vae_keeps_its_own_variant(folder: Path) -> None:
     weights = folder / "unet/diffusion_pytorch_model.safetensors"
     weights.rename(weights.with_suffix(".fp16.safetensors"))
-    source = open_source(str(folder), variant="fp16", vae="tiny")
+    source = open_source(str(folder), variant="fp16", parts={"vae": "tiny"})
     for name in ("unet", "vae_decoder"):
         assert source.checkpoint(source.family.component(name)).count() > 0
 
 
 def test_what_has_no_vae(folder: Path, tmp_path: Path) -> None:
     shutil.rmtree(folder / "vae")
-    said = refusal(open_source, "tiny", vae=str(folder))
-    assert said.startswith(f"{folder} has no VAE: neither vae/config.json nor config.json; give a diffusers folder, an")
-    assert "'retuned' is no folder and no hub id" in refusal(open_source, "tiny", vae="retuned")
-    source = open_source("tiny", vae=str(folder / "text_encoder"))
+    said = refusal(open_source, "tiny", parts={"vae": str(folder)})
+    assert said.startswith(
+        f"{folder} has no AutoencoderKL: neither vae/config.json nor config.json; give a diffusers folder"
+    )
+    assert "'retuned' is no folder and no hub id" in refusal(open_source, "tiny", parts={"vae": "retuned"})
+    source = open_source("tiny", parts={"vae": str(folder / "text_encoder")})
     said = refusal(source.config, source.family.component("vae_decoder"))
     assert said.endswith("text_encoder/config.json describes CLIPTextModel; vae_decoder must be AutoencoderKL")
     wide = Path(shutil.copytree(EMBEDDED["tiny"] / "vae", tmp_path / "wide"))
     change(wide / "config.json", latent_channels=16)
-    source = open_source("tiny", vae=str(wide))
+    source = open_source("tiny", parts={"vae": str(wide)})
     said = refusal(source.config, source.family.component("vae_encoder"))
     assert said == f"{wide}/config.json has latent_channels = 16; vae_encoder is served with 4"
 
@@ -206,7 +208,8 @@ def test_a_component_that_is_missing(folder: Path) -> None:
 
 
 def test_a_component_that_no_pipeline_has(folder: Path) -> None:
-    said = "StableDiffusionPipeline has no component 'vae'; it has text_encoder, unet, vae_decoder, vae_encoder"
+    said = "StableDiffusionPipeline has no component 'vae'; it has text_encoder, unet, vae_decoder, vae_encoder, "
+    said += "safety_checker"
     assert refusal(open_source(str(folder)).family.component, "vae") == said
 
 

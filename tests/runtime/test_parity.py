@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from models.precision import PRECISIONS, Precision
-from runtime.parity import BROWSER_GATES, COMPONENT_GATES, EXACT, PICTURE_GATES, Figures, Gate, compare
+from runtime.parity import (
+    BROWSER_GATES,
+    COMPONENT_GATES,
+    EXACT,
+    PICTURE_GATES,
+    Figures,
+    Gate,
+    compare,
+    compare_pictures,
+)
 
 
 def test_figures_by_hand() -> None:
@@ -87,3 +96,22 @@ def test_every_precision_has_its_gate(gates: dict[Precision, Gate]) -> None:
 def test_a_gate_states_only_its_bounds() -> None:
     assert COMPONENT_GATES["fp32"].to_json() == {"psnr": 80.0}
     assert EXACT.to_json() == {"max_abs": 0.0}
+
+
+@pytest.mark.parametrize(("psnr", "similar", "passed"), [(35, 0.97, True), (34.9, 1, False), (90, 0.969, False)])
+def test_the_gate_of_pictures(psnr: float, similar: float, passed: bool) -> None:
+    assert PICTURE_GATES["fp16"].passes(Figures(1, 0.1, psnr, 1.0, finite=True, ssim=similar)) == passed
+
+
+def test_a_bound_on_a_figure_that_is_not_there_is_missed() -> None:
+    assert not PICTURE_GATES["fp16"].passes(Figures(0, 0, math.inf, 1.0, finite=True))
+
+
+def test_pictures_have_a_similarity() -> None:
+    picture = np.random.default_rng(0).random((1, 3, 16, 16), np.float32)
+    figures = compare_pictures(picture, picture[:, :, ::-1])
+    assert figures.psnr == compare(picture, picture[:, :, ::-1]).psnr
+    assert figures.ssim is not None
+    assert figures.ssim < 0.2
+    assert figures.to_json()["ssim"] == figures.ssim
+    assert "ssim" not in compare(picture, picture).to_json()

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from models.bundle import Bundle
@@ -14,48 +12,20 @@ from models.errors import RequestError
 from models.precision import Precision
 from models.source import Source
 from runtime import verify
-from runtime.conditions import TokenIds
-from runtime.evidence import Recorder
-from runtime.noise import Float32Array
-from runtime.report import PARITY
-from runtime.sessions import Array
-from runtime.stages import Stages
-from runtime.text import PromptTokenizer
+from runtime.publish import PAGE, PARITY
+from tests.refusal import refusal
 from tests.runtime.conftest import MakeBundle
+from tests.runtime.stand import Stand, let_stand_in
 
 SOURCE = Source("reference", Path("reference"))
 PROMPT = "a cat"
 
 
-class Stand(Stages):
-    """In PyTorch's place: the miniature bundle itself, wrong by `error` in one component."""
-
-    def __init__(self, bundle: Bundle, wrong: str = "", error: float = 0.0) -> None:
-        super().__init__(bundle, "cpu")
-        self.record: Recorder | None = None
-        self.loaded: list[set[str]] = []
-        self._wrong, self._error = wrong, error
-
-    def token_ids(self, prompt: str) -> TokenIds:
-        ids = PromptTokenizer(self.bundle, "tokenizer").encode(prompt).ids
-        return {"text_encoder": ids + (self._wrong == "tokenizer")}
-
-    def run(self, component: str, inputs: Mapping[str, Array]) -> dict[str, Float32Array]:
-        outputs = super().run(component, inputs)
-        self.loaded.append(set(self._sessions))
-        for output in outputs.values():
-            output += np.float32(self._error * (component == self._wrong))
-        if self.record is not None:
-            self.record(component, inputs, outputs)
-        return outputs
-
-
 @pytest.fixture
 def stand(monkeypatch: pytest.MonkeyPatch) -> list[Stand]:
-    """Where a test puts the reference of its verify."""
+    """Where a test puts the reference of its verify, and after it the one in float16."""
     stands: list[Stand] = []
-    module = sys.modules["runtime.verify"]  # the package gives the function of that name
-    monkeypatch.setattr(module, "_reference", lambda reference, size, provider: stands[0])
+    let_stand_in(monkeypatch, stands)
     return stands
 
 
@@ -77,19 +47,22 @@ def test_a_bundle_that_agrees_passes(make_bundle: MakeBundle, stand: list[Stand]
             for timestep in (1400, 400, 150, 50)
         ),
         ("vae_decoder", "text to image, 4 steps, seed 0, 'a cat'"),
-        ("latents", "text to image, 1 step, seed 0, 'a cat'"),
         ("pipeline", "text to image, 1 step, seed 0, 'a cat'"),
-        ("latents", "text to image, 4 steps, seed 0, 'a cat'"),
+        ("pipeline", "text to image, 2 steps, seed 0, 'a cat'"),
         ("pipeline", "text to image, 4 steps, seed 0, 'a cat'"),
-        ("latents", "image to image at 0.5, 2 steps, seed 0, 'a cat'"),
         ("pipeline", "image to image at 0.5, 2 steps, seed 0, 'a cat'"),
     ]
 
 
-@pytest.mark.parametrize("wrong", ["text_encoder", "unet", "vae_decoder", "vae_encoder", "tokenizer"])
-def test_the_component_that_is_wrong_is_named(make_bundle: MakeBundle, stand: list[Stand], wrong: str) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "error"),  # the miniature draws black: an error has to make it brighter to be seen in its pictures
+    [("text_encoder", -50), ("unet", -50), ("vae_decoder", 50), ("vae_encoder", 50), ("tokenizer", 1)],
+)
+def test_the_component_that_is_wrong_is_named(
+    make_bundle: MakeBundle, stand: list[Stand], wrong: str, error: float
+) -> None:
     bundle = make_bundle()
-    stand.append(Stand(bundle, wrong, 0.1))
+    stand.append(Stand(bundle, wrong, error))
     report = verify(bundle, SOURCE, prompts=[PROMPT], provider="cpu")
     assert not report.passed
     failed = {row.component for row in report.rows if not row.passed}
@@ -104,7 +77,7 @@ def test_the_component_that_is_wrong_is_named(make_bundle: MakeBundle, stand: li
         (("text_encoder",), {"text_encoder"}),
         (("vae_encoder",), {"vae_encoder"}),
         (("vae_decoder", "unet"), {"unet", "vae_decoder"}),
-        (("text_encoder", "unet", "vae_decoder"), {"text_encoder", "unet", "vae_decoder", "latents", "pipeline"}),
+        (("text_encoder", "unet", "vae_decoder"), {"text_encoder", "unet", "vae_decoder", "pipeline"}),
     ],
 )
 def test_what_the_bundle_lacks_is_left_out(
@@ -134,7 +107,69 @@ def test_the_report_is_written_into_the_bundle(make_bundle: MakeBundle, stand: l
     assert written["environment"]["onnxruntime"]
     assert written["provider"] == "cpu"
     assert {row["component"]: row["gate"] for row in written["rows"]}["unet"] == {"psnr": 80.0}
-    assert [path.name for path in (bundle.folder / PARITY).parent.iterdir()] == ["parity.json"]
+    names = sorted(path.name for path in (bundle.folder / PARITY).parent.iterdir())
+    assert names == ["index.html", "parity.json"]
+
+
+def test_an_error_that_float16_does_not_explain_fails(make_bundle: MakeBundle, stand: list[Stand]) -> None:
+    """Ours is well within the gates, and twice as far away as PyTorch in float16 is."""
+    bundle = make_bundle("fp16")
+    stand.extend([Stand(bundle, "unet", 0.02), Stand(bundle, "unet", 0.01)])
+    report = verify(bundle, SOURCE, prompts=[PROMPT], steps=(1,), provider="cpu")
+    assert all(row.passed for row in report.rows if row.component == "unet")
+    ratios = {floor.component: floor.ratio for floor in report.noise}
+    assert ratios["unet"] == pytest.approx(2.0, rel=0.05)
+    assert ratios["text_encoder"] == ratios["vae_decoder"] == 1.0
+    assert {floor.component for floor in report.noise if not floor.passed} >= {"unet"}
+    assert not report.passed
+    (row,) = (row for row in report.to_json()["rows"] if row["component"] == "unet")
+    assert row["floor"]["relative_l2"] == pytest.approx(row["relative_l2"] / 2, rel=0.05)
+    assert row["timestep"] == 1400
+
+
+def test_where_pytorch_leaves_float16_there_is_nothing_to_keep_to(make_bundle: MakeBundle, stand: list[Stand]) -> None:
+    bundle = make_bundle("fp16")
+    stand.extend([Stand(bundle), Stand(bundle, "vae_decoder", float("inf"))])
+    report = verify(bundle, SOURCE, prompts=[PROMPT], steps=(1,), provider="cpu")
+    assert report.passed
+    written = json.loads((bundle.folder / PARITY).read_text(), parse_constant=pytest.fail)
+    floors = {floor["component"]: floor for floor in written["noise"]}
+    assert (floors["vae_decoder"]["pytorch"], floors["vae_decoder"]["ratio"]) == (None, 0.0)
+
+
+def test_float32_has_no_floor(make_bundle: MakeBundle, stand: list[Stand]) -> None:
+    bundle = make_bundle("fp32")
+    stand.append(Stand(bundle))
+    report = verify(bundle, SOURCE, prompts=[PROMPT], steps=(1,), provider="cpu")
+    assert report.noise == ()
+    assert all(row.floor is None for row in report.rows)
+
+
+def test_a_file_that_is_not_the_manifests(make_bundle: MakeBundle) -> None:
+    bundle = make_bundle()
+    path = bundle.path(bundle.chain("unet").graphs[0])
+    held = bytearray(path.read_bytes())
+    held[-1] ^= 1
+    path.write_bytes(held)
+    said = refusal(verify, bundle, SOURCE, prompts=[PROMPT], provider="cpu")
+    assert f"{path} does not match its sha256 in the manifest" in said
+
+
+def test_a_list_of_recipes_that_is_none(make_bundle: MakeBundle) -> None:
+    bundle = make_bundle()
+    path = bundle.folder / "report" / "quality.json"
+    path.parent.mkdir()
+    path.write_text('[{"recipe": "q4f16"}]')
+    assert f"{path} is no list of recipes" in refusal(verify, bundle, SOURCE, prompts=[PROMPT], provider="cpu")
+
+
+def test_neither_file_is_written_where_one_cannot_be(make_bundle: MakeBundle, stand: list[Stand]) -> None:
+    bundle = make_bundle(components=("text_encoder",))
+    stand.append(Stand(bundle))
+    stage = bundle.folder / PAGE
+    stage.with_name(f".{stage.name}.new").mkdir(parents=True)  # so that the second of the two fails
+    assert "cannot be written" in refusal(verify, bundle, SOURCE, prompts=[PROMPT], provider="cpu")
+    assert not (bundle.folder / PARITY).exists()
 
 
 def test_progress_tells_both_sides(make_bundle: MakeBundle, stand: list[Stand]) -> None:
@@ -151,13 +186,14 @@ def test_a_bundle_is_compared_with_another(make_bundle: MakeBundle) -> None:
     assert report.passed
     assert {row.figures.max_abs for row in report.rows} == {0.0}
     assert {row.component for row in report.rows} == {
-        *("tokenizer", "text_encoder", "unet", "vae_decoder", "vae_encoder", "latents", "pipeline")
+        *("tokenizer", "text_encoder", "unet", "vae_decoder", "vae_encoder", "pipeline")
     }
     assert report.reference["name"] == "miniature in fp16"
 
 
 def test_a_bundle_of_another_size_is_no_reference(make_bundle: MakeBundle) -> None:
-    other, bundle = make_bundle(size=Size(1, 24, 16)), make_bundle()
+    bundle = make_bundle()
+    other = Bundle(bundle.folder, replace(bundle.manifest, size=Size(1, 24, 16)))
     with pytest.raises(RequestError, match="draws 1 × 24 × 16; give one of 1 × 16 × 24"):
         verify(bundle, other, prompts=[PROMPT], provider="cpu")
 

@@ -36,6 +36,18 @@ TINY = EMBEDDED["tiny"]
             "there is no precision 'fp8'; there is fp32, fp16, q8f16",
         ),
         (["export", "tiny", "-o", "OUT", "--component", "vae"], "no component 'vae'; it has text_encoder, unet,"),
+        (
+            ["export", "tiny", "-o", "OUT", "--layout", "webn"],
+            "no layout 'webn'; stable-diffusion has webnn in fp32 or",
+        ),
+        (
+            ["export", "tiny", "-o", "OUT", "--layout", "webnn-developer-preview", "--precision", "fp32"],
+            "the layout webnn-developer-preview has no stable-diffusion in fp32; stable-diffusion has webnn in fp32",
+        ),
+        (
+            ["export", "tiny", "-o", "OUT", "--layout", "ort-web-demo", "--max-graph-bytes", "2MB"],
+            "knows its graphs and their inputs beforehand; drop --max-graph-bytes, or the layout",
+        ),
         (["export", "tiny", "-o", "OUT", "--variant", "fp16"], "has no model.fp16.safetensors"),
         (["export", "tiny", "-o", "OUT", "--max-graph-bytes", "2 apples"], "'2 apples' is no size; give 450MB"),
         (
@@ -48,10 +60,15 @@ TINY = EMBEDDED["tiny"]
             "there is no quantization 'gptq'; there is qdq, nbits",
         ),
         (["export", "tiny", "-o", "OUT", "--vae", "nonsense"], "'nonsense' is no folder and no hub id"),
-        (["synth", "sd-turbot", "-o", "OUT"], "there is no preset 'sd-turbot'; there is sd-turbo"),
+        (
+            ["synth", "sd-turbot", "-o", "OUT"],
+            "there is no preset 'sd-turbot'; there is safety-checker, sd-turbo, sdxl-turbo",
+        ),
         (["generate", "OUT", "a cat", "-o", "x.png"], "OUT is not a bundle: it has no manifest.json"),
         (["check", "OUT"], "OUT is not a bundle"),
         (["verify", "OUT", "--reference", "tiny"], "OUT is not a bundle"),
+        (["verify", "OUT", "--reference", "tiny", "--seeds", "1;2"], "--seeds '1;2' are no numbers; give them with"),
+        (["verify", "OUT", "--reference", "tiny", "--prompts", "99"], "99 prompts are not to be had; give 1 to"),
     ],
 )
 def test_a_mistake_is_one_line(words: list[str], said: str, tmp_path: Path) -> None:
@@ -185,13 +202,22 @@ def test_a_request_that_cannot_be_drawn_is_one_line(
 
 
 def test_verify_passes_against_its_own_checkpoint(tiny_fp16: Path, tiny_fp32: Path) -> None:
-    for bundle in (tiny_fp16, tiny_fp32):
-        done = turbo_webnn("verify", bundle, "--reference", "tiny", "--json")
+    components = {"text_encoder", "unet", "vae_decoder", "vae_encoder"}
+    asked = ("--steps", "1,2", "--prompts", "2", "--seeds", "3,4", "--trace")
+    for bundle, words, drawn, floors in ((tiny_fp16, asked, 9, {*components, "pipeline"}), (tiny_fp32, (), 4, set())):
+        done = turbo_webnn("verify", bundle, "--reference", "tiny", "--json", *words)
         assert done.returncode == 0, done.stdout + done.stderr
         report = json.loads(done.stdout)
         assert report["passed"]
-        assert {row["component"] for row in report["rows"]} >= {"text_encoder", "unet", "vae_decoder", "vae_encoder"}
+        assert {row["component"] for row in report["rows"]} >= components
+        pictures = [row for row in report["rows"] if row["component"] == "pipeline"]
+        assert len(pictures) == drawn
+        assert all(row["ssim"] > 0.97 for row in pictures)
+        assert {floor["component"] for floor in report["noise"]} == floors
+        assert all(0.1 < floor["ratio"] <= 1.5 for floor in report["noise"])
+        assert {value["component"] for value in report["traced"]} == (components if words else set())
         assert json.loads((bundle / "report/parity.json").read_text()) == report
+        assert "<h1>tiny" in (bundle / "report/index.html").read_text()
 
 
 def test_verify_fails_against_another_checkpoint(tiny_fp16: Path, damaged: Path) -> None:

@@ -1,0 +1,168 @@
+"""The layouts, each one entry: ours, and those that published programs load.
+
+Names, types and shapes are those programs' own. They go by the name of the program, or of the library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from models.component import Component, TensorSpec
+from models.errors import RequestError
+from models.family import FAMILIES, SAFETY_PIXELS, STABLE_DIFFUSION, STABLE_DIFFUSION_XL
+from models.layout import TOKENIZER_FILES, Blanking, Layout, Place, Port
+from models.precision import BOUNDARY_TYPE, PRECISIONS, Precision
+
+DEFAULT = "webnn"
+
+_HALF: tuple[Precision, ...] = tuple(each for each in PRECISIONS if BOUNDARY_TYPE[each] == "float16")
+
+
+def _moments(_component: Component, _config: Mapping[str, Any]) -> dict[str, TensorSpec]:
+    return {"latent_sample": TensorSpec("latent_parameters", "float", ("batch", 8, "latent_height", "latent_width"))}
+
+
+def _every_state(component: Component, config: Mapping[str, Any]) -> dict[str, TensorSpec]:
+    """What goes into each layer, of which the last is what the contract gives, and what comes out of all.
+
+    The pooled embeddings come first where there are any: diffusers looks for them by their place.
+    """
+    states, *pooled = component.outputs
+    last = config["num_hidden_layers"] - 1
+    named = [replace(states, name=name) for name in ("last_hidden_state", *(f"hidden_states.{i}" for i in range(last)))]
+    given = {spec.name: spec for spec in (*pooled, *named)}
+    return {**given, states.name: replace(states, name=f"hidden_states.{last}")}
+
+
+_OURS = tuple(
+    Layout(
+        DEFAULT,
+        family.name,
+        {component.name: Place(f"{component.name}/model.onnx") for component in (*family.components, *family.optional)},
+        reads_manifest=True,
+    )
+    for family in FAMILIES
+)
+
+_SD_PAGE = Layout(
+    # one file each, fetched whole: the page passes no external data
+    "webnn-developer-preview",
+    STABLE_DIFFUSION.name,
+    {
+        "text_encoder": Place("text_encoder/model_layernorm.onnx"),
+        "unet": Place("unet/model_layernorm.onnx"),
+        "vae_decoder": Place(
+            "vae_decoder/model.onnx",
+            {"latent_sample": Port("latent_sample", "float32"), "sample": Port("sample", "float32")},
+        ),
+        "safety_checker": Place(
+            "safety_checker/safety_checker_int32_reduceSum.onnx",
+            {"has_nsfw_concepts": Port("has_nsfw_concepts", "bool")},
+            blanking=Blanking(
+                "has_nsfw_concepts",
+                TensorSpec("images", "float", ("batch", SAFETY_PIXELS, SAFETY_PIXELS, 3)),
+                "out_images",
+            ),
+        ),
+    },
+    precisions=_HALF,
+    inline=True,
+)
+
+_XL_PAGE = Layout(
+    # It asks for these names whatever the precision: `q4f16` is what it was published with. Each graph's outputs are
+    # bound as the next one's inputs, and its text encoders read one prompt for all pictures.
+    "webnn-developer-preview",
+    STABLE_DIFFUSION_XL.name,
+    {
+        "text_encoder": Place(
+            "onnx/text_encoder_model_qdq_q4f16.onnx", {"hidden_states": Port("hidden_states.11")}, batch=1
+        ),
+        "text_encoder_2": Place(
+            "onnx/text_encoder_2_model_qdq_q4f16.onnx",
+            {"input_ids": Port("input_ids", "int64"), "hidden_states": Port("hidden_states.31")},
+            batch=1,
+        ),
+        "unet": Place("onnx/unet_model_qdq_q4f16.onnx"),
+        "vae_decoder": Place("onnx/vae_decoder_model_qdq_q4f16.onnx"),
+        "safety_checker": Place(
+            "onnx/safety_checker_model_f16.onnx", {"has_nsfw_concepts": Port("has_nsfw_concepts", "bool")}
+        ),
+    },
+    glue={name: f"onnx/{name}_model_f16.onnx" for name in ("concat", "latents", "scheduler", "sc_prep")},
+    precisions=_HALF,
+    inline=True,
+)
+
+_WEBGPU_DEMO = Layout(
+    "ort-web-demo",
+    STABLE_DIFFUSION.name,
+    {
+        "text_encoder": Place("text_encoder/model.onnx"),
+        "unet": Place(
+            "unet/model.onnx",
+            {
+                "sample": Port("sample", "float32"),
+                "timestep": Port("timestep", "int64"),
+                "out_sample": Port("out_sample", "float32"),
+            },
+        ),
+        "vae_decoder": Place(
+            "vae_decoder/model.onnx",
+            {"latent_sample": Port("latent_sample", "float32"), "sample": Port("sample", "float32")},
+        ),
+    },
+    inline=True,
+)
+
+_OPTIMUM_UNET = Place("unet/model.onnx", {"timestep": Port("timestep", scalar=True)})
+
+_OPTIMUM_VAE = {
+    "vae_decoder": Place("vae_decoder/model.onnx"),
+    "vae_encoder": Place("vae_encoder/model.onnx", outputs=_moments),
+}
+
+_SD_OPTIMUM = Layout(
+    "optimum",
+    STABLE_DIFFUSION.name,
+    {"text_encoder": Place("text_encoder/model.onnx"), "unet": _OPTIMUM_UNET, **_OPTIMUM_VAE},
+    vae_encoder_output="moments",
+    # its transformers (below 4.58) splits words with the tokenizer that reads these two
+    tokenizer_files=(*TOKENIZER_FILES, "vocab.json", "merges.txt"),
+    diffusers_files=True,
+)
+
+_XL_OPTIMUM = replace(
+    _SD_OPTIMUM,
+    family=STABLE_DIFFUSION_XL.name,
+    places={
+        "text_encoder": Place("text_encoder/model.onnx", outputs=_every_state),
+        "text_encoder_2": Place("text_encoder_2/model.onnx", outputs=_every_state),
+        "unet": _OPTIMUM_UNET,
+        **_OPTIMUM_VAE,
+    },
+)
+
+LAYOUTS = (*_OURS, _SD_PAGE, _XL_PAGE, _WEBGPU_DEMO, _SD_OPTIMUM, _XL_OPTIMUM)
+
+
+def layout_of(name: str, family: str, precision: Precision) -> Layout:
+    """The layout `name` of a bundle of `family` in `precision`.
+
+    Raises:
+        RequestError: where there is none; says which the family has, and in what precisions.
+    """
+    named = [layout for layout in LAYOUTS if layout.name == name]
+    for layout in named:
+        if layout.family == family and precision in layout.precisions:
+            return layout
+    right = "; ".join(f"{each.name} in {' or '.join(each.precisions)}" for each in LAYOUTS if each.family == family)
+    if not named:
+        wrong = f"there is no layout {name!r}"
+    elif family not in {layout.family for layout in named}:
+        wrong = f"the layout {name} is none for {family}"
+    else:
+        wrong = f"the layout {name} has no {family} in {precision}"
+    raise RequestError(wrong, f"{family} has {right}")

@@ -1,0 +1,216 @@
+"""The page as a whole, from the report, the manifest and the pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from itertools import groupby
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from models.bundle import Bundle
+from models.chain import Chain
+from runtime.drawing import Case
+from runtime.measure import Measured
+from runtime.noise import Float32Array
+from runtime.page.charts import Bars, Dots, Point, bar_chart, curve, dot_plot
+from runtime.page.markup import badge, decibels, megabytes, scientific, section, table
+from runtime.page.pictures import SHOWN, comparisons
+from runtime.page.quality import Quality
+from runtime.report import ParityReport, Row
+
+TRACED = 15
+"""Layers on the page; parity.json has all."""
+
+_PAGE = Template((Path(__file__).parent / "page.html").read_text(encoding="utf-8"))
+
+
+def report_page(
+    bundle: Bundle,
+    report: ParityReport,
+    reference: Mapping[Case, Float32Array],
+    measured: Measured,
+    quality: Sequence[Quality] = (),
+) -> str:
+    """One HTML file that needs nothing beside it: styles, charts and pictures are inside."""
+    size = bundle.manifest.size
+    subtitle = (
+        f"{bundle.manifest.family}, {report.precision}, {size.width} × {size.height}, on {report.provider}, "
+        f"against PyTorch with {report.reference['name']}"
+    )
+    left_out = len(measured.pictures) - SHOWN
+    sections = (
+        section("components", "Verdicts", _tiles(bundle, report)),
+        section(
+            "pictures",
+            "Pictures",
+            comparisons(reference, measured.samples, measured.pictures),
+            f"The worst {SHOWN}; {left_out} more are in the table below." if left_out > 0 else "",
+        ),
+        section("noise", "Beside PyTorch’s own float16", _noise(report), _NOISE_NOTE),
+        section("errors", "Error by component and step", _errors(report), _ERROR_NOTE),
+        section("layers", "Where the two part", _layers(report), _LAYER_NOTE),
+        section("graphs", "Graphs and WebNN", _graphs(bundle)),
+        section("quality", "Size and quality", _quality(quality)),
+        section("figures", "Every figure", _figures(report.rows)),
+        section("environment", "Measured on", _environment(report)),
+    )
+    return _PAGE.substitute(
+        title=escape(str(report.source["name"])),
+        subtitle=escape(subtitle),
+        verdict=badge(report.passed),
+        sections="\n".join(filter(None, sections)),
+    )
+
+
+_LEGEND = '<span class="key ours"></span>this bundle &nbsp; <span class="key pytorch"></span>PyTorch in float16'
+
+_NOISE_NOTE = f"{_LEGEND}. Relative L2 against PyTorch in float32; the ratio of the two is gated."
+
+_ERROR_NOTE = f"{_LEGEND}. Relative L2, each dot a comparison on PyTorch’s own inputs; the worst of ours in figures."
+
+_LAYER_NOTE = (
+    "Outputs of PyTorch’s modules beside the graph’s values. Growth is the error over the worst of the traced values "
+    "that it is computed from: a layer that is wrong stands first."
+)
+
+
+def _tiles(bundle: Bundle, report: ParityReport) -> str:
+    ratios = {floor.component: floor for floor in report.noise}
+    tiles = []
+    for component, held in groupby(report.rows, key=lambda row: row.component):
+        rows = list(held)
+        floor = ratios.get(component)
+        passed = all(row.passed for row in rows) and (floor is None or floor.passed)
+        worst = min(rows, key=lambda row: (row.figures.finite, row.figures.psnr)).figures
+        facts = [
+            ("worst PSNR", decibels(worst.psnr) if worst.finite else "not finite"),
+            ("comparisons", str(len(rows))),
+        ]
+        if floor is not None:
+            said = "below rounding" if floor.is_rounding else _ratio(floor.ratio, floor.limit)
+            facts.append(("noise ratio", said))
+        chain = bundle.manifest.components.get(component)
+        if chain is not None:
+            facts.append(("WebNN", _webnn(chain.webnn)))
+        listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
+        tiles.append(f'<li><h3>{escape(component)}</h3>{badge(passed)}<dl class="facts">{listed}</dl></li>')
+    return f'<ul class="tiles">{"".join(tiles)}</ul>'
+
+
+def _ratio(ratio: float, limit: float | None) -> str:
+    said = f"{ratio:.2f}" if math.isfinite(ratio) else "not finite"
+    return said if limit is None else f"{said} of {limit:g}"
+
+
+def _webnn(verdict: Mapping[str, Any] | None) -> str:
+    if verdict is None:
+        return "not checked"
+    places = [whole for graph in verdict["graphs"] for whole in graph["provider"].values()]
+    return f"whole in {sum(places)} of {len(places)}" if places else "by the rules alone"
+
+
+def _noise(report: ParityReport) -> str:
+    rows = [
+        Bars(
+            each.component,
+            each.ours,
+            each.pytorch,
+            "both below rounding" if each.is_rounding else f"ratio {_ratio(each.ratio, each.limit)}",
+        )
+        for each in report.noise
+    ]
+    return bar_chart(rows, "Errors of this bundle and of PyTorch in float16, by component") if rows else ""
+
+
+def _errors(report: ParityReport) -> str:
+    groups: dict[str, list[Row]] = {}
+    for row in report.rows:
+        label = row.component if row.timestep is None else f"{row.component}, timestep {row.timestep:g}"
+        groups.setdefault(label, []).append(row)
+    dots = [
+        Dots(
+            label,
+            tuple(row.figures.relative_l2 for row in rows),
+            tuple(row.floor.relative_l2 for row in rows if row.floor is not None),
+        )
+        for label, rows in groups.items()
+        if any(row.figures.relative_l2 != 0.0 for row in rows)
+    ]
+    return dot_plot(dots, "Relative L2 of each comparison, logarithmic")
+
+
+def _layers(report: ParityReport) -> str:
+    if not report.traced:
+        return ""
+    rows = [
+        (
+            f"<code>{escape(value.module)}</code>",
+            escape(value.component),
+            scientific(value.relative_l2),
+            f"{value.growth:.2f}×",
+        )
+        for value in report.traced[:TRACED]
+    ]
+    left = len(report.traced) - len(rows)
+    more = f'<p class="note">{left} more in parity.json.</p>' if left else ""
+    return table("Layers by growth of the error", ("module", "component", "relative L2", "growth"), rows) + more
+
+
+def _graphs(bundle: Bundle) -> str:
+    rows = [row for chain in bundle.manifest.components.values() for row in _graph_rows(chain)]
+    return table("Graphs", ("graph", "nodes", "weights and graph", "WebNN provider", "real browser"), rows)
+
+
+def _graph_rows(chain: Chain) -> list[tuple[str, ...]]:
+    verdicts = {verdict["path"]: verdict for verdict in (chain.webnn or {}).get("graphs", ())}
+    rows: list[tuple[str, ...]] = []
+    for graph in chain.graphs:
+        verdict = verdicts.get(graph.path)
+        browser = verdict and verdict["browser"]
+        size = megabytes(sum(file.bytes for file in graph.files))
+        placed = _webnn(verdict and {"graphs": [verdict]})
+        rows.append(
+            (
+                f"<code>{escape(graph.path)}</code>",
+                str(graph.nodes),
+                size,
+                badge(verdict["whole"], placed, placed) if verdict else badge(None, unknown="not checked"),
+                badge(browser["whole"], browser["browser"], browser["reason"]) if browser else badge(None),
+            )
+        )
+    return rows
+
+
+def _quality(quality: Sequence[Quality]) -> str:
+    points = [Point(each.recipe, each.bytes / 1e6, each.psnr) for each in quality if math.isfinite(each.psnr)]
+    return curve(points, "PSNR of pictures by size of the weights", "MB", "dB") if points else ""
+
+
+def _figures(rows: Sequence[Row]) -> str:
+    cells = [
+        (
+            f"{escape(row.component)}: {escape(row.case)}",
+            badge(row.passed),
+            decibels(row.figures.psnr),
+            "–" if row.figures.ssim is None else f"{row.figures.ssim:.5f}",
+            scientific(row.figures.relative_l2),
+            scientific(None if row.floor is None else row.floor.relative_l2),
+            scientific(row.figures.max_abs),
+        )
+        for row in rows
+    ]
+    head = ("comparison", "gate", "PSNR", "SSIM", "relative L2", "float16’s own", "max abs")
+    return f"<details><summary>{len(rows)} comparisons</summary>{table('Every comparison', head, cells)}</details>"
+
+
+def _environment(report: ParityReport) -> str:
+    seconds = {f"{side}, seconds": f"{spent:.0f}" for side, spent in report.seconds.items()}
+    vae = report.source.get("vae") or {}
+    given = {f"source, {key}": str(value) for key, value in report.source.items() if value and key != "vae"}
+    given |= {f"VAE, {key}": str(value) for key, value in vae.items() if value}
+    items = {**given, **report.environment, **seconds}.items()
+    listed = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in items)
+    return f'<dl class="environment">{listed}</dl>'

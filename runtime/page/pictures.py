@@ -1,0 +1,74 @@
+"""Pictures side by side: PyTorch's, ours, and how far apart they are."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Mapping
+from html import escape
+
+import numpy as np
+from PIL import Image
+
+from runtime import images
+from runtime.drawing import Case
+from runtime.noise import Float32Array
+from runtime.page.markup import decibels
+from runtime.parity import Figures
+
+SHOWN = 6
+"""Drawings on the page, the worst ones: three pictures each, and a page stays of a size to be sent around."""
+
+MAX_FACTOR = 1024
+
+
+def comparisons(
+    reference: Mapping[Case, Float32Array], ours: Mapping[Case, Float32Array], figures: Mapping[Case, Figures]
+) -> str:
+    """The drawings that are farthest apart, in the order in which they were drawn."""
+    worst = sorted(figures, key=lambda case: (figures[case].finite, figures[case].psnr))[:SHOWN]
+    shown = [_comparison(case, reference[case], ours[case], figures[case]) for case in figures if case in worst]
+    return f'<div class="comparisons">{"".join(shown)}</div>' if shown else ""
+
+
+def _comparison(case: Case, reference: Float32Array, ours: Float32Array, figures: Figures) -> str:
+    wanted, drawn = np.nan_to_num(reference[:1]), np.nan_to_num(ours[:1])  # of a batch the first
+    apart = np.abs(images.to_unit(drawn) - images.to_unit(wanted))
+    factor = _factor(float(apart.max()))
+    apart = np.clip(apart * factor, 0, 1) * 2 - 1
+    shown = (
+        ("PyTorch, float32", images.to_images(wanted)[0]),
+        ("this bundle", images.to_images(drawn)[0]),
+        (f"difference × {factor}", images.to_images(apart)[0]),
+    )
+    prompt, kind = escape(case.prompt, quote=True), escape(case.kind)
+    trio = "".join(
+        f'<figure><img src="{_data_uri(image)}" width="{image.width}" height="{image.height}" '
+        f'alt="{escape(name, quote=True)}: {prompt}" loading="lazy"><figcaption>{escape(name)}</figcaption></figure>'
+        for name, image in shown
+    )
+    return (
+        f'<article class="comparison"><h3>“{prompt}”</h3><p class="note">{kind}<br>{_said(figures)}</p>'
+        f'<div class="trio">{trio}</div></article>'
+    )
+
+
+def _said(figures: Figures) -> str:
+    if not figures.finite:
+        return "not finite"
+    similar = "" if figures.ssim is None else f"SSIM {figures.ssim:.5f}, "
+    return f"PSNR {decibels(figures.psnr)}, {similar}at most {255 * figures.max_abs:.2f} of 255 apart"
+
+
+def _factor(greatest: float) -> int:
+    """The power of two that brings the greatest difference nearest to white without passing it."""
+    return (
+        1 if greatest >= 0.5 else min(MAX_FACTOR, 2 ** math.floor(math.log2(1 / greatest))) if greatest else MAX_FACTOR
+    )
+
+
+def _data_uri(image: Image.Image) -> str:
+    held = io.BytesIO()
+    image.save(held, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode('ascii')}"

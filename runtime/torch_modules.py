@@ -1,0 +1,155 @@
+"""The components as modules of diffusers and transformers: loaded, called by the bundle's names, listened to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from torch.overrides import TorchFunctionMode
+
+from models.component import Component
+from models.errors import RequestError
+from models.precision import Precision
+from models.source import Source
+from runtime.noise import Float32Array
+
+TYPES: dict[Precision, Any] = {"fp32": torch.float32, "fp16": torch.float16}
+
+_LOADING: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "transformers": lambda dtype: {"dtype": dtype},
+    # low_cpu_mem_usage needs accelerate, and lowers nothing: as it is, float32 weights stay mapped files, and the peak
+    # of float16 ones is theirs and the file's
+    "diffusers": lambda dtype: {"torch_dtype": dtype, "low_cpu_mem_usage": False},
+}
+
+Keep = Callable[[str, Float32Array], None]
+"""Told a module's path and its output."""
+
+Forward = Callable[[Any, Mapping[str, Any], Sequence[str]], dict[str, Any]]
+"""A module, its inputs by name and the names of its outputs in; these outputs out."""
+
+
+def load(source: Source, component: Component, dtype: Any = torch.float32) -> Any:
+    """The component's module in `dtype`, ready to run; nothing is fetched, and no pickle is opened.
+
+    Raises:
+        RequestError: where its config or weights are missing, corrupt, or of another architecture.
+    """
+    source.config(component)
+    source.checkpoint(component)
+    folder, variant = source.folder_of(component)
+    library = transformers if hasattr(transformers, component.module) else diffusers
+    try:
+        with quiet():
+            module, loaded = getattr(library, component.module).from_pretrained(
+                folder,
+                variant=variant,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+                **_LOADING[library.__name__](dtype),
+            )
+    except (OSError, ValueError, RuntimeError) as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        wrong = f"PyTorch cannot load {component.name} of {source.name} ({first})"
+        raise RequestError(wrong, "give a complete diffusers folder") from error
+    if loaded["missing_keys"]:  # the libraries put random numbers there, and warn
+        name = min(loaded["missing_keys"])
+        raise RequestError(f"{component.name} of {source.name} has no tensor {name}", "give a complete checkpoint")
+    return module.eval().requires_grad_(False)
+
+
+def _text(module: Any, given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    outputs = module(given["input_ids"], output_hidden_states=True)
+    # SDXL's pipelines read the states before the last layer
+    return {name: outputs[name][-2] if name == "hidden_states" else outputs[name] for name in names}
+
+
+def _unet(module: Any, given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    conditions = dict(given)
+    sample, timestep = conditions.pop("sample"), conditions.pop("timestep")
+    states = conditions.pop("encoder_hidden_states")
+    output = module(sample, timestep, encoder_hidden_states=states, added_cond_kwargs=conditions).sample
+    return dict(zip(names, [output], strict=True))
+
+
+def _vae_decoder(module: Any, given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return dict(zip(names, [module.decode(given["latent_sample"]).sample], strict=True))
+
+
+def _vae_encoder(module: Any, given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return dict(zip(names, [module.encode(given["sample"]).latent_dist.mode()], strict=True))
+
+
+FORWARDS: dict[str, Forward] = {
+    "text_encoder": _text,
+    "text_encoder_2": _text,
+    "unet": _unet,
+    "vae_decoder": _vae_decoder,
+    "vae_encoder": _vae_encoder,
+}
+"""By component name."""
+
+
+class Float16Products(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped here
+    """Convolutions and linear layers of float16 numbers, summed in float32 and rounded once.
+
+    That is what accelerators do, and CPUs with float16 instructions. On others PyTorch's own float16 convolution
+    takes some 300 times as long as float32's.
+    """
+
+    def __torch_function__(self, called: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if called not in (torch.conv2d, torch.nn.functional.linear) or args[0].dtype != torch.float16:
+            return called(*args, **kwargs)
+        wide = [arg.float() if isinstance(arg, torch.Tensor) else arg for arg in args]
+        named = {name: arg.float() if isinstance(arg, torch.Tensor) else arg for name, arg in kwargs.items()}
+        return called(*wide, **named).half()
+
+
+@contextmanager
+def kept(module: Any, keep: Keep | None) -> Iterator[None]:
+    """Tells `keep` of every inner module's output, while it runs."""
+
+    def hook(name: str) -> Callable[..., None]:
+        def told(_module: Any, _inputs: Any, output: Any) -> None:
+            if keep is not None and isinstance(output, torch.Tensor):
+                keep(name, to_numpy(output))
+
+        return told
+
+    inner = [(name, each) for name, each in module.named_modules() if name] if keep else []
+    hooks = [each.register_forward_hook(hook(name)) for name, each in inner]
+    try:
+        yield
+    finally:
+        for each in hooks:
+            each.remove()
+
+
+def to_numpy(tensor: Any) -> Float32Array:
+    """`tensor` in float32."""
+    array: Float32Array = tensor.to(torch.float32).numpy()
+    return array
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the libraries' own bars and warnings, whose settings are put back."""
+    logs = (transformers.utils.logging, diffusers.utils.logging)
+    levels = [log.get_verbosity() for log in logs]
+    bars = [log.is_progress_bar_enabled() for log in logs]
+    for log in logs:
+        log.set_verbosity_error()
+        log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for log, level, bar in zip(logs, levels, bars, strict=True):
+            log.set_verbosity(level)
+            if bar:
+                log.enable_progress_bar()

@@ -1,0 +1,93 @@
+// Tensors in JavaScript's memory, for WebGPU and WASM: the latents that visit it are a few kilobytes.
+
+/** @typedef {import('./types.js').Boundary} Boundary */
+/** @typedef {import('onnxruntime-web').Tensor} Tensor */
+
+/** As `WebnnTensors`. */
+export class HostTensors {
+  #ort;
+
+  /** @param {typeof import('onnxruntime-web')} ort */
+  constructor(ort) {
+    this.#ort = ort;
+  }
+
+  /** onnxruntime makes the outputs itself. */
+  async empty() {
+    return null;
+  }
+
+  /**
+   * @param {Float32Array | Int32Array} numbers
+   * @param {Boundary} spec
+   * @returns {Promise<Tensor>}
+   */
+  async write(numbers, { dtype, shape }) {
+    const narrow = dtype === 'float16' ? new Float16Array(numbers) : numbers;
+    // onnxruntime-web's types know no Float16Array yet; where there is one, its tensors hold it
+    return new this.#ort.Tensor(
+      /** @type {'float32'} */ (dtype),
+      /** @type {Float32Array} */ (/** @type {unknown} */ (narrow)),
+      shape,
+    );
+  }
+
+  /** @param {Tensor} tensor */
+  async read(tensor) {
+    return Float32Array.from(/** @type {Float32Array} */ (tensor.data));
+  }
+
+  /** @param {Tensor[]} tensors */
+  release(...tensors) {
+    for (const tensor of tensors) tensor.dispose();
+  }
+
+  /**
+   * @param {Tensor} x
+   * @param {number} factor
+   * @param {string} dtype
+   */
+  async scaled(x, factor, dtype) {
+    const numbers = await this.read(x);
+    return this.write(
+      numbers.map((number) => number * factor),
+      { dtype, shape: x.dims },
+    );
+  }
+
+  /**
+   * @param {Tensor} x
+   * @param {Tensor} y
+   * @param {number} factor
+   */
+  async added(x, y, factor) {
+    const [numbers, others] = [await this.read(x), await this.read(y)];
+    return this.write(
+      numbers.map((number, i) => number + factor * others[i]),
+      { dtype: 'float32', shape: x.dims },
+    );
+  }
+
+  /** @param {Tensor[]} tensors */
+  async joined(tensors) {
+    const rank = tensors[0].dims.length;
+    const widths = tensors.map((tensor) => tensor.dims[rank - 1]);
+    const width = widths.reduce((sum, each) => sum + each, 0);
+    const rows = tensors[0].size / widths[0];
+    const joined = new Float32Array(rows * width);
+    let column = 0;
+    for (const [i, tensor] of tensors.entries()) {
+      const numbers = await this.read(tensor);
+      for (let row = 0; row < rows; row++) {
+        joined.set(numbers.subarray(row * widths[i], (row + 1) * widths[i]), row * width + column);
+      }
+      column += widths[i];
+    }
+    return this.write(joined, { dtype: tensors[0].type, shape: [...tensors[0].dims.slice(0, -1), width] });
+  }
+
+  /** @param {Tensor} tensor */
+  async finite(tensor) {
+    return (await this.read(tensor)).every(Number.isFinite);
+  }
+}

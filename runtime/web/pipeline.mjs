@@ -1,0 +1,234 @@
+// TurboPipeline: what a page holds. The work is done in a worker, which is replaced where it has come to harm.
+import { DEVICES, offers } from './devices.mjs';
+import { TurboError } from './errors.mjs';
+import { clearStore } from './store.mjs';
+
+const LIMIT_S = 600;
+const HARMED = ['build', 'run', 'lost', 'late', 'aborted', 'internal']; // after these the worker is not to be trusted
+
+/**
+ * What the worker has been asked and has not answered.
+ *
+ * @typedef {object} Call
+ * @property {(value: any) => void} resolve
+ * @property {(error: Error) => void} reject
+ * @property {import('./types.js').OnEvent | undefined} onEvent
+ * @property {number} timer
+ */
+
+/**
+ * What the worker says.
+ *
+ * @typedef {object} Message
+ * @property {number} [id] of the call
+ * @property {import('./types.js').TurboEvent} [event]
+ * @property {unknown} [value]
+ * @property {import('./types.js').ErrorTold} [error]
+ * @property {string} [lost]
+ */
+
+export class TurboPipeline {
+  #options;
+  #limit;
+  /** @type {Worker | null} */
+  #worker = null;
+  /** @type {Call | null} */
+  #call = null;
+  #calls = 0;
+  /** @type {{manifest: import('./types.js').Manifest, choice: import('./types.js').Choice}} */
+  #held = /** @type {any} */ (null); // open() gives no pipeline before it is there
+
+  /**
+   * @param {import('./types.js').WorkerOptions} options
+   * @param {number} limit
+   * @private
+   */
+  constructor(options, limit) {
+    this.#options = options;
+    this.#limit = limit;
+  }
+
+  /**
+   * @param {string | URL} url
+   * @param {import('./types.js').OpenOptions} [options]
+   */
+  static async open(url, { device = DEVICES, cache = true, keepBytes, limit = LIMIT_S, libraries = {} } = {}) {
+    const base = new URL(url, document.baseURI);
+    if (!base.pathname.endsWith('/')) base.pathname += '/';
+    const devices = typeof device === 'string' ? [device] : device;
+    const found = {
+      ort: resolved('onnxruntime-web/webgpu'),
+      tokenizers: resolved('@huggingface/tokenizers'),
+      hash: resolved('hash-wasm'),
+    };
+    const told = { url: base.href, devices, cache, keepBytes, libraries: { ...found, ...libraries } };
+    const pipeline = new TurboPipeline(told, limit);
+    await pipeline.#opened();
+    return pipeline;
+  }
+
+  /** @param {string} [precision] */
+  static devices(precision = 'fp16') {
+    return offers(precision);
+  }
+
+  static clearCache() {
+    return clearStore();
+  }
+
+  get manifest() {
+    return this.#held.manifest;
+  }
+
+  get choice() {
+    return this.#held.choice;
+  }
+
+  /** @param {{fromImage?: boolean}} [options] */
+  async lacking({ fromImage = false } = {}) {
+    return /** @type {Promise<number>} */ (this.#ask('lacking', { fromImage }, []));
+  }
+
+  /** @param {{fromImage?: boolean, onEvent?: import('./types.js').OnEvent, signal?: AbortSignal}} [options] */
+  async prepare({ fromImage = false, onEvent, signal } = {}) {
+    await this.#ask('prepare', { fromImage }, [], onEvent, signal);
+  }
+
+  /**
+   * @param {import('./types.js').DrawRequest} request
+   * @returns {Promise<import('./types.js').Drawn>}
+   */
+  async draw({ prompt, steps = 1, seed = 0, image, strength = 0.5, previews = false, onEvent, signal }) {
+    const bitmap = image ? await bitmapOf(image) : null;
+    const request = { prompt, steps, seed, bitmap, strength, previews };
+    return this.#ask('draw', request, bitmap ? [bitmap] : [], onEvent, signal);
+  }
+
+  release() {
+    this.#end(new TurboError('aborted', 'the pipeline was released'));
+  }
+
+  async #opened() {
+    this.#start();
+    this.#held = await this.#send('open', this.#options, []);
+  }
+
+  /**
+   * @param {string} method
+   * @param {unknown} argument
+   * @param {Transferable[]} transfer
+   * @param {import('./types.js').OnEvent} [onEvent]
+   * @param {AbortSignal} [signal]
+   */
+  async #ask(method, argument, transfer, onEvent, signal) {
+    if (this.#call)
+      throw new TurboError('request', 'this pipeline is at work', 'wait for it, or abort it by its signal');
+    const aborted = () => this.#end(new TurboError('aborted', 'stopped before the end'));
+    if (signal?.aborted) throw new TurboError('aborted', 'stopped before the end');
+    signal?.addEventListener('abort', aborted);
+    try {
+      if (!this.#worker) await this.#opened();
+      return await this.#send(method, argument, transfer, onEvent);
+    } finally {
+      signal?.removeEventListener('abort', aborted);
+    }
+  }
+
+  #start() {
+    const worker = new Worker(new URL('./worker.mjs', import.meta.url), { type: 'module' });
+    worker.onmessage = ({ data }) => this.#heard(data);
+    worker.onerror = ({ message }) => this.#lost(message ?? 'it does not load');
+    this.#worker = worker;
+  }
+
+  /**
+   * @param {string} method
+   * @param {unknown} argument
+   * @param {Transferable[]} transfer
+   * @param {import('./types.js').OnEvent} [onEvent]
+   * @returns {Promise<any>}
+   */
+  #send(method, argument, transfer, onEvent) {
+    return new Promise((resolve, reject) => {
+      this.#call = { resolve, reject, onEvent, timer: 0 };
+      this.#wind();
+      this.#worker?.postMessage({ id: ++this.#calls, method, argument }, transfer);
+    });
+  }
+
+  /** A worker that hangs says nothing, so that each word of it sets the clock back. */
+  #wind() {
+    if (!this.#call) return;
+    clearTimeout(this.#call.timer);
+    const late = () =>
+      this.#end(new TurboError('late', `nothing was heard of the device for ${this.#limit} s`, 'try another device'));
+    this.#call.timer = window.setTimeout(late, this.#limit * 1000);
+  }
+
+  /** @param {Message} message */
+  #heard({ id, event, value, error, lost }) {
+    if (lost !== undefined) this.#lost(lost);
+    if (id !== this.#calls || !this.#call) return;
+    this.#wind();
+    if (event) return this.#call.onEvent?.(event);
+    if (error) return this.#failed(TurboError.from(error));
+    const { resolve } = this.#done();
+    resolve(value);
+  }
+
+  /** @param {TurboError} error */
+  #failed(error) {
+    if (HARMED.includes(error.code)) this.#end(error);
+    else this.#done().reject(error);
+  }
+
+  /** @param {string} why */
+  #lost(why) {
+    this.#end(new TurboError('lost', `the device was lost (${why})`, 'draw again: everything is started anew'));
+  }
+
+  /** @param {TurboError} error for whom waits */
+  #end(error) {
+    this.#worker?.terminate();
+    this.#worker = null;
+    if (this.#call) this.#done().reject(error);
+  }
+
+  /** @returns {Call} the call that is over */
+  #done() {
+    const call = /** @type {Call} */ (this.#call);
+    clearTimeout(call.timer);
+    this.#call = null;
+    return call;
+  }
+}
+
+/**
+ * The URL that the page's import map gives a name; undefined where there is none, as under a bundler.
+ *
+ * @param {string} name
+ */
+function resolved(name) {
+  try {
+    return import.meta.resolve(name);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * A picture turned upright by its EXIF tag, its colours as they stand in the file.
+ *
+ * @param {ImageBitmapSource} image
+ */
+async function bitmapOf(image) {
+  try {
+    return await createImageBitmap(image, {
+      imageOrientation: 'from-image',
+      premultiplyAlpha: 'none',
+      colorSpaceConversion: 'none',
+    });
+  } catch {
+    throw new TurboError('request', 'this is no picture that the browser can read', 'give a PNG, JPEG or WebP file');
+  }
+}

@@ -1,0 +1,80 @@
+"""Bundles in the layout `optimum`: in its pipelines, which live in an environment of their own, and in ours."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.bundle import Bundle
+from runtime.noise import NoiseSource
+from runtime.parity import PICTURE_GATES, compare
+from runtime.pipeline import Pipeline
+from runtime.stages import Stages, latent_shape
+from tests.conftest import exported
+
+SCRIPT = Path(__file__).parents[1] / "optimum_draw.py"
+
+PROMPT, SEED = "a red circle on a blue background", 7
+
+
+@pytest.fixture(scope="module", params=["tiny", "tiny-xl"])
+def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("optimum") / request.param
+    return exported(folder, "--layout", "optimum", source=request.param)
+
+
+@pytest.fixture(scope="session")
+def optimum() -> Path:
+    """The Python of an environment with optimum-onnx: scripts/test makes one, the variable names another."""
+    python = Path(os.environ.get("OPTIMUM_PYTHON", ".venv-optimum/bin/python"))
+    if not python.exists():
+        pytest.skip(f"{python} is absent: scripts/test makes it where optimum-onnx can be installed")
+    return python.absolute()
+
+
+def test_it_is_a_diffusers_folder(bundle: Path) -> None:
+    held = Bundle.open(bundle)
+    files = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file()}
+    assert {file.path for file in held.files()} | {"manifest.json"} == files
+    assert {"model_index.json", "scheduler/scheduler_config.json"} <= files
+    assert {f"{tokenizer}/vocab.json" for tokenizer in held.manifest.tokenizers} <= files
+    for name, chain in held.manifest.components.items():
+        assert chain.graphs[0].path == f"{name}/model.onnx"
+        assert f"{name}/config.json" in files
+    assert held.manifest.vae_encoder_output == "moments"
+    assert held.chain("vae_encoder").outputs[0].name == "latent_parameters"
+    assert held.chain("unet").inputs[1].shape == ()
+    held.require_intact()
+
+
+def test_optimum_draws_what_we_draw(bundle: Path, optimum: Path, tmp_path: Path) -> None:
+    held = Bundle.open(bundle)
+    np.save(tmp_path / "noise.npy", NoiseSource(SEED).normal(latent_shape(held.manifest.size)))
+    words = [optimum, SCRIPT, bundle, tmp_path / "noise.npy", PROMPT, tmp_path / "drawn.npy"]
+    done = subprocess.run([*map(str, words)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    theirs = np.load(tmp_path / "drawn.npy")
+    ours = Pipeline(Stages(held, "cpu")).generate(PROMPT, seed=SEED).images
+    figures = compare(theirs.astype(np.float32), np.stack([np.asarray(image, np.float32) / 255 for image in ours]))
+    assert PICTURE_GATES["fp16"].passes(figures), figures
+    assert np.ptp(theirs) > 0.1  # not flat
+
+
+def test_it_computes_what_ours_does(bundle: Path, request: pytest.FixtureRequest) -> None:
+    """The mean of its moments is ours, and so are the states that its text encoders give among all."""
+    ours = Bundle.open(request.getfixturevalue({"tiny": "tiny_fp16", "tiny-xl": "tiny_xl_fp16"}[bundle.name]))
+    size, sides = ours.manifest.size, [Stages(each, "cpu") for each in (ours, Bundle.open(bundle))]
+    pixels = np.random.default_rng(1).uniform(-1, 1, (1, 3, size.height, size.width)).astype(np.float32)
+    expected, given = (side.encode_picture(pixels) for side in sides)
+    assert given.shape == latent_shape(size)
+    np.testing.assert_allclose(given, expected, atol=2e-3)
+    ids = np.arange(77, dtype=np.int32)[np.newaxis]
+    for encoder in ours.family.text_encoders:
+        expected_states, states = (side.encode_text(encoder.name, ids) for side in sides)
+        assert list(states) == list(expected_states)
+        for name, state in states.items():
+            np.testing.assert_allclose(state, expected_states[name], rtol=1e-2, atol=1e-2, err_msg=name)
