@@ -52,18 +52,12 @@ TINY = EMBEDDED["tiny"]
         (["export", "tiny", "-o", "OUT", "--max-graph-bytes", "2 apples"], "'2 apples' is no size; give 450MB"),
         (
             ["export", "tiny", "-o", "OUT", "--size-budget", "1MB"],
-            "fp16 has one size, whatever is asked; give --precision q",
+            "fp16 has one size, whatever is asked; give --precision",
         ),
         (["export", "tiny", "-o", "OUT", "--precision", "q4f16", "--recipe", "OUT"], "is missing"),
-        (
-            ["export", "tiny", "-o", "OUT", "--quantization", "gptq"],
-            "there is no quantization 'gptq'; there is qdq, nbits",
-        ),
+        (["export", "tiny", "-o", "OUT", "--quantization", "gptq"], "no quantization 'gptq'; there is qdq, nbits"),
         (["export", "tiny", "-o", "OUT", "--vae", "nonsense"], "'nonsense' is no folder and no hub id"),
-        (
-            ["synth", "sd-turbot", "-o", "OUT"],
-            "there is no preset 'sd-turbot'; there is safety-checker, sd-turbo, sdxl-turbo",
-        ),
+        (["synth", "sd-turbot", "-o", "OUT"], "no preset 'sd-turbot'; there is safety-checker, sd-turbo, sdxl-turbo"),
         (["generate", "OUT", "a cat", "-o", "x.png"], "OUT is not a bundle: it has no manifest.json"),
         (["check", "OUT"], "OUT is not a bundle"),
         (["verify", "OUT", "--reference", "tiny"], "OUT is not a bundle"),
