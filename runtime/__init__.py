@@ -7,6 +7,7 @@
 from runtime.images import open_image
 from runtime.pipeline import Pipeline, Result
 from runtime.report import ParityReport
+from runtime.settings import Settings
 from runtime.verify import verify
 
-__all__ = ["ParityReport", "Pipeline", "Result", "open_image", "verify"]
+__all__ = ["ParityReport", "Pipeline", "Result", "Settings", "open_image", "verify"]

@@ -13,6 +13,9 @@ from models.errors import RequestError
 FILTER = Image.Resampling.LANCZOS
 """How a picture is brought to size: diffusers' VaeImageProcessor resamples with it too."""
 
+Pixels = NDArray[np.uint8]
+"""Pictures [batch, height, width, 3]."""
+
 
 def open_image(path: str | Path) -> Image.Image:
     """The picture in the file at `path`, read.
@@ -47,10 +50,14 @@ def to_unit(sample: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.clip(sample.astype(np.float32, copy=False) / 2 + np.float32(0.5), 0.0, 1.0)
 
 
+def to_pixels(sample: NDArray[np.float32]) -> Pixels:
+    """The decoder's `sample` [batch, 3, height, width] in -1…1, rounded to eight bits: [batch, height, width, 3]."""
+    return np.ascontiguousarray(np.rint(to_unit(sample) * 255).astype(np.uint8).transpose(0, 2, 3, 1))
+
+
 def to_images(sample: NDArray[np.float32]) -> list[Image.Image]:
     """The decoder's `sample` [batch, 3, height, width] in -1…1 as pictures, rounded to eight bits."""
-    pixels = np.rint(to_unit(sample) * 255).astype(np.uint8).transpose(0, 2, 3, 1)  # [batch, height, width, 3]
-    return [Image.fromarray(np.ascontiguousarray(picture)) for picture in pixels]
+    return [Image.fromarray(picture) for picture in to_pixels(sample)]
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,10 @@ from models.bundle import Bundle
 from models.errors import RequestError
 from models.family import SAFETY_CHECKER
 from runtime import images, safety, sampler
-from runtime.conditions import Conditions
+from runtime.engine import Engine, engine_of
 from runtime.noise import NoiseSource
-from runtime.sessions import Provider
-from runtime.stages import Sampling, Stages, Timing
+from runtime.sessions import Provider, Settings
+from runtime.stages import Sampling, Timing
 from runtime.text import tokenizers_of
 
 Progress = Callable[[str, int, int], None]
@@ -54,7 +55,7 @@ class Pipeline:
             before the next one comes, and the peak is near that of the largest graph.
     """
 
-    def __init__(self, stages: Stages, *, keep_sessions: bool = True) -> None:
+    def __init__(self, stages: Engine, *, keep_sessions: bool = True) -> None:
         self.bundle = stages.bundle
         self.keep_sessions = keep_sessions
         self._stages = stages
@@ -64,16 +65,14 @@ class Pipeline:
     def open(
         cls,
         folder: str | Path,
-        provider: Provider | None = None,
+        provider: Provider | Settings | None = None,
         *,
-        threads: int | None = None,
         keep_sessions: bool = True,
     ) -> Pipeline:
         """Open the bundle in `folder`; components load when they are first needed.
 
         Args:
-            provider: `cuda`, `cpu`, or None for CUDA where there is one.
-            threads: of the CPU provider; None for one a core.
+            provider: `cuda`, `cpu`, None for CUDA where there is one, or all settings.
 
         Raises:
             RequestError: where there is no bundle, it is not whole, or the provider is not there.
@@ -81,8 +80,8 @@ class Pipeline:
         Example:
             >>> Pipeline.open("bundle").draw("a lighthouse at dusk", seed=7).save("lighthouse.png")
         """
-        stages = Stages(Bundle.open(folder), provider, threads, keep_graphs=keep_sessions)
-        return cls(stages, keep_sessions=keep_sessions)
+        engine = engine_of(Bundle.open(folder), provider, keep_graphs=keep_sessions)
+        return cls(engine, keep_sessions=keep_sessions)
 
     def draw(
         self,
@@ -122,7 +121,7 @@ class Pipeline:
         sampling = Sampling(steps, seed, None if image is None else strength)
         runs = self._require(sampling)
         stages.timings.clear()
-        conditions, cut = self._encode(prompt, progress)
+        encoded, cut = self._encode(prompt, progress)
         start = None
         if image is not None:
             picture = images.to_sample(image, size.width, size.height)
@@ -130,32 +129,32 @@ class Pipeline:
                 start = stages.encode_picture(np.repeat(picture, size.batch, axis=0))
             self._require_finite("vae_encoder", start)
         with self._at("unet", progress, runs) as on_step:
-            latents = stages.sample(conditions, sampling, start, on_step)
+            latents = stages.sample(stages.conditions(list(encoded.values())), sampling, start, on_step)
         self._require_finite("unet", latents)
         with self._at("vae_decoder", progress):
             sample = stages.decode(latents)
         self._require_finite("vae_decoder", sample)
-        pictures = images.to_images(sample)
+        pictures = [Image.fromarray(pixels) for pixels in stages.pixels(sample)]
         flagged = self._flagged(pictures, progress)
         if any(flagged):
             pictures = safety.blackened(pictures, flagged)
-        return Result(tuple(pictures), latents, dict(stages.timings), cut, flagged)
+        return Result(tuple(pictures), stages.on_host(latents), dict(stages.timings), cut, flagged)
 
     def release(self) -> None:
         """Give back the memory of all components."""
         self._stages.release()
 
-    def _encode(self, prompt: str, progress: Progress | None) -> tuple[Conditions, str]:
-        """What the UNet is to draw, and what of the prompt was cut off."""
-        encoded, cut = [], ""
+    def _encode(self, prompt: str, progress: Progress | None) -> tuple[dict[str, Mapping[str, Any]], str]:
+        """What every text encoder makes of `prompt`, and what of the prompt was cut off."""
+        encoded, cut = {}, ""
         for encoder, tokenizer in self._tokenizers.items():
             tokens = tokenizer.encode(prompt)
             cut = max(cut, tokens.cut, key=len)
             with self._at(encoder, progress):
                 ids = np.repeat(tokens.ids, self.bundle.manifest.size.batch, axis=0)
-                encoded.append(self._stages.encode_text(encoder, ids))
-            self._require_finite(encoder, *encoded[-1].values())
-        return self._stages.conditions(encoded), cut
+                encoded[encoder] = self._stages.encode_text(encoder, ids)
+            self._require_finite(encoder, *encoded[encoder].values())
+        return encoded, cut
 
     def _flagged(self, pictures: Sequence[Image.Image], progress: Progress | None) -> tuple[bool, ...]:
         """What the safety checker refuses, where the bundle has one."""
@@ -187,8 +186,8 @@ class Pipeline:
         self.bundle.chain("vae_encoder")
         return len(schedule.steps) - sampler.entry(schedule, sampling.strength)
 
-    def _require_finite(self, component: str, *outputs: NDArray[np.float32]) -> None:
-        if not all(np.isfinite(output).all() for output in outputs):
+    def _require_finite(self, component: str, *values: Any) -> None:
+        if not all(self._stages.finite(value) for value in values):
             raise RequestError(
                 f"{component} gave numbers that are not finite in {self.bundle.manifest.precision}",
                 "export with --precision fp32",

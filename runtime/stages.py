@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from models.bundle import Bundle
 from models.component import Size
-from runtime import sampler
+from runtime import images, sampler
 from runtime.boundary import Boundary
 from runtime.conditions import Conditions, Encoded, join
 from runtime.noise import Float32Array, NoiseSource
-from runtime.sessions import Array, Provider, Session, Watch, choose_provider
+from runtime.sessions import Array, Provider, Session, Settings, Watch
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Stages:
     A component that the bundle lacks, or that does not load or run, raises RequestError when it is called.
 
     Attributes:
+        settings: how onnxruntime runs them.
         timings: seconds by component.
         watch: told of every run of a graph; None where nobody is.
     """
@@ -54,18 +55,21 @@ class Stages:
     def __init__(
         self,
         bundle: Bundle,
-        provider: Provider | None = None,
-        threads: int | None = None,
+        provider: Provider | Settings | None = None,
         *,
         keep_graphs: bool = True,
     ) -> None:
         self.bundle = bundle
-        self.provider = choose_provider(provider)
+        self.settings = Settings.of(provider)
         self.timings: dict[str, Timing] = {}
         self.watch: Watch | None = None
-        self._threads = threads
         self._keep_graphs = keep_graphs
         self._sessions: dict[str, Session] = {}
+
+    @property
+    def provider(self) -> Provider:
+        """Where they run."""
+        return self.settings.provider
 
     def encode_text(self, encoder: str, ids: NDArray[np.int32]) -> Encoded:
         """What the text encoder of that name makes of token ids [batch, 77]."""
@@ -117,6 +121,18 @@ class Stages:
         """Pictures [batch, 3, H, W] in about -1…1 from finished latents."""
         return self._one("vae_decoder", {"latent_sample": latents / np.float32(self.bundle.manifest.scaling_factor)})
 
+    def pixels(self, sample: Float32Array) -> images.Pixels:
+        """`sample` [batch, 3, H, W] of the decoder in eight bits: [batch, H, W, 3]."""
+        return images.to_pixels(sample)
+
+    def finite(self, value: Float32Array) -> bool:
+        """Whether every number of `value` is one."""
+        return bool(np.isfinite(value).all())
+
+    def on_host(self, value: Float32Array) -> Float32Array:
+        """`value` itself, which is on the host already."""
+        return value
+
     def flagged(self, clip_input: Float32Array) -> list[bool]:
         """Whether the safety checker refuses each of the pictures [batch, 3, 224, 224], prepared as CLIP reads them."""
         return [bool(found) for found in self._one("safety_checker", {"clip_input": clip_input})]
@@ -152,11 +168,7 @@ class Stages:
     def _session(self, component: str) -> Session:
         if component not in self._sessions:
             self._sessions[component] = Session(
-                self.bundle,
-                component,
-                provider=self.provider,
-                threads=self._threads,
-                keep_graphs=self._keep_graphs,
+                self.bundle, component, provider=self.settings, keep_graphs=self._keep_graphs
             )
         return self._sessions[component]
 

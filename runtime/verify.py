@@ -29,7 +29,7 @@ from runtime.page.quality import read_quality
 from runtime.parity import COMPONENT_GATES, EXACT, PICTURE_GATES, compare
 from runtime.publish import publish
 from runtime.report import ParityReport, Row
-from runtime.sessions import Array, Provider
+from runtime.sessions import Array, Provider, Settings
 from runtime.stages import Stages
 from runtime.text import PromptTokenizer
 from runtime.traced import Traced
@@ -49,7 +49,7 @@ def verify(
     seeds: Sequence[int] = (0,),
     steps: Sequence[int] = (1, 2, 4),
     trace: bool = False,
-    provider: Provider | None = None,
+    provider: Provider | Settings | None = None,
     progress: Progress | None = None,
 ) -> ParityReport:
     """Compare `bundle` with the PyTorch pipeline of `reference`, and write the report into the bundle.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,7 +18,11 @@ from models.bundle import MANIFEST, Bundle
 from models.errors import RequestError
 from models.precision import PRECISIONS
 from scripts.console import fail, polite, progress, show, show_json
-from scripts.tables import parity_table
+from scripts.options import settings_options
+from scripts.tables import bench_table, parity_table
+
+if TYPE_CHECKING:
+    from runtime.settings import Settings
 
 as_path = click.Path(path_type=Path)
 
@@ -27,7 +31,6 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there, once the new one is whole.")
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 vae_option = click.option("--vae", metavar="SOURCE", help="Take this source's VAE instead.")
-provider_option = click.option("--provider", metavar="cuda|cpu", help="Where to run; CUDA where there is one.")
 
 
 def source_options(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -180,7 +183,7 @@ def synth(preset: str, output: Path, seed: int, variant: str | None, overwrite: 
 @seed_option
 @click.option("--image", metavar="IN.png", type=as_path, help="A picture to start from.")
 @click.option("--strength", type=float, default=0.5, show_default=True, help="How much of it is drawn anew.")
-@provider_option
+@settings_options
 @json_option
 def generate(
     folder: Path,
@@ -190,14 +193,14 @@ def generate(
     seed: int,
     image: Path | None,
     strength: float,
-    provider: str | None,
+    settings: Settings,
     as_json: bool,
 ) -> None:
     """Draw PROMPT with onnxruntime."""
     from runtime import Pipeline
     from runtime.images import open_image
 
-    pipeline = Pipeline.open(folder, provider, keep_sessions=False)  # type: ignore[arg-type]
+    pipeline = Pipeline.open(folder, settings, keep_sessions=False)
     start = None if image is None else open_image(image)
     with progress(shown=not as_json) as report:
         result = pipeline.generate(
@@ -246,7 +249,7 @@ def _save(pictures: Any, output: Path) -> list[Path]:
 @click.option("--trace", is_flag=True, help="Compare the values inside of components; name where the two part.")
 @vae_option
 @source_options
-@provider_option
+@settings_options
 @json_option
 def verify(
     folder: Path,
@@ -258,7 +261,7 @@ def verify(
     vae: str | None,
     variant: str | None,
     revision: str | None,
-    provider: str | None,
+    settings: Settings,
     as_json: bool,
 ) -> None:
     """Compare a bundle with PyTorch or another bundle, by component and end to end; exit 1 where a gate fails.
@@ -285,7 +288,7 @@ def verify(
             seeds=seed_numbers,
             steps=step_numbers,
             trace=trace,
-            provider=provider,  # type: ignore[arg-type]
+            provider=settings,
             progress=lambda name, done, total: report(name, "comparing", done / total),
         )
     if as_json:
@@ -356,6 +359,60 @@ def serve(folder: Path, host: str, port: int, as_json: bool) -> None:
         sys.stdout.flush()  # whoever reads a pipe waits for the address
         with suppress(KeyboardInterrupt):
             server.serve_forever()
+
+
+@app.command()
+@click.argument("folders", metavar="BUNDLE...", type=as_path, nargs=-1, required=True)
+@click.option("--reference", metavar="SOURCE", help="The checkpoint, to be timed in PyTorch beside.")
+@source_options
+@click.option("--compile/--no-compile", "compiled", default=True, help="Through torch.compile too.")
+@click.option("--graphs", metavar="FOLDER", type=as_path, help="Another exporter's COMPONENT/model.onnx beside.")
+@click.option("--component", "components", metavar="NAME", multiple=True, help="Time this one alone; repeatable.")
+@click.option("--steps", type=int, multiple=True, help="Of a drawing; repeatable. 1 and the most by default.")
+@click.option("--rounds", type=int, default=10, show_default=True, help="That count.")
+@click.option("--warmup", type=int, default=2, show_default=True, help="Rounds before them.")
+@settings_options
+@json_option
+def bench(
+    folders: tuple[Path, ...],
+    reference: str | None,
+    variant: str | None,
+    revision: str | None,
+    compiled: bool,
+    graphs: Path | None,
+    components: tuple[str, ...],
+    steps: tuple[int, ...],
+    rounds: int,
+    warmup: int,
+    settings: Settings,
+    as_json: bool,
+) -> None:
+    """Time bundles by component and end to end, beside PyTorch; several, for throughput by batch."""
+    from runtime.bench.bench import bench as measure
+    from runtime.environment import environment
+
+    named = None if reference is None else {"name": reference, "variant": variant, "revision": revision}
+    reports = []
+    for bundle in [Bundle.open(folder) for folder in folders]:
+        with progress(shown=not as_json) as report:
+            reports.append(
+                measure(
+                    bundle,
+                    settings,
+                    reference=named,
+                    compiled=compiled,
+                    graphs=graphs,
+                    components=components,
+                    steps=steps,
+                    rounds=rounds,
+                    warmup=warmup,
+                    progress=lambda name, done, total: report(name, "timing", done / total),
+                )
+            )
+        if not as_json:
+            show(bench_table(reports[-1]))
+    if as_json:
+        show_json({"environment": environment(), "bundles": [report.to_json() for report in reports]})
 
 
 def main() -> int:

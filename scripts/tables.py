@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from runtime.bench.report import OURS, BenchReport
 from runtime.report import ParityReport, Row
 
 TRACED = 8
@@ -51,3 +52,23 @@ def _figures(row: Row) -> str:
     held = row.figures
     similar = "" if held.ssim is None else f"{held.ssim:.5f}"
     return f"{held.psnr:>10.1f}{held.cosine:>11.7f}{held.relative_l2:>13.2e}{held.max_abs:>10.2e}{similar:>9}"
+
+
+def bench_table(report: BenchReport) -> str:
+    """A row of each side for each task: milliseconds, our time to the other's, and pictures a second."""
+    size = report.size
+    lines = [
+        f"{report.bundle}: {report.precision} on {report.provider}, {size.batch} × {size.width}×{size.height}",
+        f"{'':16}{'':16}{'median ms':>12}{'p10':>10}{'p90':>10}{'ours to it':>12}{'pictures/s':>12}",
+    ]
+    for task, sides in report.latencies.items():
+        for side, latency in sides.items():
+            times = f"{1e3 * latency.median:>12.1f}{1e3 * latency.p10:>10.1f}{1e3 * latency.p90:>10.1f}"
+            ratio, drawn = report.ratio(task, side), report.throughput(task, side)
+            compared = f"{'' if ratio is None else f'{ratio:.3f}':>12}{'' if drawn is None else f'{drawn:.2f}':>12}"
+            lines.append(f"{str(task) if side == OURS else '':16}{side:16}{times}{compared}".rstrip())
+    for side, peak in report.memory.items():
+        places = {"host": peak.host, "device": peak.device}
+        told = ", ".join(f"{held / 1e9:.2f} GB {place}" for place, held in places.items() if held is not None)
+        lines.append(f"{'peak memory':16}{side:16}  {told or 'unknown'}")
+    return "\n".join(lines)

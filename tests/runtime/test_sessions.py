@@ -12,10 +12,12 @@ import pytest
 from models.bundle import Bundle
 from models.chain import Tensor
 from models.errors import RequestError
-from runtime import sessions
-from runtime.sessions import Session, choose_provider
+from runtime import provider
+from runtime.sessions import Session, Settings, choose_provider
+from tests.refusal import refusal
 from tests.runtime.conftest import MakeBundle
 
+CUDA = Settings("cuda", fuse=False)
 IDS = np.arange(8, dtype=np.int32)[np.newaxis]
 
 
@@ -124,12 +126,36 @@ def test_cuda_is_chosen_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_silent_fall_back_to_the_cpu_is_refused(make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     real = onnxruntime.InferenceSession
 
-    def fall_back(path: Any, options: Any, providers: Any) -> Any:
+    def fall_back(path: Any, options: Any, **_: Any) -> Any:
         return real(path, options, providers=["CPUExecutionProvider"])
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", fall_back)
     with pytest.raises(RequestError, match="could not start cuda"):
-        Session(make_bundle(), "text_encoder", provider="cuda").run({"input_ids": IDS})
+        Session(make_bundle(), "text_encoder", provider=CUDA).run({"input_ids": IDS})
+
+
+def test_a_provider_that_says_why_it_does_not_start(make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("libcudnn.so.9 is not there\nand a page of hints")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
+    said = refusal(Session(make_bundle(), "text_encoder", provider=CUDA).run, {"input_ids": IDS})
+    assert said.startswith("onnxruntime could not start cuda (libcudnn.so.9 is not there); it needs an NVIDIA driver")
+
+
+def test_what_preloading_misses_is_told_when_cuda_does_not_start(
+    make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = onnxruntime.InferenceSession
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: sys.stdout.write("Failed to load libcublas.so.12\n"))
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda path, options, **_: real(path, options))
+    provider._preloaded.cache_clear()
+    try:
+        said = refusal(Session(make_bundle(), "text_encoder", provider=CUDA).run, {"input_ids": IDS})
+    finally:
+        provider._preloaded.cache_clear()
+    assert "could not start cuda (Failed to load libcublas.so.12); it needs" in said
+    assert capsys.readouterr().out == ""
 
 
 def test_a_provider_that_does_not_exist() -> None:
@@ -138,7 +164,7 @@ def test_a_provider_that_does_not_exist() -> None:
 
 
 def test_onnxruntime_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    sessions._onnxruntime.cache_clear()
+    provider.onnxruntime.cache_clear()
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(RequestError, match=r"turbo-webnn\[cpu\]"):
         choose_provider()

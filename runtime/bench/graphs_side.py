@@ -1,0 +1,66 @@
+"""Another exporter's graphs of the same components, run with the same settings: `FOLDER/COMPONENT/model.onnx`.
+
+That is how optimum lays them out. Their shapes may be open: the example's are given.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from models.errors import RequestError
+from runtime.bench.example import Described, arrays
+from runtime.bench.worker import peak_host_bytes
+from runtime.loading import ONNX_TYPES, start
+from runtime.provider import told
+from runtime.settings import Settings
+
+
+class GraphsSide:
+    """The graphs under `folder` for the components of `inputs`; those that it lacks are not timed."""
+
+    def __init__(self, folder: Path, inputs: Mapping[str, Described], settings: Settings) -> None:
+        self._settings = settings
+        self._loaded: dict[str, tuple[Any, dict[str, Any]]] = {}
+        paths = {name: folder / name / "model.onnx" for name in inputs}
+        if not any(path.is_file() for path in paths.values()):
+            raise RequestError(f"{folder} has no COMPONENT/model.onnx", f"components are {', '.join(inputs)}")
+        self._paths = {name: path for name, path in paths.items() if path.is_file()}
+        self._inputs = inputs
+
+    def run(self, component: str) -> float | None:
+        """As onnxruntime is mostly used: arrays in, arrays out."""
+        if component not in self._paths:
+            return None
+        session, feeds = self._session(component)
+        began = time.perf_counter()
+        with told(f"{self._paths[component]} does not run", "give graphs of the bundle's own checkpoint"):
+            session.run(None, feeds)
+        return time.perf_counter() - began
+
+    def draw(self, _steps: int) -> None:
+        """Graphs alone do not draw."""
+        return
+
+    def memory(self) -> dict[str, int | None]:
+        """The host's alone."""
+        return {"host": peak_host_bytes(), "device": None}
+
+    def _session(self, component: str) -> tuple[Any, dict[str, Any]]:
+        """Loaded when first asked for, and its inputs in its own names' types."""
+        if component not in self._loaded:
+            path = self._paths[component]
+            session = start(path, self._settings, f"{path} does not load", bound=False)
+            made, taken = arrays(self._inputs[component]), {item.name: item.type for item in session.get_inputs()}
+            if taken.keys() - made.keys():
+                raise RequestError(f"{path} asks for {', '.join(taken)}", f"{component} is told {', '.join(made)}")
+            feeds = {name: made[name].astype(ONNX_TYPES[kind]) for name, kind in taken.items()}
+            self._loaded[component] = session, feeds
+        return self._loaded[component]
+
+
+def side(folder: str, inputs: Mapping[str, Described], settings: dict[str, Any]) -> GraphsSide:
+    """The graphs under `folder`."""
+    return GraphsSide(Path(folder), inputs, Settings(**settings))

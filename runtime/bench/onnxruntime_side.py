@@ -1,0 +1,59 @@
+"""The bundle itself, as a pipeline that keeps its sessions."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from typing import Any
+
+from models.bundle import Bundle
+from runtime.bench.example import PROMPT, arrays, described
+from runtime.bench.worker import peak_host_bytes
+from runtime.engine import engine_of
+from runtime.pipeline import Pipeline
+from runtime.settings import Settings
+
+
+class OnnxruntimeSide:
+    """`bundle`, on the device where `settings` say CUDA."""
+
+    def __init__(self, bundle: Bundle, settings: Settings) -> None:
+        self._settings = settings
+        self._engine = engine_of(bundle, settings, keep_graphs=True)
+        self._inputs = {name: arrays(described(chain)) for name, chain in bundle.manifest.components.items()}
+        self._pipeline: Pipeline | None = None
+
+    def run(self, component: str) -> float:
+        """Inputs come from the host, as outputs on the CPU go there; on CUDA they stay."""
+        inputs = self._inputs[component]
+        began = time.perf_counter()
+        self._engine.run(component, inputs)
+        return time.perf_counter() - began
+
+    def draw(self, steps: int) -> float:
+        """From the prompt to pictures."""
+        pipeline = self._pipeline = self._pipeline or Pipeline(self._engine)
+        began = time.perf_counter()
+        pipeline.generate(PROMPT, steps=steps)
+        return time.perf_counter() - began
+
+    def memory(self) -> dict[str, int | None]:
+        """The arenas never shrink here, so the device's peak is what they hold."""
+        return {"host": peak_host_bytes(), "device": _device_bytes() if self._settings.provider == "cuda" else None}
+
+
+def side(folder: str, settings: dict[str, Any]) -> OnnxruntimeSide:
+    """The bundle in `folder`."""
+    return OnnxruntimeSide(Bundle.open(folder), Settings(**settings))
+
+
+def _device_bytes() -> int | None:
+    """What the driver says that this process holds; None where it does not tell, as in some containers."""
+    query = ["nvidia-smi", "--query-compute-apps=pid,used_memory", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True).stdout
+        held = dict(line.split(", ") for line in told.splitlines())
+        return int(held[str(os.getpid())]) * 2**20
+    except (OSError, subprocess.SubprocessError, KeyError, ValueError):
+        return None
