@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from export.component_graph import ComponentJob, export_component
+from collections.abc import Mapping
+from dataclasses import replace
+
+from export.component_graph import ComponentJob, Exported, export_component, measure_component
 from export.diffusers_files import write_diffusers_files
 from export.glue import Numbers, write_glue
+from export.quantize.budget import within_budget
+from export.quantize.plan import Quantization
+from export.quantize.recipe import Recipe
 from export.schedules import schedules_of
 from export.side_by_side import run_side_by_side
 from export.tokenizers import write_tokenizer
 from export.worker import BundleJob, Report
 from models.bundle import Manifest, write_manifest
 from models.component import Component, Size
+from models.errors import RequestError
 from models.family import constant_conditions
 from models.layouts import layout_of
 from models.source import Source
@@ -36,6 +43,7 @@ def assemble(job: BundleJob, report: Report) -> None:
         for component in components
         if component.tokenizer is not None
     }
+    asked = job.quantization
     jobs = {
         component.name: ComponentJob(
             source,
@@ -46,10 +54,18 @@ def assemble(job: BundleJob, report: Report) -> None:
             job.stage,
             layout.inline,
             job.max_graph_bytes,
+            asked,
         )
         for component in _heaviest_first(source, components)
     }
-    chains = run_side_by_side(export_component, jobs, report, limit=SIDE_BY_SIDE)
+    if asked is not None and asked.budget is not None and asked.recipe is None:
+        asked = within_budget(asked, run_side_by_side(measure_component, jobs, report, limit=SIDE_BY_SIDE))
+        jobs = {name: replace(each, quantization=asked) for name, each in jobs.items()}
+    exported = run_side_by_side(export_component, jobs, report, limit=SIDE_BY_SIDE)
+    chains = {name: each.chain for name, each in exported.items()}
+    if asked is not None:
+        _require_within(asked.budget, exported)
+        _write_recipe(job, asked, exported)
     small = [name for name in job.components if name in layout.glue]
     if small:
         chains |= write_glue(
@@ -71,6 +87,22 @@ def assemble(job: BundleJob, report: Report) -> None:
         vae_encoder_output=layout.vae_encoder_output,
     )
     write_manifest(job.stage, manifest)
+
+
+def _require_within(budget: int | None, exported: Mapping[str, Exported]) -> None:
+    """A weight that two graphs of a chain read is written twice, which no recipe foresees."""
+    size = sum(file.bytes for each in exported.values() for file in each.chain.files)
+    if budget is not None and size > budget:
+        raise RequestError(
+            f"the graphs came to {size} bytes, more than --size-budget {budget}", "give more, or larger graphs"
+        )
+
+
+def _write_recipe(job: BundleJob, asked: Quantization, exported: Mapping[str, Exported]) -> None:
+    """Keep the recipe that was followed in the bundle."""
+    grids = {name: each.grids or {} for name, each in exported.items()}
+    scales = "search" if asked.recipe is None else asked.recipe.scales
+    Recipe({name: grids[name] for name in job.components if name in grids}, scales).write(job.stage)
 
 
 def _scaling_factor(source: Source) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,10 +11,16 @@ import torch
 
 from export.activations import overflowing
 from export.chunks import split
-from export.overflows import NOTHING
+from export.overflows import NOTHING, Overflows
 from export.passes import simplify
 from export.passes.blank_pictures import BlankPictures
 from export.passes.set_boundary import SetBoundary
+from export.quantize.budget import Costs
+from export.quantize.component import costs, quantize
+from export.quantize.energies import channel_energies
+from export.quantize.fit import Energies
+from export.quantize.grid import Grid
+from export.quantize.plan import Quantization
 from export.trace import trace
 from export.weights import bind
 from export.writer import write_chain
@@ -40,15 +46,59 @@ class ComponentJob:
     bundle: Path
     inline: bool = False
     max_graph_bytes: int | None = None
+    quantization: Quantization | None = None
 
 
-def export_component(job: ComponentJob, progress: Progress) -> Chain:
-    """Measure, trace, bind, simplify, set in its place, split and write one component; return its entry.
+@dataclass(frozen=True)
+class Exported:
+    """A component's entry in the manifest, and the grids of its weights where they are quantised."""
+
+    chain: Chain
+    grids: Mapping[str, Grid] | None
+
+
+def export_component(job: ComponentJob, progress: Progress) -> Exported:
+    """Measure, trace, bind, simplify, quantise, set in its place, split and write one component.
 
     Raises:
         RequestError: where config or checkpoint do not make this component, or a weight exceeds the limit.
         OSError: where the bundle cannot be written.
     """
+    model, overflows = _simplified(job, progress)
+    grids = None
+    if job.quantization is not None:
+        grids = quantize(model, job.component, job.quantization, _energies(job, progress))
+    place = job.place
+    settle(model, place, place_size(job))
+    links = split(model, job.max_graph_bytes)
+    chain = write_chain(model, links, job.bundle, place.path, lambda done: progress("writing", done), inline=job.inline)
+    kept = {**overflows.results, **overflows.inside}
+    names = place.names(job.component, job.source.config(job.component))
+    return Exported(replace(chain, names=names, float32_parts=kept), grids)
+
+
+def measure_component(job: ComponentJob, progress: Progress) -> Costs:
+    """What the component's weights would cost on the grids that they may be on; nothing is written.
+
+    Raises:
+        RequestError: as `export_component` does.
+    """
+    assert job.quantization is not None
+    model, _ = _simplified(job, progress)
+    return costs(model, job.component, job.quantization, _energies(job, progress))
+
+
+def _energies(job: ComponentJob, progress: Progress) -> Energies:
+    """What the component's weights meet; plain rounding asks for nothing."""
+    assert job.quantization is not None
+    recipe = job.quantization.recipe
+    if recipe is not None and recipe.scales == "range":
+        return {}
+    progress("measuring", 0.0)
+    return channel_energies(job.component, job.source)
+
+
+def _simplified(job: ComponentJob, progress: Progress) -> tuple[ir.Model, Overflows]:
     torch.set_num_threads(1)  # components share the cores, and a forked process has no use for OpenMP's pool
     overflows = NOTHING
     if BOUNDARY_TYPE[job.precision] == "float16":
@@ -56,15 +106,15 @@ def export_component(job: ComponentJob, progress: Progress) -> Chain:
         overflows = overflowing(job.component, job.source)
     progress("tracing", 0.0)
     place, config = job.place, job.source.config(job.component)
-    size = replace(job.size, batch=place.batch or job.size.batch)
-    model = trace(place.traced(job.component, config), config, size)
+    model = trace(place.traced(job.component, config), config, place_size(job))
     bind(model, job.component, job.source.checkpoint(job.component))
     simplify(model, job.precision, overflows)
-    settle(model, place, size)
-    links = split(model, job.max_graph_bytes)
-    chain = write_chain(model, links, job.bundle, place.path, lambda done: progress("writing", done), inline=job.inline)
-    kept = {**overflows.results, **overflows.inside}
-    return replace(chain, names=place.names(job.component, config), float32_parts=kept)
+    return model, overflows
+
+
+def place_size(job: ComponentJob) -> Size:
+    """The size that the graph has in its place, whose batch may be its own."""
+    return replace(job.size, batch=job.place.batch or job.size.batch)
 
 
 def settle(model: ir.Model, place: Place, size: Size) -> None:

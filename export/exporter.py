@@ -8,14 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from export.quantize.plan import FORMS, Form, Quantization
+from export.quantize.recipe import read_recipe
 from export.worker import BundleJob, Report, run_worker
 from models.bundle import Bundle, staged
 from models.component import VAE_FACTOR, Size
 from models.errors import RequestError
 from models.family import SAFETY_CHECKER
 from models.layouts import DEFAULT, layout_of
-from models.precision import BOUNDARY_TYPE, PRECISIONS, Precision
+from models.precision import BOUNDARY_TYPE, NUMBERS, PRECISIONS, Precision
 from models.source import Source, open_part, open_source
+
+_QUANTIZED_BITS = 9
+"""Room for a quantised weight: of 8 bits with its scales, the most that a rule gives."""
 
 
 def export_bundle(
@@ -28,6 +33,9 @@ def export_bundle(
     max_graph_bytes: int | None = None,
     layout: str = DEFAULT,
     bake_time_ids: bool = False,
+    quantization: Form = "qdq",
+    size_budget: int | None = None,
+    recipe: Path | None = None,
     parts: Mapping[str, str] = MappingProxyType({}),
     overwrite: bool = False,
     report: Report = lambda _component, _doing, _fraction: None,
@@ -43,6 +51,9 @@ def export_bundle(
         max_graph_bytes: of weights in one graph; a component with more becomes a chain of graphs.
         layout: the name of the one that the bundle is laid out in.
         bake_time_ids: whether SDXL's UNet holds the numbers of its size instead of reading them as an input.
+        quantization: how products by a quantised weight are written.
+        size_budget: bytes that all graphs may take together; the bits of each weight are chosen for it.
+        recipe: a file that states the bits of each weight, as another export wrote it.
         parts: by subfolder ("vae", "safety_checker") other sources whose components take the place of `source`'s own;
             a safety checker that is given is exported too.
         overwrite: whether a bundle at `output` may be replaced.
@@ -55,6 +66,7 @@ def export_bundle(
     """
     if precision not in PRECISIONS:
         raise RequestError(f"there is no precision {precision!r}", f"there is {', '.join(PRECISIONS)}")
+    asked = _quantization(precision, quantization, size_budget, recipe)
     measured = BOUNDARY_TYPE[precision] == "float16"
     if isinstance(source, str):
         source = open_source(source, components=components, fed=measured, parts=parts)
@@ -75,7 +87,8 @@ def export_bundle(
     size = size or native_size(source)
     with staged(Path(output), overwrite=overwrite) as stage:
         _require_space(stage, numbers, precision)
-        run_worker(BundleJob(source, names, size, precision, stage, max_graph_bytes, bake_time_ids, layout), report)
+        job = BundleJob(source, names, size, precision, stage, max_graph_bytes, bake_time_ids, layout, asked)
+        run_worker(job, report)
     return Bundle.open(output)
 
 
@@ -85,8 +98,25 @@ def native_size(source: Source, *, batch: int = 1, height: int | None = None, wi
     return Size(batch, native if height is None else height, native if width is None else width)
 
 
+def _quantization(
+    precision: Precision, form: Form, size_budget: int | None, recipe: Path | None
+) -> Quantization | None:
+    """What is asked of the weights, or None where they are not to be quantised."""
+    if form not in FORMS:
+        raise RequestError(f"there is no quantization {form!r}", f"there is {', '.join(FORMS)}")
+    if not NUMBERS[precision].quantized:
+        if size_budget is not None or recipe is not None:
+            raise RequestError(f"{precision} has one size, whatever is asked", "give --precision q8f16 or q4f16")
+        return None
+    if size_budget is not None and recipe is not None:
+        raise RequestError("a recipe states the bits already, so no budget can", "give one of the two")
+    held = None if recipe is None else read_recipe(recipe)
+    return Quantization(NUMBERS[precision].weight_bits, form, size_budget, held)
+
+
 def _require_space(stage: Path, numbers: int, precision: Precision) -> None:
-    needed = numbers * {"float32": 4, "float16": 2}[BOUNDARY_TYPE[precision]]
+    bits = NUMBERS[precision].weight_bits
+    needed = numbers * (_QUANTIZED_BITS if NUMBERS[precision].quantized else bits) // 8
     free = shutil.disk_usage(stage).free
     if free < needed:
         raise RequestError(

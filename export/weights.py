@@ -7,7 +7,7 @@ weight and none costs memory.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Protocol
 
@@ -15,7 +15,7 @@ import numpy as np
 import onnx_ir as ir
 import torch
 
-from models.checkpoint import Checkpoint
+from models.checkpoint import ITEM_BYTES, Checkpoint
 from models.component import Component
 from models.errors import RequestError
 
@@ -74,8 +74,36 @@ class _View:
     dtype: ir.DataType
 
 
-class LazyWeight(ir.LazyTensor):
-    """A view of a stored tensor. Its bytes are made when they are written, block by block.
+class StreamedTensor(ir.LazyTensor):
+    """A tensor whose bytes are made when they are written, part by part, by `parts`."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(
+        self, parts: Callable[[], Iterator[memoryview]], dtype: ir.DataType, shape: Sequence[int], name: str
+    ) -> None:
+        self._parts = parts
+        super().__init__(self._array, dtype, ir.Shape(shape), name=name)
+
+    def _array(self) -> ir.TensorProtocol:
+        assert self.nbytes <= SMALL_BYTES, f"{self.name} is too large for a pass to hold"
+        held = np.frombuffer(self.tobytes(), np.uint8 if self.dtype.itemsize < 1 else self.dtype.numpy())
+        if self.dtype.itemsize < 1:
+            return ir.PackedTensor(held, self.dtype, shape=self.shape)
+        return ir.Tensor(held.reshape(self.shape.numpy()))
+
+    def tobytes(self) -> bytes:
+        """The bytes, little-endian; two numbers of four bits to a byte, the first one low."""
+        return b"".join(bytes(part) for part in self._parts())
+
+    def tofile(self, file: BinaryIO) -> None:
+        """Write the bytes, holding one part at a time."""
+        for part in self._parts():
+            file.write(part)
+
+
+class LazyWeight(StreamedTensor):
+    """A view of a stored tensor. A part is a block of it, or the whole where its axes move.
 
     Raises (on reading):
         RequestError: where the stored tensor holds NaN or Inf, or numbers that the view's type cannot hold.
@@ -86,7 +114,7 @@ class LazyWeight(ir.LazyTensor):
     def __init__(self, stored: Stored, view: _View | None = None, name: str | None = None) -> None:
         self._stored = stored
         self._view = view or _View(tuple(range(len(stored.shape))), stored.shape, 1.0, ir.DataType.FLOAT)
-        super().__init__(self._array, self._view.dtype, ir.Shape(self._view.shape), name=name or stored.name)
+        super().__init__(self._converted_parts, self._view.dtype, self._view.shape, name or stored.name)
 
     def permuted(self, permutation: Sequence[int]) -> LazyWeight | None:
         """The view with its axes permuted, or None where an earlier reshape stands in the way."""
@@ -115,25 +143,26 @@ class LazyWeight(ir.LazyTensor):
     def __repr__(self) -> str:
         return f"LazyWeight<{self.dtype},{self.shape}>({self._stored.name})"
 
-    def _array(self) -> ir.TensorProtocol:
-        assert self.nbytes <= SMALL_BYTES, f"{self.name} is too large for a pass to hold"
-        return ir.Tensor(np.frombuffer(self.tobytes(), self.dtype.numpy()).reshape(self._view.shape))
+    def rows(self) -> Iterator[torch.Tensor]:
+        """The view a few rows at a time: float32 [rows, ...], the first axis in order. Its axes must not move."""
+        assert self.in_order
+        wide = self.cast(ir.DataType.FLOAT)
+        source, shape = _TORCH_BY_SOURCE[self._stored.dtype], self._view.shape
+        row_bytes = math.prod(shape[1:]) * ITEM_BYTES[self._stored.dtype]
+        for block in self._stored.blocks(max(BLOCK_BYTES // row_bytes, 1) * row_bytes):
+            yield wide._converted(torch.frombuffer(block, dtype=source)).view(-1, *shape[1:])
 
-    def tobytes(self) -> bytes:
-        """The view's bytes, little-endian."""
-        return b"".join(bytes(part) for part in self._parts())
-
-    def tofile(self, file: BinaryIO) -> None:
-        """Write the view's bytes, holding one block at a time, or one tensor where its axes move."""
-        for part in self._parts():
-            file.write(part)
+    @property
+    def in_order(self) -> bool:
+        """Whether the view's numbers lie in the order of the stored ones."""
+        return self._view.permutation == tuple(range(len(self._stored.shape)))
 
     def numbers(self) -> torch.Tensor:
         """The view as a torch tensor, read as it is asked for and held by nobody else."""
         # cast before the axes move, and while reading: the whole is in memory in its new type alone
         whole = torch.empty(math.prod(self._stored.shape), dtype=_TORCH_BY_IR[self._view.dtype])
         if whole.dtype == _TORCH_BY_SOURCE[self._stored.dtype]:
-            self._stored.read_into(_bytes_of(whole))
+            self._stored.read_into(bytes_of(whole))
             whole = self._converted(whole)
         else:
             filled = 0
@@ -142,9 +171,8 @@ class LazyWeight(ir.LazyTensor):
                 filled += len(block)
         return whole.view(self._stored.shape).permute(self._view.permutation).reshape(self._view.shape)
 
-    def _parts(self) -> Iterator[memoryview]:
-        moved = self._view.permutation != tuple(range(len(self._stored.shape)))
-        yield from map(_bytes_of, [self.numbers()] if moved else self._blocks())
+    def _converted_parts(self) -> Iterator[memoryview]:
+        yield from map(bytes_of, self._blocks() if self.in_order else [self.numbers()])
 
     def _blocks(self) -> Iterator[torch.Tensor]:
         """The stored numbers in their order and the view's type."""
@@ -170,7 +198,8 @@ def _is_finite(numbers: torch.Tensor) -> bool:
     return not numbers.numel() or all(math.isfinite(extreme) for extreme in numbers.aminmax())
 
 
-def _bytes_of(numbers: torch.Tensor) -> memoryview:
+def bytes_of(numbers: torch.Tensor) -> memoryview:
+    """The bytes of a tensor, little-endian; nothing is copied where its numbers lie in order."""
     return memoryview(numbers.contiguous().numpy().reshape(-1)).cast("B")
 
 

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from export.quantize.plan import Quantization
 from models.component import Size
 from models.errors import RequestError
 from models.layouts import DEFAULT
@@ -44,6 +45,7 @@ class BundleJob:
     max_graph_bytes: int | None = None
     bake_time_ids: bool = False
     layout: str = DEFAULT
+    quantization: Quantization | None = None
 
     def to_json(self) -> str:
         """The job as one line."""
@@ -61,6 +63,7 @@ class BundleJob:
             stage=Path(held["stage"]),
             max_graph_bytes=held["max_graph_bytes"],
             bake_time_ids=held["bake_time_ids"],
+            quantization=held["quantization"] and Quantization.from_json(held["quantization"]),
             layout=held["layout"],
         )
 

@@ -78,12 +78,21 @@ EXACT = Gate(max_abs=0.0)
 COMPONENT_GATES: dict[Precision, Gate] = {
     "fp32": Gate(psnr=80.0),
     "fp16": Gate(psnr=40.0, cosine=0.999),
+    "q8f16": Gate(psnr=40.0, cosine=0.999),
+    "q4f16": Gate(psnr=20.0, cosine=0.97),
 }
-"""One component on the reference's own inputs."""
+"""One component on the reference's own inputs.
+
+Weights of 8 bits have to pass for float16's. Rounded to 4 bits each weight is 20 dB above its own noise, so that is
+what a component is held to: one with wrong scales or exchanged codes is below 10 dB. What the noise is worth, the
+picture shows.
+"""
 
 PICTURE_GATES: dict[Precision, Gate] = {
     "fp32": Gate(psnr=70.0),
     "fp16": Gate(psnr=35.0, ssim=0.97),
+    "q8f16": Gate(psnr=35.0),
+    "q4f16": Gate(psnr=25.0),
 }
 """A whole run, in which every component adds its error and sampling multiplies it by sigma.
 
@@ -94,6 +103,8 @@ PICTURE_GATES: dict[Precision, Gate] = {
 BROWSER_GATES: dict[Precision, Gate] = {
     "fp32": Gate(relative_l2=1e-3),
     "fp16": Gate(relative_l2=1e-2),
+    "q8f16": Gate(relative_l2=1e-2),
+    "q4f16": Gate(relative_l2=1e-2),
 }
 """One graph in a browser, on the inputs that it has in a real run, against onnxruntime on the CPU."""
 

@@ -174,6 +174,8 @@ def _run(
     del asked.graph.output[:]
     asked.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     options = onnxruntime.SessionOptions()
+    # products by quantised weights in float32: by default onnxruntime rounds the other factor to 8 bits too
+    options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
     options.log_severity_level = 3
     options.add_session_config_entry(_EXTERNAL, str(bundle.path(graph).parent))
     session = onnxruntime.InferenceSession(asked.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -17,6 +17,7 @@ from models.component import Size
 from models.errors import RequestError
 from models.precision import BOUNDARY_TYPE, Precision
 from models.source import Source
+from runtime.bundle_reference import BundleReference
 from runtime.cases import PROMPTS, cases_of
 from runtime.drawing import Case, Drawing
 from runtime.environment import environment
@@ -42,7 +43,7 @@ PICTURES = "pipeline"
 
 def verify(
     bundle: Bundle,
-    source: Source,
+    reference: Source | Bundle,
     *,
     prompts: Sequence[str] = PROMPTS[:1],
     seeds: Sequence[int] = (0,),
@@ -51,7 +52,7 @@ def verify(
     provider: Provider | Settings | None = None,
     progress: Progress | None = None,
 ) -> ParityReport:
-    """Compare `bundle` with the PyTorch pipeline of `source`, and write the report into the bundle.
+    """Compare `bundle` with the PyTorch pipeline of `reference`, and write the report into the bundle.
 
     Components are compared on what the longest of `steps` feeds them: token ids, encoded prompts, latents at
     each sigma, finished latents; the encoder on the reference's first picture. End to end every prompt, seed
@@ -59,9 +60,11 @@ def verify(
     is PyTorch once more, for the error that the type alone costs. What the bundle lacks is left out.
 
     Args:
-        trace: whether to compare the values inside of components too, on the first run of each.
+        reference: a checkpoint, or a bundle of the same size: the float16 one of the same checkpoint shows what
+            quantised weights lose, and nothing else.
+        trace: whether to compare the values inside of components too, on the first run of each; PyTorch alone can say.
         progress: told the component at work, how many drawings are through it, and how many there are; those
-            of the reference as `PyTorch unet`, or `float16 unet`.
+            of the reference as `PyTorch unet`, `float16 unet`, or `reference unet` where it is a bundle.
 
     Raises:
         RequestError: where a file is not the one that the manifest names, PyTorch is not installed, the source
@@ -74,17 +77,22 @@ def verify(
     bundle.require_intact()
     quality = read_quality(bundle.folder)
     clock = _Clock()
-    reference = _reference(source, manifest.size, "fp32")
-    rows, drawings = _tokenized(bundle, reference, cases)
-    evidence = gather(
-        reference, drawings, bundle.family, manifest.components, lambda name, *done: told(f"PyTorch {name}", *done)
+    side = (
+        BundleReference(reference, manifest.size, stages.provider)
+        if isinstance(reference, Bundle)
+        else _reference(reference, manifest.size, "fp32")
     )
-    clock.lap("pytorch")
+    label = "PyTorch" if isinstance(reference, Source) else "reference"
+    rows, drawings = _tokenized(bundle, side, cases)
+    evidence = gather(
+        side, drawings, bundle.family, manifest.components, lambda name, *done: told(f"{label} {name}", *done)
+    )
+    clock.lap(label.lower())
     held = [component for component in bundle.family.image_to_image if component in manifest.components]
     draw = manifest.components.keys() >= set(bundle.family.text_to_image)
     floor = None
-    if BOUNDARY_TYPE[manifest.precision] == "float16":
-        half = _reference(source, manifest.size, "fp16")
+    if isinstance(reference, Source) and BOUNDARY_TYPE[manifest.precision] == "float16":
+        half = _reference(reference, manifest.size, "fp16")
         floor = measure(
             half, half.run, evidence, held, draw=draw, told=lambda name, *done: told(f"float16 {name}", *done)
         )
@@ -97,8 +105,8 @@ def verify(
     measured = measure(stages, run, evidence, held, draw=draw, told=told)
     clock.lap("onnxruntime")
     traced: list[Traced] = []
-    if trace:
-        traced = _traced(stages, run, evidence, reference, told)
+    if trace and not isinstance(side, BundleReference):
+        traced = _traced(stages, run, evidence, side, told)
         clock.lap("trace")
     report = ParityReport(
         rows=(*rows, *_rows(measured, floor, manifest.precision)),
@@ -106,7 +114,7 @@ def verify(
         traced=tuple(traced),
         precision=manifest.precision,
         source=manifest.source,
-        reference=source.provenance,
+        reference=_provenance(reference),
         provider=stages.provider,
         environment=environment(),
         seconds=clock.laps,
@@ -127,7 +135,16 @@ class _Clock:
         self.laps[name], self._began = now - self._began, now
 
 
-def _tokenized(bundle: Bundle, reference: Reference, cases: Sequence[Case]) -> tuple[list[Row], list[Drawing]]:
+def _provenance(reference: Source | Bundle) -> dict[str, str | None]:
+    if isinstance(reference, Source):
+        return reference.provenance
+    manifest = reference.manifest
+    return {**manifest.source, "name": f"{manifest.source['name']} in {manifest.precision}"}
+
+
+def _tokenized(
+    bundle: Bundle, reference: Reference | BundleReference, cases: Sequence[Case]
+) -> tuple[list[Row], list[Drawing]]:
     """The bundle's token ids against transformers', and drawings that start from the latter."""
     prompts = dict.fromkeys(case.prompt for case in cases)
     ids = {prompt: reference.token_ids(prompt) for prompt in prompts}  # by text encoder

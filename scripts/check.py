@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from export.webnn.check import BrowserVerdict, Chromium, Effect, Finding, PlacementVerdict, check_static
-from export.webnn.check import verdict_targets as targets
+from export.webnn.check import (
+    BrowserVerdict,
+    Chromium,
+    Effect,
+    Finding,
+    PlacementVerdict,
+    Target,
+    check_static,
+    load_target,
+    verdict_targets,
+)
 from export.webnn.provider import OPTIMIZATIONS, Provider
 from models.bundle import Bundle, write_manifest
 from models.chain import Chain, Graph
 from runtime.parity import BROWSER_GATES, Figures, Gate, compare
 from runtime.rehearsal import Passage, rehearse
+
+SHOWN = 3
+"""Findings told to people for one graph: weights that a table does not take are hundreds, alike."""
 
 Progress = Callable[[str, str, float], None]
 """Told a component, what is done with it, and which fraction of that is done."""
@@ -89,6 +101,11 @@ class GraphCheck:
     on_cpu: bool = False
 
     @property
+    def whole_targets(self) -> set[str]:
+        """The tables that take the graph whole at every level of optimisation."""
+        return {each.target for each in self.placements} - {each.target for each in self.placements if not each.whole}
+
+    @property
     def passed(self) -> bool:
         """Whether nothing keeps the graph off WebNN: waste is told, and passes."""
         harmless = all(finding.effect is Effect.WASTE for finding in self.findings)
@@ -109,12 +126,17 @@ class GraphCheck:
         """The verdict for people: a line, and one more for each thing that is wrong."""
         asked, whole = len(self.placements), sum(placement.whole for placement in self.placements)
         how = f"whole in {whole} of {asked}" if asked else "by the rules alone"
+        if 0 < whole < asked:
+            how += f": {', '.join(sorted(self.whole_targets))}"
         verdict = "WebNN" if self.passed else "NOT WebNN"
         if self.on_cpu:
             verdict, how = "CPU", "by its layout: WebNN has not all its operators"
         lines = [f"{self.graph.path:28}{self.graph.nodes:>6} nodes   {verdict:10}{how}"]
         lines += [f"  {self.browser}"] if self.browser else []
-        lines += [f"  {finding}" for finding in self.findings]
+        lines += [f"  {finding}" for finding in self.findings[:SHOWN]]
+        lines += (
+            [f"  and {len(self.findings) - SHOWN} more findings: --json tells all"] if self.findings[SHOWN:] else []
+        )
         refused: dict[str, list[str]] = {}
         for each in self.placements:
             if not each.whole:
@@ -149,6 +171,7 @@ def check_bundle(
     *,
     provider: bool = True,
     browser_limit_s: float | None = None,
+    targets: Sequence[str] = (),
     progress: Progress = lambda _name, _doing, _fraction: None,
 ) -> list[ComponentCheck]:
     """Judge each component of `bundle`, and write the verdicts into its manifest where more than rules were asked.
@@ -157,6 +180,7 @@ def check_bundle(
         provider: whether to ask the real provider, which needs Node.
         browser_limit_s: seconds that each graph may take in a real Chromium, which runs it on what passes through
             it in a real run; None for no browser. One that hangs or dies is a verdict with its reason.
+        targets: names of the tables to judge by; all where none is named. Weights of 4 bits have none on some.
 
     A graph that its layout has run on the CPU is not judged.
 
@@ -166,8 +190,9 @@ def check_bundle(
     """
     chains = bundle.manifest.components
     judged = {name: chain for name, chain in chains.items() if not chain.on_cpu}
-    findings = {graph: _findings(bundle, graph) for chain in judged.values() for graph in chain.graphs}
-    placements = _placements(bundle, judged, progress) if provider else {}
+    tables = [load_target(name) for name in targets] or verdict_targets()
+    findings = {graph: _findings(bundle, graph, tables) for chain in judged.values() for graph in chain.graphs}
+    placements = _placements(bundle, judged, tables, progress) if provider else {}
     ran = {} if browser_limit_s is None else _ran(bundle, judged, browser_limit_s, progress)
     checks = [
         ComponentCheck(
@@ -193,20 +218,20 @@ def _kept(check: ComponentCheck, chain: Chain) -> dict[str, Any]:
     return verdict
 
 
-def _findings(bundle: Bundle, graph: Graph) -> tuple[Finding, ...]:
+def _findings(bundle: Bundle, graph: Graph, targets: Sequence[Target]) -> tuple[Finding, ...]:
     path = bundle.path(graph)
-    return tuple(dict.fromkeys(finding for target in targets() for finding in check_static(path, target)))
+    return tuple(dict.fromkeys(finding for target in targets for finding in check_static(path, target)))
 
 
 def _placements(
-    bundle: Bundle, judged: Mapping[str, Chain], progress: Progress
+    bundle: Bundle, judged: Mapping[str, Chain], targets: Sequence[Target], progress: Progress
 ) -> dict[Graph, tuple[PlacementVerdict, ...]]:
     placements: dict[Graph, tuple[PlacementVerdict, ...]] = {}
-    asked = len(targets()) * len(OPTIMIZATIONS)
+    asked = len(targets) * len(OPTIMIZATIONS)
     with Provider() as provider:
         for name, chain in judged.items():
             for graph in chain.graphs:
-                for placement in provider.place(bundle.path(graph), targets()):
+                for placement in provider.place(bundle.path(graph), targets):
                     placements[graph] = (*placements.get(graph, ()), placement)
                     done = sum(len(placements.get(each, ())) for each in chain.graphs)
                     progress(name, "placing", done / (asked * len(chain.graphs)))

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from models.bundle import Bundle
+from models.bundle import MANIFEST, Bundle
 from models.errors import RequestError
+from models.precision import PRECISIONS
 from scripts.console import fail, polite, progress, show, show_json
 from scripts.options import settings_options
 from scripts.tables import bench_table, parity_table
@@ -53,7 +54,13 @@ def app() -> None:
 @app.command("export")
 @click.argument("source")
 @click.option("-o", "--output", metavar="BUNDLE", type=as_path, required=True, help="The folder to write.")
-@click.option("--precision", metavar="fp32|fp16", default="fp16", show_default=True, help="Of weights and boundary.")
+@click.option(
+    "--precision",
+    metavar="|".join(PRECISIONS),
+    default="fp16",
+    show_default=True,
+    help="Of weights and boundary; q is quantised weights.",
+)
 @click.option("--component", "components", metavar="NAME", multiple=True, help="Export this one; repeatable.")
 @click.option("--height", type=int, help="Of the pictures, in pixels; the model's own by default.")
 @click.option("--width", type=int, help="Likewise.")
@@ -67,6 +74,13 @@ def app() -> None:
 )
 @click.option("--max-graph-bytes", metavar="SIZE", help="Cut a component with more weights into graphs, as 450MB.")
 @click.option("--bake-time-ids", is_flag=True, help="SDXL: the UNet holds the numbers of its size, and asks for none.")
+@click.option(
+    "--quantization", metavar="qdq|nbits", default="qdq", show_default=True, help="DequantizeLinear or MatMulNBits."
+)
+@click.option("--size-budget", metavar="SIZE", help="Choose the bits of each weight so that all graphs take no more.")
+@click.option(
+    "--recipe", metavar="FILE", type=as_path, help="Take the bits of each weight from another export's recipe."
+)
 @vae_option
 @click.option("--safety-checker", metavar="SOURCE", help="Export this source's safety checker too.")
 @source_options
@@ -83,6 +97,9 @@ def export_verb(
     layout: str,
     max_graph_bytes: str | None,
     bake_time_ids: bool,
+    quantization: str,
+    size_budget: str | None,
+    recipe: Path | None,
     vae: str | None,
     safety_checker: str | None,
     variant: str | None,
@@ -96,6 +113,7 @@ def export_verb(
     from models.source import open_source
 
     limit = None if max_graph_bytes is None else parse_bytes(max_graph_bytes)
+    budget = None if size_budget is None else parse_bytes(size_budget)
     opened = open_source(
         source,
         variant=variant,
@@ -115,6 +133,9 @@ def export_verb(
             max_graph_bytes=limit,
             layout=layout,
             bake_time_ids=bake_time_ids,
+            quantization=quantization,  # type: ignore[arg-type]  # likewise
+            size_budget=budget,
+            recipe=recipe,
             overwrite=overwrite,
             report=report,
         )
@@ -221,7 +242,7 @@ def _save(pictures: Any, output: Path) -> list[Path]:
 
 @app.command()
 @bundle_argument
-@click.option("--reference", metavar="SOURCE", required=True, help="The checkpoint to compare with.")
+@click.option("--reference", metavar="SOURCE", required=True, help="The checkpoint, or a bundle, to compare with.")
 @click.option("--prompts", type=int, default=1, show_default=True, help="How many of the prompts that come along.")
 @click.option("--seeds", metavar="N,N…", default="0", show_default=True, help="Each is drawn from every prompt.")
 @click.option("--steps", metavar="N,N…", default="1,2,4", show_default=True, help="Each is drawn from every seed.")
@@ -243,22 +264,26 @@ def verify(
     settings: Settings,
     as_json: bool,
 ) -> None:
-    """Compare a bundle with PyTorch, by component and end to end; exit 1 where a gate fails.
+    """Compare a bundle with PyTorch or another bundle, by component and end to end; exit 1 where a gate fails.
 
     The figures go to report/parity.json in the bundle, and a page of them to report/index.html.
     """
-    from models.source import open_source
+    from models.source import Source, open_source
     from runtime.cases import first_prompts
     from runtime.publish import PAGE
     from runtime.verify import verify as compare
 
     drawn, seed_numbers, step_numbers = first_prompts(prompts), _numbers("--seeds", seeds), _numbers("--steps", steps)
     bundle = Bundle.open(folder)
-    source = open_source(reference, variant=variant, revision=revision, parts=_parts(vae=vae), progress=not as_json)
+    other: Source | Bundle
+    if (Path(reference) / MANIFEST).is_file():
+        other = Bundle.open(reference)
+    else:
+        other = open_source(reference, variant=variant, revision=revision, parts=_parts(vae=vae), progress=not as_json)
     with progress(shown=not as_json) as report:
         parity = compare(
             bundle,
-            source,
+            other,
             prompts=drawn,
             seeds=seed_numbers,
             steps=step_numbers,
@@ -284,6 +309,9 @@ def _numbers(option: str, text: str) -> tuple[int, ...]:
 
 @app.command()
 @bundle_argument
+@click.option(
+    "--target", "targets", metavar="NAME", multiple=True, help="Judge by this table of limits alone; repeatable."
+)
 @click.option("--rules-only", is_flag=True, help="Do not ask the real provider, which needs Node.")
 @click.option("--browser", is_flag=True, help="Run each graph in a real Chromium, and compare with onnxruntime.")
 @click.option(
@@ -295,7 +323,7 @@ def _numbers(option: str, text: str) -> tuple[int, ...]:
     help="What one graph may take in the browser.",
 )
 @json_option
-def check(folder: Path, rules_only: bool, browser: bool, limit: float, as_json: bool) -> None:
+def check(folder: Path, targets: tuple[str, ...], rules_only: bool, browser: bool, limit: float, as_json: bool) -> None:
     """Find what keeps a bundle's graphs off WebNN; exit 1 where something does."""
     from scripts.check import check_bundle
 
@@ -304,6 +332,7 @@ def check(folder: Path, rules_only: bool, browser: bool, limit: float, as_json: 
             Bundle.open(folder),
             provider=not rules_only,
             browser_limit_s=limit if browser else None,
+            targets=targets,
             progress=report,
         )
     if as_json:

@@ -13,7 +13,7 @@ from export.passes.fold_weight_layout import FoldWeightLayout
 from export.passes.lower_precision import LowerPrecision
 from export.passes.merge_views import MergeViews
 from export.passes.name_nodes import NameNodes
-from models.precision import Precision
+from models.precision import BOUNDARY_TYPE, Precision
 
 
 def passes_for(precision: Precision, overflows: Overflows = NOTHING) -> tuple[ir.passes.InPlacePass, ...]:
@@ -25,7 +25,7 @@ def passes_for(precision: Precision, overflows: Overflows = NOTHING) -> tuple[ir
         MergeViews(),
         FoldScale(),
         common.CommonSubexpressionEliminationPass(),
-        *((LowerPrecision(overflows),) if precision == "fp16" else ()),
+        *((LowerPrecision(overflows),) if BOUNDARY_TYPE[precision] == "float16" else ()),
         common.RemoveUnusedNodesPass(),
         NameNodes(),
     )

@@ -5,7 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from runtime.parity import COMPONENT_GATES, EXACT, PICTURE_GATES, Figures, Gate, compare, compare_pictures
+from models.precision import PRECISIONS, Precision
+from runtime.parity import (
+    BROWSER_GATES,
+    COMPONENT_GATES,
+    EXACT,
+    PICTURE_GATES,
+    Figures,
+    Gate,
+    compare,
+    compare_pictures,
+)
 
 
 def test_figures_by_hand() -> None:
@@ -75,6 +85,12 @@ def test_shapes_must_agree() -> None:
 )
 def test_the_gate_of_fp16(figures: Figures, passed: bool) -> None:
     assert COMPONENT_GATES["fp16"].passes(figures) == passed
+
+
+@pytest.mark.parametrize("gates", [COMPONENT_GATES, PICTURE_GATES, BROWSER_GATES])
+def test_every_precision_has_its_gate(gates: dict[Precision, Gate]) -> None:
+    assert tuple(gates) == PRECISIONS
+    assert all(gate.to_json() for gate in gates.values())
 
 
 def test_a_gate_states_only_its_bounds() -> None:

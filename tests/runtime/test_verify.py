@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from models.bundle import Bundle
 from models.component import Size
 from models.errors import RequestError
 from models.precision import Precision
@@ -176,6 +178,24 @@ def test_progress_tells_both_sides(make_bundle: MakeBundle, stand: list[Stand]) 
     told: list[tuple[str, int, int]] = []
     verify(bundle, SOURCE, prompts=[PROMPT], provider="cpu", progress=lambda *report: told.append(report))
     assert told == [(name, done, 1) for name in ("PyTorch text_encoder", "text_encoder") for done in (0, 1)]
+
+
+def test_a_bundle_is_compared_with_another(make_bundle: MakeBundle) -> None:
+    bundle = make_bundle("fp16")
+    report = verify(bundle, bundle, prompts=[PROMPT], provider="cpu")
+    assert report.passed
+    assert {row.figures.max_abs for row in report.rows} == {0.0}
+    assert {row.component for row in report.rows} == {
+        *("tokenizer", "text_encoder", "unet", "vae_decoder", "vae_encoder", "pipeline")
+    }
+    assert report.reference["name"] == "miniature in fp16"
+
+
+def test_a_bundle_of_another_size_is_no_reference(make_bundle: MakeBundle) -> None:
+    bundle = make_bundle()
+    other = Bundle(bundle.folder, replace(bundle.manifest, size=Size(1, 24, 16)))
+    with pytest.raises(RequestError, match="draws 1 × 24 × 16; give one of 1 × 16 × 24"):
+        verify(bundle, other, prompts=[PROMPT], provider="cpu")
 
 
 def test_steps_without_a_schedule(make_bundle: MakeBundle) -> None:

@@ -31,7 +31,10 @@ TINY = EMBEDDED["tiny"]
         (["export", "nonsense", "-o", "OUT"], "'nonsense' is no folder and no hub id"),
         (["export", "tiny", "-o", "OUT", "--height", "100"], "height 100 is not a multiple of 8, the VAE's factor; 96"),
         (["export", "tiny", "-o", "OUT", "--batch", "0"], "batch 0 is not positive"),
-        (["export", "tiny", "-o", "OUT", "--precision", "fp8"], "there is no precision 'fp8'; there is fp32, fp16"),
+        (
+            ["export", "tiny", "-o", "OUT", "--precision", "fp8"],
+            "there is no precision 'fp8'; there is fp32, fp16, q8f16",
+        ),
         (["export", "tiny", "-o", "OUT", "--component", "vae"], "no component 'vae'; it has text_encoder, unet,"),
         (
             ["export", "tiny", "-o", "OUT", "--layout", "webn"],
@@ -47,6 +50,12 @@ TINY = EMBEDDED["tiny"]
         ),
         (["export", "tiny", "-o", "OUT", "--variant", "fp16"], "has no model.fp16.safetensors"),
         (["export", "tiny", "-o", "OUT", "--max-graph-bytes", "2 apples"], "'2 apples' is no size; give 450MB"),
+        (
+            ["export", "tiny", "-o", "OUT", "--size-budget", "1MB"],
+            "fp16 has one size, whatever is asked; give --precision",
+        ),
+        (["export", "tiny", "-o", "OUT", "--precision", "q4f16", "--recipe", "OUT"], "is missing"),
+        (["export", "tiny", "-o", "OUT", "--quantization", "gptq"], "no quantization 'gptq'; there is qdq, nbits"),
         (["export", "tiny", "-o", "OUT", "--vae", "nonsense"], "'nonsense' is no folder and no hub id"),
         (["synth", "sd-turbot", "-o", "OUT"], "no preset 'sd-turbot'; there is safety-checker, sd-turbo, sdxl-turbo"),
         (["generate", "OUT", "a cat", "-o", "x.png"], "OUT is not a bundle: it has no manifest.json"),

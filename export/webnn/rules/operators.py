@@ -134,6 +134,12 @@ def _split_is_even(node: ir.Node, _: Target) -> Iterator[Complaint]:
         yield Complaint(f"{list(shape)} has no {parts} equal parts", "state the sizes of the parts")
 
 
+def _row_has_blocks(node: ir.Node, _: Target) -> Iterator[Complaint]:
+    """LiteRT takes the one scale of each row for that of a channel, and compiles no product by such a weight."""
+    if 0 < _number(node, "K", 0) <= _number(node, "block_size", 0):
+        yield Complaint("a row is one block, which LiteRT does not compile", "use smaller blocks")
+
+
 def _pool_is_dense(node: ir.Node, _: Target) -> Iterator[Complaint]:
     dilations = node.attributes.get_ints("dilations", ())
     if any(dilation != 1 for dilation in dilations or ()):
@@ -170,6 +176,7 @@ FAILING: dict[str, tuple[OperatorRule, ...]] = {
     "AveragePool": (_pool_is_dense,),
     "DepthToSpace": (_depth_to_space_fits,),
     "InstanceNormalization": (_instances_have_space,),
+    "MatMulNBits": (_row_has_blocks,),
     "MaxPool": (_pool_is_dense,),
     "Split": (_split_is_even,),
 }

@@ -97,7 +97,8 @@ def types_are_taken(node: ir.Node, target: Target) -> Iterator[Complaint]:
             continue
         taken = ", ".join(sorted(limit.types))
         reason = f"{parameter} takes {taken}, {value.name} is {value.dtype.name.lower()}"
-        yield Complaint(reason, "cast it")
+        remedy = "use 8 bits" if value.dtype in (ir.DataType.INT4, ir.DataType.UINT4) else "cast it"
+        yield Complaint(reason, remedy)
 
 
 def types_agree(node: ir.Node, _: Target) -> Iterator[Complaint]:

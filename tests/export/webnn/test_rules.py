@@ -50,11 +50,12 @@ def test_a_finding_names_node_rule_reason_and_remedy(tmp_path: Path) -> None:
     ]
 
 
-def test_targets_differ(tmp_path: Path) -> None:
-    (four_bits,) = (case for case in REFUSED if case.name == "four bits")
+@pytest.mark.parametrize(("name", "litert"), [("four bits", True), ("four bits in blocks", False)])
+def test_targets_differ(name: str, litert: bool, tmp_path: Path) -> None:
+    (four_bits,) = (case for case in REFUSED if case.name == name)
     path = four_bits.save(tmp_path)
     found = {target.name: bool(check_static(path, target)) for target in verdict_targets()}
-    assert found == {"coreml": False, "litert": True, "ort": False, "portable": True}
+    assert found == {"coreml": False, "litert": litert, "ort": False, "portable": True}
 
 
 def external_product(folder: Path, data_bytes: int) -> Path:

@@ -1,0 +1,66 @@
+"""How strongly each channel enters each weight of a component: what rounding a number costs is weighed by it.
+
+The error that a product makes is the weight's rounding error times what it meets. Where a few channels are strong,
+as those of a prompt's first token are in every cross-attention, their numbers are the ones to round well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from export.probes import SIZE, probe
+from export.quantize.fit import Energies
+from export.streaming import meta_forward, run_streamed
+from models.component import Component
+from models.source import Source
+
+_FLOOR = 1e-3
+"""Of the mean energy: a channel that the probe leaves silent may speak up for another prompt."""
+
+
+def channel_energies(component: Component, source: Source) -> Energies:
+    """Measure on the probe's inputs, one weight at a time in memory; rounded, for other processors to agree.
+
+    Raises:
+        RequestError: where the checkpoint does not make this component.
+    """
+    inputs = probe(component, source)
+    forward = meta_forward(component, source, SIZE)
+    watch = _Watch(forward)
+    run_streamed(forward, component, source, inputs, watch)
+    return {name: _relative(energy) for name, energy in watch.energies.items()}
+
+
+class _Watch(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped here
+    """Sums the squares of what each linear layer and each convolution takes, by channel."""
+
+    def __init__(self, forward: nn.Module) -> None:
+        super().__init__()
+        self.energies: dict[str, torch.Tensor] = {}
+        self._names = {id(value): name.removeprefix("module.") for name, value in forward.named_parameters()}
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        _types: Sequence[type],
+        arguments: tuple[Any, ...] = (),
+        options: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call `function`, and look at what its weight meets."""
+        if function in (functional.linear, functional.conv2d) and id(arguments[1]) in self._names:
+            value, name = arguments[0], self._names[id(arguments[1])]
+            channels = -1 if function is functional.linear else 1
+            energy = value.movedim(channels, 0).flatten(1).square().sum(1)
+            self.energies[name] = self.energies.get(name, torch.zeros(1)) + energy
+        return function(*arguments, **(options or {}))
+
+
+def _relative(energy: torch.Tensor) -> torch.Tensor:
+    mean = energy.mean()
+    return (energy / mean).clamp_min(_FLOOR).bfloat16().float() if mean > 0 else torch.ones_like(energy)

@@ -1,0 +1,47 @@
+"""How a bundle's weights are to be quantised: by rule, by a recipe, or within a number of bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from export.quantize.grid import Grid
+from export.quantize.recipe import Recipe
+
+Form = Literal["qdq", "nbits"]
+"""How products by a weight are written: DequantizeLinear and MatMul, or com.microsoft's MatMulNBits."""
+
+FORMS: tuple[Form, ...] = get_args(Form)
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """What is asked of a bundle's weights.
+
+    Attributes:
+        bits: of most weights.
+        form: how products by a weight are written.
+        budget: bytes that all graphs may take together, or None.
+        recipe: the grids to use, or None where rules or the budget decide.
+    """
+
+    bits: int
+    form: Form = "qdq"
+    budget: int | None = None
+    recipe: Recipe | None = None
+
+    @classmethod
+    def from_json(cls, held: Mapping[str, Any]) -> Quantization:
+        """What `dataclasses.asdict` made of one."""
+        recipe = held["recipe"]
+        return cls(
+            held["bits"],
+            held["form"],
+            held["budget"],
+            recipe and Recipe({name: _grids(grids) for name, grids in recipe["components"].items()}, recipe["scales"]),
+        )
+
+
+def _grids(held: Mapping[str, Mapping[str, Any]]) -> dict[str, Grid]:
+    return {name: Grid(**grid) for name, grid in held.items()}

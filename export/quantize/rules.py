@@ -1,0 +1,67 @@
+"""The grids that weights get where no recipe and no budget says otherwise, and those among which a budget chooses.
+
+What the rounding of each weight does to the noise that a UNet predicts was measured on a trained small one, a weight
+at a time. At the first timestep, whose sigma multiplies errors by 14.6, that noise is nearly the input, and passes the
+network by: 4 bits in one 1×1 convolution, the last block's last shortcut, left 25 dB of it, in any other weight 48
+and more, and all of that below 60 in the first block and the last.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from export.quantize.grid import KEPT, Grid
+from export.quantize.sites import Site
+from models.component import Component
+
+_ENDS = ("conv_in.weight", "conv_out.weight")
+"""What enters and what leaves a component goes through these alone, and they are small: they stay as they are."""
+
+_OUTER = ("down_blocks.0.", "encoder.layers.0.")
+"""A UNet's first block, and its last, whose number is looked up; a text encoder's first layer. Twice the bits: with
+8 in the UNet's two, and 4 in the rest, the prediction at that timestep was at 64 dB instead of 25."""
+
+_STEERING = ("time_embedding.linear", "add_embedding.linear")
+"""One vector of these steers every block: 8 bits, for a thousandth of the bytes."""
+
+_PAINTERS = frozenset({"AutoencoderKL"})
+"""Modules whose errors are seen at once, pixel by pixel, and that have few weights: 8 bits."""
+
+_UP = re.compile(r"up_blocks\.(\d+)\.")
+
+
+EMPHASIS = 100.0
+"""How much more the noise of a weight counts that is finer by rule, where a budget chooses: 20 dB, as measured."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The grids that a weight may be on, the leanest first, the rule's own, and how much its noise counts."""
+
+    grids: tuple[Grid, ...]
+    by_rule: Grid
+    emphasis: float
+
+
+def options_for(component: Component, sites: Sequence[Site], bits: int) -> dict[str, Options]:
+    """What may become of the weights of `sites`, by name, where most are to have `bits`."""
+    last = f"up_blocks.{_last_up(sites)}."
+    outer = (*_OUTER, last)
+    options = {}
+    for site in sites:
+        if site.name.endswith(_ENDS) or (site.name.startswith(last) and ".conv_shortcut." in site.name):
+            options[site.name] = Options((KEPT,), KEPT, EMPHASIS)
+            continue
+        fine = site.name.startswith((*outer, *_STEERING)) or component.module in _PAINTERS
+        wished = 2 * bits if site.name.startswith(outer) else max(bits, 8) if fine else bits
+        grids = [*(grid for each in (4, 8) if each >= bits for grid in site.grids(each)), KEPT]
+        by_rule = next(grid for grid in grids if grid.bits >= wished)
+        options[site.name] = Options(tuple(grids), by_rule, EMPHASIS if fine else 1.0)
+    return options
+
+
+def _last_up(sites: Iterable[Site]) -> int:
+    """The number of the UNet's last block; 0 where there is none."""
+    return max((int(match[1]) for site in sites if (match := _UP.match(site.name))), default=0)
