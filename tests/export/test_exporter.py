@@ -81,7 +81,7 @@ def test_the_boundary_is_the_contract(tiny_fp16: Path) -> None:
 def test_the_manifest_says_what_a_consumer_needs(tiny_fp16: Path) -> None:
     held = json.loads((tiny_fp16 / "manifest.json").read_text())
     assert held["size"] == {"batch": 1, "height": 128, "width": 128, "latent_height": 16, "latent_width": 16}
-    assert held["source"] == {"name": "tiny", "revision": None, "variant": None, "license": None}
+    assert held["source"] == {"name": "tiny", "revision": None, "variant": None, "license": "apache-2.0"}
     assert list(held["schedules"]) == ["1", "2", "3", "4"]
     assert held["vae_encoder_output"] == "mean"
     assert held["tokenizers"]["tokenizer"]["pad_id"] == 0
