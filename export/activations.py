@@ -18,8 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from export.overflows import Overflows
 from export.passes.places import path_of
-from export.probes import SIZE, probe
-from export.streaming import meta_forward, run_streamed
+from export.probes import observe
 from models.component import Component
 from models.errors import RequestError
 from models.source import Source
@@ -38,7 +37,19 @@ def overflowing(component: Component, source: Source) -> Overflows:
     Raises:
         RequestError: where the checkpoint does not make this component, or computes NaN or Inf in float32.
     """
-    watch = measure(component, source)
+    return overflows_of(measure(component, source), component, source)
+
+
+def overflows_of(watch: Watch, component: Component, source: Source) -> Overflows:
+    """The modules beyond the limit, from what `watch` saw of `component` on its probe.
+
+    Raises:
+        RequestError: where it saw NaN or Inf.
+    """
+    for place, value in (*watch.results.items(), *watch.inside.items()):
+        if not math.isfinite(value):
+            where = f"{component.name} of {source.name} computes {value} in {place or 'its forward'}"
+            raise RequestError(f"{where}, even in float32", "the checkpoint is damaged")
     results = _beyond(watch.results)
     inside = _beyond(watch.inside)
     return Overflows(results, {place: value for place, value in inside.items() if place not in results})
@@ -52,16 +63,9 @@ def measure(component: Component, source: Source) -> Watch:
     """The largest absolute values that the modules of `component` compute on its probe.
 
     Raises:
-        RequestError: as `overflowing`.
+        RequestError: where the checkpoint does not make this component.
     """
-    inputs = probe(component, source)
-    forward = meta_forward(component, source, SIZE)
-    watch = Watch(forward)
-    run_streamed(forward, component, source, inputs, watch)
-    for place, value in (*watch.results.items(), *watch.inside.items()):
-        if not math.isfinite(value):
-            where = f"{component.name} of {source.name} computes {value} in {place or 'its forward'}"
-            raise RequestError(f"{where}, even in float32", "the checkpoint is damaged")
+    (watch,) = observe(component, source, lambda forward: (Watch(forward),))
     return watch
 
 

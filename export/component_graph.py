@@ -9,15 +9,16 @@ from pathlib import Path
 import onnx_ir as ir
 import torch
 
-from export.activations import overflowing
+from export.activations import Watch, overflowing, overflows_of
 from export.chunks import split
 from export.overflows import NOTHING, Overflows
 from export.passes import simplify
 from export.passes.blank_pictures import BlankPictures
 from export.passes.set_boundary import SetBoundary
+from export.probes import observe
 from export.quantize.budget import Costs
 from export.quantize.component import costs, quantize
-from export.quantize.energies import channel_energies
+from export.quantize.energies import ChannelWatch
 from export.quantize.fit import Energies
 from export.quantize.grid import Grid
 from export.quantize.plan import Quantization
@@ -64,10 +65,10 @@ def export_component(job: ComponentJob, progress: Progress) -> Exported:
         RequestError: where config or checkpoint do not make this component, or a weight exceeds the limit.
         OSError: where the bundle cannot be written.
     """
-    model, overflows = _simplified(job, progress)
+    model, overflows, energies = _simplified(job, progress)
     grids = None
     if job.quantization is not None:
-        grids = quantize(model, job.component, job.quantization, _energies(job, progress))
+        grids = quantize(model, job.component, job.quantization, energies)
     place = job.place
     settle(model, place, place_size(job))
     links = split(model, job.max_graph_bytes)
@@ -84,32 +85,31 @@ def measure_component(job: ComponentJob, progress: Progress) -> Costs:
         RequestError: as `export_component` does.
     """
     assert job.quantization is not None
-    model, _ = _simplified(job, progress)
-    return costs(model, job.component, job.quantization, _energies(job, progress))
+    model, _, energies = _simplified(job, progress)
+    return costs(model, job.component, job.quantization, energies)
 
 
-def _energies(job: ComponentJob, progress: Progress) -> Energies:
-    """What the component's weights meet; plain rounding asks for nothing."""
-    assert job.quantization is not None
-    recipe = job.quantization.recipe
-    if recipe is not None and recipe.scales == "range":
-        return {}
+def _measured(job: ComponentJob, progress: Progress) -> tuple[Overflows, Energies]:
+    """What float16 cannot hold, and what the weights meet where they are quantised, from one run of the component."""
+    if BOUNDARY_TYPE[job.precision] != "float16":
+        return NOTHING, {}
     progress("measuring", 0.0)
-    return channel_energies(job.component, job.source)
+    recipe = None if job.quantization is None else job.quantization.recipe
+    if job.quantization is None or (recipe is not None and recipe.scales == "range"):  # plain rounding asks for nothing
+        return overflowing(job.component, job.source), {}
+    channels, extremes = observe(job.component, job.source, lambda forward: (ChannelWatch(forward), Watch(forward)))
+    return overflows_of(extremes, job.component, job.source), channels.relative()
 
 
-def _simplified(job: ComponentJob, progress: Progress) -> tuple[ir.Model, Overflows]:
+def _simplified(job: ComponentJob, progress: Progress) -> tuple[ir.Model, Overflows, Energies]:
     torch.set_num_threads(1)  # components share the cores, and a forked process has no use for OpenMP's pool
-    overflows = NOTHING
-    if BOUNDARY_TYPE[job.precision] == "float16":
-        progress("measuring", 0.0)
-        overflows = overflowing(job.component, job.source)
+    overflows, energies = _measured(job, progress)
     progress("tracing", 0.0)
     place, config = job.place, job.source.config(job.component)
     model = trace(place.traced(job.component, config), config, place_size(job))
     bind(model, job.component, job.source.checkpoint(job.component))
     simplify(model, job.precision, overflows)
-    return model, overflows
+    return model, overflows, energies
 
 
 def place_size(job: ComponentJob) -> Size:

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from export.streaming import Tensors, meta_forward, run_streamed
 from models.component import Component, Size, TensorSpec
 from models.source import Source
+
+Watches = TypeVar("Watches", bound=tuple[TorchFunctionMode, ...])
+"""Modes of torch that see what a component's forward calls."""
 
 SIZE = Size(batch=2, height=128, width=128)
 """Enough for every kind of neighbourhood at every scale: the latents are 16 by 16, a UNet's narrowest 2 or 4."""
@@ -36,6 +41,19 @@ def probe(component: Component, source: Source) -> Tensors:
     given = _given(component, source)
     config = source.config(component)
     return {spec.name: _input(spec, config, given) for spec in component.inputs}
+
+
+def observe(component: Component, source: Source, watching: Callable[[nn.Module], Watches]) -> Watches:
+    """Run `component` once on its probe, one weight at a time in memory, under the watches that `watching` makes.
+
+    Raises:
+        RequestError: as `probe` does, or where the checkpoint does not make this component.
+    """
+    inputs = probe(component, source)
+    forward = meta_forward(component, source, SIZE)
+    watches = watching(forward)
+    run_streamed(forward, component, source, inputs, watches)
+    return watches
 
 
 def _given(component: Component, source: Source) -> Tensors:

@@ -7,7 +7,7 @@ function takes it, in float32, and goes when that function returns.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -36,17 +36,19 @@ def run_streamed(
     component: Component,
     source: Source,
     inputs: Tensors,
-    watch: AbstractContextManager[Any] | None = None,
+    watches: Sequence[TorchFunctionMode] = (),
 ) -> Tensors:
     """The outputs of `component`, by name, from its `meta_forward` and its inputs, all float32.
 
-    A mode of torch that is given as `watch` sees what the module calls, and not how weights are read.
+    Each of the `watches` sees what the module calls, and what the watches after it call, and not how weights are read.
 
     Raises:
         RequestError: where the checkpoint lacks a tensor, or has it in another shape or type, or with NaN or Inf.
     """
     arguments = [inputs[spec.name] for spec in component.inputs]
-    with torch.no_grad(), StreamedParameters(forward, component, source), watch or nullcontext():
+    with ExitStack() as modes:
+        for mode in (torch.no_grad(), StreamedParameters(forward, component, source), *watches):
+            modes.enter_context(mode)
         outputs = forward(*arguments)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
     return {spec.name: output for spec, output in zip(component.outputs, outputs, strict=True)}

@@ -14,9 +14,8 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from export.probes import SIZE, probe
+from export.probes import observe
 from export.quantize.fit import Energies
-from export.streaming import meta_forward, run_streamed
 from models.component import Component
 from models.source import Source
 
@@ -25,25 +24,26 @@ _FLOOR = 1e-3
 
 
 def channel_energies(component: Component, source: Source) -> Energies:
-    """Measure on the probe's inputs, one weight at a time in memory; rounded, for other processors to agree.
+    """Measure on the probe's inputs, one weight at a time in memory.
 
     Raises:
         RequestError: where the checkpoint does not make this component.
     """
-    inputs = probe(component, source)
-    forward = meta_forward(component, source, SIZE)
-    watch = _Watch(forward)
-    run_streamed(forward, component, source, inputs, watch)
-    return {name: _relative(energy) for name, energy in watch.energies.items()}
+    (watch,) = observe(component, source, lambda forward: (ChannelWatch(forward),))
+    return watch.relative()
 
 
-class _Watch(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped here
+class ChannelWatch(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped here
     """Sums the squares of what each linear layer and each convolution takes, by channel."""
 
     def __init__(self, forward: nn.Module) -> None:
         super().__init__()
         self.energies: dict[str, torch.Tensor] = {}
         self._names = {id(value): name.removeprefix("module.") for name, value in forward.named_parameters()}
+
+    def relative(self) -> Energies:
+        """The energies by the name of the weight, each to its mean; rounded, for other processors to agree."""
+        return {name: _relative(energy) for name, energy in self.energies.items()}
 
     def __torch_function__(
         self,
