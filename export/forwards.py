@@ -22,6 +22,7 @@ class _Forward(nn.Module):  # type: ignore[misc]  # torch is untyped here
 
 class _TextEncoder(_Forward):
     def forward(self, input_ids: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The outputs of the contract, in its order, from ids [batch, 77]."""
         wanted = [spec.name for spec in self.component.outputs]
         # positions are made in the trace: the module's own buffer has no numbers under fake tensors
         positions = torch.arange(TOKENS).unsqueeze(0)  # [1, 77]
@@ -55,6 +56,7 @@ def _pooled(states: torch.Tensor, ids: torch.Tensor, end: int) -> torch.Tensor:
 
 class _UNet(_Forward):
     def forward(self, sample: torch.Tensor, timestep: torch.Tensor, *conditions: torch.Tensor) -> torch.Tensor:
+        """The noise seen in `sample`, of its shape; `conditions` are the contract's other inputs, in its order."""
         names = [spec.name for spec in self.component.inputs[2:]]
         told = dict(zip(names, conditions, strict=True))
         states = told.pop("encoder_hidden_states")
