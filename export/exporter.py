@@ -81,9 +81,8 @@ def export_bundle(
     chosen = [family.component(name) for name in names if name in laid_out.places]
     read = family.chosen([component.name for component in chosen], fed=measured)
     family.require_agreement({component.name: source.config(component) for component in read})
-    for component in read:
-        source.checkpoint(component)
-    numbers = sum(source.checkpoint(component).count() for component in chosen)
+    counts = {component.name: source.checkpoint(component).count() for component in read}
+    numbers = sum(counts[component.name] for component in chosen)
     size = size or native_size(source)
     with staged(Path(output), overwrite=overwrite) as stage:
         _require_space(stage, numbers, precision)

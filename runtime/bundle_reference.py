@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from models.bundle import Bundle
 from models.component import Size
@@ -12,7 +13,7 @@ from runtime.evidence import Recorder
 from runtime.noise import Float32Array
 from runtime.sessions import Array, Provider
 from runtime.stages import Stages
-from runtime.text import tokenizers_of
+from runtime.text import PromptTokenizer, tokenizers_of
 
 
 class BundleReference(Stages):
@@ -30,7 +31,11 @@ class BundleReference(Stages):
 
     def token_ids(self, prompt: str) -> TokenIds:
         """The ids [1, 77] of `prompt` by text encoder."""
-        return {encoder: tokenizer.encode(prompt).ids for encoder, tokenizer in tokenizers_of(self.bundle).items()}
+        return {encoder: tokenizer.encode(prompt).ids for encoder, tokenizer in self._tokenizers.items()}
+
+    @cached_property
+    def _tokenizers(self) -> dict[str, PromptTokenizer]:
+        return tokenizers_of(self.bundle)
 
     def run(self, component: str, inputs: Mapping[str, Array]) -> dict[str, Float32Array]:
         """All outputs of `component`, by name; they and the inputs are told."""

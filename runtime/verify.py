@@ -146,21 +146,20 @@ def _tokenized(
     bundle: Bundle, reference: Reference | BundleReference, cases: Sequence[Case]
 ) -> tuple[list[Row], list[Drawing]]:
     """The bundle's token ids against transformers', and drawings that start from the latter."""
-    prompts = dict.fromkeys(case.prompt for case in cases)
-    ids = {prompt: reference.token_ids(prompt) for prompt in prompts}  # by text encoder
+    prompts = list(dict.fromkeys(case.prompt for case in cases))
+    too_long = " ".join(prompts * 77)
+    ids = {prompt: reference.token_ids(prompt) for prompt in (*prompts, "", too_long)}  # by text encoder
     rows = []
     held = [encoder for encoder in bundle.family.text_encoders if encoder.tokenizer in bundle.manifest.tokenizers]
     for encoder in held:
         tokenizer = PromptTokenizer(bundle, str(encoder.tokenizer))
-        too_long = " ".join([*prompts] * 77)
         for prompt in (*prompts, "", too_long):
             case = repr(prompt) if len(prompt) < 77 else f"{prompt[:77]!r}…, to be cut"
-            figures = compare(reference.token_ids(prompt)[encoder.name], tokenizer.encode(prompt).ids)
+            figures = compare(ids[prompt][encoder.name], tokenizer.encode(prompt).ids)
             rows.append(Row(str(encoder.tokenizer), case, figures, EXACT))
     batch = bundle.manifest.size.batch
     repeated = {
-        prompt: {encoder: np.repeat(row, batch, axis=0) for encoder, row in rows_of.items()}
-        for prompt, rows_of in ids.items()
+        prompt: {encoder: np.repeat(row, batch, axis=0) for encoder, row in ids[prompt].items()} for prompt in prompts
     }
     return rows, [Drawing(case, repeated[case.prompt]) for case in cases]
 
