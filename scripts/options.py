@@ -1,12 +1,33 @@
-"""Options that several verbs share and that need a word more than click's."""
+"""Arguments and options that several verbs share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
+
+as_path = click.Path(path_type=Path)
+
+bundle_argument = click.argument("folder", metavar="BUNDLE", type=as_path)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; no progress.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there, once the new one is whole.")
+seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+vae_option = click.option("--vae", metavar="SOURCE", help="Take this source's VAE instead.")
+
+
+def source_options(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Which weights of a SOURCE to read."""
+    revision = click.option("--revision", metavar="NAME", help="A branch, tag or commit on the hub.")
+    variant = click.option("--variant", metavar="NAME", help="The variant of the weights to read, as fp16.")
+    return revision(variant(verb))
+
+
+def parts(**sources: str | None) -> dict[str, str]:
+    """The sources that are given, by the subfolder of what they stand for."""
+    return {subfolder: source for subfolder, source in sources.items() if source is not None}
 
 
 def settings_options(verb: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,1 @@
+"""The verbs of `turbo-webnn`, one a module."""

@@ -1,0 +1,109 @@
+"""`turbo-webnn export`: a checkpoint becomes a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from models.precision import PRECISIONS
+from scripts.console import progress, show, show_json
+from scripts.options import as_path, json_option, overwrite_option, parts, source_options, vae_option
+
+
+@click.command()
+@click.argument("source")
+@click.option("-o", "--output", metavar="BUNDLE", type=as_path, required=True, help="The folder to write.")
+@click.option(
+    "--precision",
+    metavar="|".join(PRECISIONS),
+    default="fp16",
+    show_default=True,
+    help="Of weights and boundary; q is quantised weights.",
+)
+@click.option("--component", "components", metavar="NAME", multiple=True, help="Export this one; repeatable.")
+@click.option("--height", type=int, help="Of the pictures, in pixels; the model's own by default.")
+@click.option("--width", type=int, help="Likewise.")
+@click.option("--batch", type=int, default=1, show_default=True, help="Pictures at a time.")
+@click.option(
+    "--layout",
+    metavar="NAME",
+    default="webnn",
+    show_default=True,
+    help="Files, names and types as webnn-developer-preview, ort-web-demo or optimum load them.",
+)
+@click.option("--max-graph-bytes", metavar="SIZE", help="Cut a component with more weights into graphs, as 450MB.")
+@click.option("--bake-time-ids", is_flag=True, help="SDXL: the UNet holds the numbers of its size, and asks for none.")
+@click.option(
+    "--quantization", metavar="qdq|nbits", default="qdq", show_default=True, help="DequantizeLinear or MatMulNBits."
+)
+@click.option("--size-budget", metavar="SIZE", help="Choose the bits of each weight so that all graphs take no more.")
+@click.option(
+    "--recipe", metavar="FILE", type=as_path, help="Take the bits of each weight from another export's recipe."
+)
+@vae_option
+@click.option("--safety-checker", metavar="SOURCE", help="Export this source's safety checker too.")
+@source_options
+@overwrite_option
+@json_option
+def export(
+    source: str,
+    output: Path,
+    precision: str,
+    components: tuple[str, ...],
+    height: int | None,
+    width: int | None,
+    batch: int,
+    layout: str,
+    max_graph_bytes: str | None,
+    bake_time_ids: bool,
+    quantization: str,
+    size_budget: str | None,
+    recipe: Path | None,
+    vae: str | None,
+    safety_checker: str | None,
+    variant: str | None,
+    revision: str | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Turn SOURCE (a hub id, a diffusers folder, `tiny` or `tiny-xl`) into a bundle of static ONNX graphs."""
+    from export.exporter import export_bundle, native_size
+    from models.byte_size import parse_bytes
+    from models.source import open_source
+
+    limit = None if max_graph_bytes is None else parse_bytes(max_graph_bytes)
+    budget = None if size_budget is None else parse_bytes(size_budget)
+    opened = open_source(
+        source,
+        variant=variant,
+        revision=revision,
+        components=components,
+        fed=precision != "fp32",
+        parts=parts(vae=vae, safety_checker=safety_checker),
+        progress=not as_json,
+    )
+    with progress(shown=not as_json) as report:
+        bundle = export_bundle(
+            opened,
+            output,
+            precision=precision,  # type: ignore[arg-type]  # checked there, with an error that names the choices
+            size=native_size(opened, batch=batch, height=height, width=width),
+            components=components,
+            max_graph_bytes=limit,
+            layout=layout,
+            bake_time_ids=bake_time_ids,
+            quantization=quantization,  # type: ignore[arg-type]  # likewise
+            size_budget=budget,
+            recipe=recipe,
+            overwrite=overwrite,
+            report=report,
+        )
+    if as_json:
+        show_json({"bundle": str(output), "manifest": bundle.manifest.to_json()})
+        return
+    for chain in bundle.manifest.components.values():
+        for graph in chain.graphs:
+            size = sum(file.bytes for file in graph.files)
+            show(f"{graph.path:<28}{graph.nodes:>6} nodes {size / 1e6:>9.1f} MB")
+    show(f"{output}: {sum(file.bytes for file in bundle.files()) / 1e6:.1f} MB, {precision}")

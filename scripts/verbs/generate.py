@@ -1,0 +1,81 @@
+"""`turbo-webnn generate`: a bundle draws a prompt."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from models.errors import RequestError
+from scripts.console import progress, show, show_json
+from scripts.options import as_path, bundle_argument, json_option, seed_option, settings_options
+
+if TYPE_CHECKING:
+    from runtime.settings import Settings
+
+
+@click.command()
+@bundle_argument
+@click.argument("prompt")
+@click.option("-o", "--output", metavar="OUT.png", type=as_path, required=True, help="The picture to write.")
+@click.option("--steps", type=int, default=1, show_default=True, help="1 to 4.")
+@seed_option
+@click.option("--image", metavar="IN.png", type=as_path, help="A picture to start from.")
+@click.option("--strength", type=float, default=0.5, show_default=True, help="How much of it is drawn anew.")
+@settings_options
+@json_option
+def generate(
+    folder: Path,
+    prompt: str,
+    output: Path,
+    steps: int,
+    seed: int,
+    image: Path | None,
+    strength: float,
+    settings: Settings,
+    as_json: bool,
+) -> None:
+    """Draw PROMPT with onnxruntime."""
+    from runtime import Pipeline
+    from runtime.images import open_image
+
+    pipeline = Pipeline.open(folder, settings, keep_sessions=False)
+    start = None if image is None else open_image(image)
+    with progress(shown=not as_json) as report:
+        result = pipeline.generate(
+            prompt,
+            steps=steps,
+            seed=seed,
+            image=start,
+            strength=strength,
+            progress=lambda name, done, total: report(name, "running", done / total),
+        )
+    paths = _save(result.images, output)
+    if as_json:
+        pictures = [str(path) for path in paths]
+        show_json({"pictures": pictures, "prompt_cut": result.prompt_cut, "flagged": list(result.flagged)})
+        return
+    if result.prompt_cut:
+        show(f"the prompt is longer than 77 tokens; left out: {result.prompt_cut}")
+    for path, refused in zip_longest(paths, result.flagged, fillvalue=False):
+        show(f"{path}{' is black: the safety checker refused the picture' if refused else ''}")
+
+
+def _save(pictures: Any, output: Path) -> list[Path]:
+    """The picture at `output`, or, where there are several, numbered beside it."""
+    paths = (
+        [output]
+        if len(pictures) == 1
+        else [output.with_stem(f"{output.stem}-{number}") for number in range(1, len(pictures) + 1)]
+    )
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        for picture, path in zip(pictures, paths, strict=True):
+            picture.save(path)
+    except (OSError, ValueError) as error:
+        raise RequestError(
+            f"{output} cannot be written ({error})", "give a place and a name that ends in .png"
+        ) from error
+    return paths

@@ -1,0 +1,32 @@
+"""`turbo-webnn serve`: a page that draws in the browser."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from models.bundle import Bundle
+from scripts.console import show, show_json
+from scripts.options import bundle_argument, json_option
+
+
+@click.command()
+@bundle_argument
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8017, show_default=True, help="0 for any that is free.")
+@json_option
+def serve(folder: Path, host: str, port: int, as_json: bool) -> None:
+    """Serve a page that draws with BUNDLE in the browser, until Ctrl-C."""
+    from runtime.serving import PageServer, routes_of
+
+    with PageServer(routes_of(Bundle.open(folder)), host, port) as server:
+        if as_json:
+            show_json({"url": server.url})
+        else:
+            show(f"{server.url} draws with {folder}; Ctrl-C ends it")
+        sys.stdout.flush()  # whoever reads a pipe waits for the address
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()

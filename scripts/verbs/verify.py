@@ -1,0 +1,85 @@
+"""`turbo-webnn verify`: a bundle against PyTorch, or against another bundle."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from models.bundle import MANIFEST, Bundle
+from models.errors import RequestError
+from scripts.console import progress, show, show_json
+from scripts.options import bundle_argument, json_option, parts, settings_options, source_options, vae_option
+from scripts.tables import parity_table
+
+if TYPE_CHECKING:
+    from runtime.settings import Settings
+
+
+@click.command()
+@bundle_argument
+@click.option("--reference", metavar="SOURCE", required=True, help="The checkpoint, or a bundle, to compare with.")
+@click.option("--prompts", type=int, default=1, show_default=True, help="How many of the prompts that come along.")
+@click.option("--seeds", metavar="N,N…", default="0", show_default=True, help="Each is drawn from every prompt.")
+@click.option("--steps", metavar="N,N…", default="1,2,4", show_default=True, help="Each is drawn from every seed.")
+@click.option("--trace", is_flag=True, help="Compare the values inside of components; name where the two part.")
+@vae_option
+@source_options
+@settings_options
+@json_option
+def verify(
+    folder: Path,
+    reference: str,
+    prompts: int,
+    seeds: str,
+    steps: str,
+    trace: bool,
+    vae: str | None,
+    variant: str | None,
+    revision: str | None,
+    settings: Settings,
+    as_json: bool,
+) -> None:
+    """Compare a bundle with PyTorch or another bundle, by component and end to end; exit 1 where a gate fails.
+
+    The figures go to report/parity.json in the bundle, and a page of them to report/index.html.
+    """
+    from models.source import Source, open_source
+    from runtime.cases import first_prompts
+    from runtime.publish import PAGE
+    from runtime.verify import verify as compare
+
+    drawn, seed_numbers, step_numbers = first_prompts(prompts), _numbers("--seeds", seeds), _numbers("--steps", steps)
+    bundle = Bundle.open(folder)
+    other: Source | Bundle
+    if (Path(reference) / MANIFEST).is_file():
+        other = Bundle.open(reference)
+    else:
+        other = open_source(reference, variant=variant, revision=revision, parts=parts(vae=vae), progress=not as_json)
+    with progress(shown=not as_json) as report:
+        parity = compare(
+            bundle,
+            other,
+            prompts=drawn,
+            seeds=seed_numbers,
+            steps=step_numbers,
+            trace=trace,
+            provider=settings,
+            progress=lambda name, done, total: report(name, "comparing", done / total),
+        )
+    if as_json:
+        show_json(parity.to_json())
+    else:
+        show(parity_table(parity))
+        show(str(folder / PAGE))
+    sys.exit(0 if parity.passed else 1)
+
+
+def _numbers(option: str, text: str) -> tuple[int, ...]:
+    """Numbers between commas, each once; RequestError where `text` is something else."""
+    try:
+        return tuple(dict.fromkeys(int(number) for number in text.split(",")))
+    except ValueError:
+        raise RequestError(f"{option} {text!r} are no numbers", f"give them with commas, as {option} 1,2,4") from None
