@@ -53,10 +53,12 @@ class GraphsSide:
         if component not in self._loaded:
             path = self._paths[component]
             session = start(path, self._settings, f"{path} does not load", bound=False)
-            made, taken = arrays(self._inputs[component]), {item.name: item.type for item in session.get_inputs()}
+            made, taken = arrays(self._inputs[component]), {item.name: item for item in session.get_inputs()}
             if taken.keys() - made.keys():
                 raise RequestError(f"{path} asks for {', '.join(taken)}", f"{component} is told {', '.join(made)}")
-            feeds = {name: made[name].astype(ONNX_TYPES[kind]) for name, kind in taken.items()}
+            feeds = {name: made[name].astype(ONNX_TYPES[item.type]) for name, item in taken.items()}
+            # optimum's UNet takes its one timestep as a scalar
+            feeds |= {name: feeds[name].reshape(()) for name, item in taken.items() if item.shape == []}
             self._loaded[component] = session, feeds
         return self._loaded[component]
 
