@@ -11,7 +11,7 @@ from models.errors import RequestError
 from runtime.conditions import TokenIds
 from runtime.evidence import Recorder
 from runtime.noise import Float32Array
-from runtime.sessions import Array, Provider
+from runtime.sessions import Array, Provider, Settings
 from runtime.stages import Stages
 from runtime.text import PromptTokenizer, tokenizers_of
 
@@ -23,7 +23,7 @@ class BundleReference(Stages):
         RequestError: where it serves another size than `size`, and as Stages does.
     """
 
-    def __init__(self, bundle: Bundle, size: Size, provider: Provider | None = None) -> None:
+    def __init__(self, bundle: Bundle, size: Size, provider: Provider | Settings | None = None) -> None:
         super().__init__(bundle, provider)
         if bundle.manifest.size != size:
             raise RequestError(f"{bundle.folder} draws {_said(bundle.manifest.size)}", f"give one of {_said(size)}")

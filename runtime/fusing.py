@@ -25,14 +25,18 @@ def fused(path: Path) -> bytes:
     """The graph at `path` with its attention fused; its external data stay where they are.
 
     Raises:
-        RequestError: where the package onnx is not installed.
+        RequestError: where the package onnx is not installed, or the file is no graph.
     """
     try:
         import onnx
+        from google.protobuf.message import DecodeError  # onnx brings it
     except ImportError as error:
-        right = "pip install 'turbo-webnn[cuda]', or run with --no-fuse"
+        right = "pip install onnx, or run with --no-fuse"
         raise RequestError("the package onnx, which fuses graphs as they load, is missing", right) from error
-    model = onnx.load(path, load_external_data=False)
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except DecodeError as error:
+        raise RequestError(f"{path} does not load ({error})", "export the bundle anew") from error
     fuse_attention(model)
     made: bytes = model.SerializeToString()
     return made

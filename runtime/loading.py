@@ -27,7 +27,7 @@ def load(path: Path, graph: Graph, settings: Settings, *, bound: bool = False) -
         RequestError: where it does not load, is not the one described, or the provider does not start.
     """
     # Weights are no part of either: onnxruntime maps them from their own files instead of copying.
-    model = fused(path) if settings.fuses else path
+    model = fused(path) if settings.fuse else path
     session = start(model, settings, f"{path} does not load", bound=bound, weights=path.parent)
     _require_described(session.get_inputs(), graph.inputs, f"{path}: inputs")
     _require_described(session.get_outputs(), graph.outputs, f"{path}: outputs")

@@ -22,7 +22,8 @@ class Settings:
         threads: of the CPU provider; None for one a core.
         tf32: whether CUDA rounds float32 factors to 10 bits of mantissa: faster, and no parity with PyTorch's
             float32. It says nothing about float16.
-        fuse: whether attention is fused as graphs load (`runtime.fusing`); None where CUDA runs them.
+        fuse: whether attention is fused as graphs load (`runtime.fusing`): faster everywhere, with other roundings than
+            the graphs on disk have.
         options: of the provider, as onnxruntime's documentation names them, or of its session configuration where
             the key begins with `session.`, `optimization.` or `ep.`; they win over the choices made here.
 
@@ -33,7 +34,7 @@ class Settings:
     provider: Provider
     threads: int | None = None
     tf32: bool = False
-    fuse: bool | None = None
+    fuse: bool = True
     options: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -51,11 +52,6 @@ class Settings:
     def of(cls, wanted: Provider | Settings | None) -> Settings:
         """`wanted` where it is whole, else the defaults of that provider, or of the best there is."""
         return wanted if isinstance(wanted, Settings) else cls(choose_provider(wanted))
-
-    @property
-    def fuses(self) -> bool:
-        """Whether attention is fused as graphs load."""
-        return self.provider == "cuda" if self.fuse is None else self.fuse
 
     def captures(self, *, bound: bool) -> bool:
         """Whether runs are captured as CUDA graphs: those whose addresses never change, unless an option forbids."""

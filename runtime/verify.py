@@ -29,7 +29,7 @@ from runtime.page.quality import read_quality
 from runtime.parity import COMPONENT_GATES, EXACT, PICTURE_GATES, compare
 from runtime.publish import publish
 from runtime.report import ParityReport, Row
-from runtime.sessions import Array, Provider, Settings
+from runtime.sessions import Array, Provider, Settings, choose_provider
 from runtime.stages import Stages
 from runtime.text import PromptTokenizer
 from runtime.traced import Traced
@@ -62,6 +62,7 @@ def verify(
     Args:
         reference: a checkpoint, or a bundle of the same size: the float16 one of the same checkpoint shows what
             quantised weights lose, and nothing else.
+        provider: where to run the graphs as they are on disk, attention not fused; or all settings.
         trace: whether to compare the values inside of components too, on the first run of each; PyTorch alone can say.
         progress: told the component at work, how many drawings are through it, and how many there are; those
             of the reference as `PyTorch unet`, `float16 unet`, or `reference unet` where it is a bundle.
@@ -72,13 +73,14 @@ def verify(
             report cannot be written.
     """
     told = progress or (lambda *_: None)
-    manifest, stages = bundle.manifest, Stages(bundle, provider)
+    settings = provider if isinstance(provider, Settings) else Settings(choose_provider(provider), fuse=False)
+    manifest, stages = bundle.manifest, Stages(bundle, settings)
     cases = cases_of(bundle, prompts, seeds, steps)
     bundle.require_intact()
     quality = read_quality(bundle.folder)
     clock = _Clock()
     side = (
-        BundleReference(reference, manifest.size, stages.provider)
+        BundleReference(reference, manifest.size, settings)
         if isinstance(reference, Bundle)
         else _reference(reference, manifest.size, "fp32")
     )

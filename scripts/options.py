@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +30,20 @@ def parts(**sources: str | None) -> dict[str, str]:
     return {subfolder: source for subfolder, source in sources.items() if source is not None}
 
 
-def settings_options(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """How onnxruntime runs: handed on as `settings`, a `runtime.settings.Settings`."""
+def settings_options(*, fuse: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """How onnxruntime runs: handed on as `settings`, a `runtime.settings.Settings`; `fuse` is the option's default."""
+    return partial(_with_settings, fuse)
 
+
+def _with_settings(fuse_by_default: bool, verb: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--provider", metavar="cuda|cpu", help="Where to run; CUDA where there is one.")
     @click.option("--threads", type=int, help="Of the CPU provider; one a core by default.")
     @click.option("--tf32", is_flag=True, help="CUDA: round float32 factors to 10 bits, for speed.")
-    @click.option("--fuse/--no-fuse", default=None, help="Fuse attention as graphs load; so it is on CUDA.")
+    @click.option("--fuse/--no-fuse", default=fuse_by_default, show_default=True, help="Fuse attention as graphs load.")
     @click.option("--provider-option", "words", metavar="KEY=VALUE", multiple=True, help="Of onnxruntime; repeatable.")
     @wraps(verb)
     def asked(
-        provider: str | None, threads: int | None, tf32: bool, fuse: bool | None, words: tuple[str, ...], **others: Any
+        provider: str | None, threads: int | None, tf32: bool, fuse: bool, words: tuple[str, ...], **others: Any
     ) -> Any:
         from runtime.provider import choose_provider
         from runtime.settings import Settings, parse_options

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--steps", type=int, multiple=True, help="Of a drawing; repeatable. 1 and the most by default.")
 @click.option("--rounds", type=int, default=10, show_default=True, help="That count.")
 @click.option("--warmup", type=int, default=2, show_default=True, help="Rounds before them.")
-@settings_options
+@settings_options()
 @json_option
 def bench(
     folders: tuple[Path, ...],

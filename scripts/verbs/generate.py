@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @seed_option
 @click.option("--image", metavar="IN.png", type=as_path, help="A picture to start from.")
 @click.option("--strength", type=float, default=0.5, show_default=True, help="How much of it is drawn anew.")
-@settings_options
+@settings_options()
 @json_option
 def generate(
     folder: Path,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--trace", is_flag=True, help="Compare the values inside of components; name where the two part.")
 @vae_option
 @source_options
-@settings_options
+@settings_options(fuse=False)
 @json_option
 def verify(
     folder: Path,

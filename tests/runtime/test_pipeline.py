@@ -142,7 +142,7 @@ def test_it_runs_without_what_only_an_export_needs(make_bundle: MakeBundle, tmp_
     folder = str(make_bundle().folder)
     absent = tmp_path / "absent"  # found first, in processes that a process starts too
     absent.mkdir()
-    for name in ("torch", "diffusers", "transformers", "onnx", "onnx_ir", "onnxscript"):
+    for name in ("torch", "diffusers", "transformers", "onnx_ir", "onnxscript"):
         (absent / f"{name}.py").write_text(f"raise ModuleNotFoundError('No module named {name}', name={name!r})")
     code = f"""
 import sys

@@ -36,13 +36,6 @@ def test_cuda_that_leaves_is_not_captured() -> None:
     assert not Settings("cuda").captures(bound=False)
 
 
-def test_attention_is_fused_on_cuda_unless_it_is_said() -> None:
-    assert Settings("cuda").fuses
-    assert not Settings("cpu").fuses
-    assert Settings("cpu", fuse=True).fuses
-    assert not Settings("cuda", fuse=False).fuses
-
-
 def test_what_is_asked_for_wins() -> None:
     asked = {"enable_cuda_graph": "0", "prefer_nhwc": "1", "session.intra_op.allow_spinning": "0"}
     settings = Settings("cuda", tf32=True, options=asked | {"device_id": "3"})
