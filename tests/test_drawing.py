@@ -16,7 +16,7 @@ from models.shapes import Picture, Scene, lay_out, plain_caption, render
 from models.shapes_judge import exam, look, score
 from models.source import EMBEDDED
 from runtime.pipeline import Pipeline
-from tests.conftest import exported
+from tests.conftest import Export
 
 GOALS = {"colour": 0.9, "background": 0.9, "shape": 0.8, "place": 0.8}
 """Of the pictures of an exam, drawn in one step."""
@@ -48,15 +48,14 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="module", params=["PyTorch", "fp32", "fp16"])
-def draw(name: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Draw:
+@pytest.fixture(scope="module", params=["PyTorch", "fp32", "fp16", "q4f16"])
+def draw(name: str, request: pytest.FixtureRequest, export_once: Export) -> Draw:
     """Each embedded model, on each side."""
     if request.param == "PyTorch":
         return by_pytorch(name)
-    if request.param == "fp16":
-        return by_onnxruntime(request.getfixturevalue(f"{name.replace('-', '_')}_fp16"))
-    folder = tmp_path_factory.mktemp("drawing") / name
-    return by_onnxruntime(exported(folder, "--precision", "fp32", source=name))
+    if request.param == "fp32":
+        return by_onnxruntime(export_once(f"{name}-fp32", "--precision", "fp32", source=name))
+    return by_onnxruntime(request.getfixturevalue(f"{name.replace('-', '_')}_{request.param}"))
 
 
 def test_one_step_draws_what_a_caption_says(draw: Draw) -> None:

@@ -14,7 +14,7 @@ from runtime.noise import NoiseSource
 from runtime.parity import PICTURE_GATES, compare
 from runtime.pipeline import Pipeline
 from runtime.stages import Stages, latent_shape
-from tests.conftest import exported
+from tests.conftest import Export
 
 SCRIPT = Path(__file__).parents[1] / "optimum_draw.py"
 
@@ -22,9 +22,13 @@ PROMPT, SEED = "a red circle on a blue background", 7
 
 
 @pytest.fixture(scope="module", params=["tiny", "tiny-xl"])
-def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("optimum") / request.param
-    return exported(folder, "--layout", "optimum", source=request.param)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def bundle(name: str, export_once: Export) -> Path:
+    return export_once(f"{name}-optimum", "--layout", "optimum", source=name)
 
 
 @pytest.fixture(scope="session")
@@ -64,9 +68,9 @@ def test_optimum_draws_what_we_draw(bundle: Path, optimum: Path, tmp_path: Path)
     assert np.ptp(theirs) > 0.1  # not flat
 
 
-def test_it_computes_what_ours_does(bundle: Path, request: pytest.FixtureRequest) -> None:
+def test_it_computes_what_ours_does(name: str, bundle: Path, request: pytest.FixtureRequest) -> None:
     """The mean of its moments is ours, and so are the states that its text encoders give among all."""
-    ours = Bundle.open(request.getfixturevalue({"tiny": "tiny_fp16", "tiny-xl": "tiny_xl_fp16"}[bundle.name]))
+    ours = Bundle.open(request.getfixturevalue(f"{name.replace('-', '_')}_fp16"))
     size, sides = ours.manifest.size, [Stages(each, "cpu") for each in (ours, Bundle.open(bundle))]
     pixels = np.random.default_rng(1).uniform(-1, 1, (1, 3, size.height, size.width)).astype(np.float32)
     expected, given = (side.encode_picture(pixels) for side in sides)

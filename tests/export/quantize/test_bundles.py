@@ -13,18 +13,6 @@ from models.bundle import Bundle
 from tests.conftest import exported, turbo_webnn
 
 
-@pytest.fixture(scope="module")
-def tiny_q8f16(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """8 bits, products as MatMulNBits."""
-    return exported(tmp_path_factory.mktemp("q8") / "tiny", "--precision", "q8f16", "--quantization", "nbits")
-
-
-@pytest.fixture(scope="module")
-def tiny_q4f16(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """4 bits, all by DequantizeLinear."""
-    return exported(tmp_path_factory.mktemp("q4") / "tiny", "--precision", "q4f16")
-
-
 def weight_bytes(bundle: Path) -> int:
     return sum(file.bytes for file in Bundle.open(bundle).files() if file.path.endswith(".data"))
 
