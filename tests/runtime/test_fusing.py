@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from models.bundle import Bundle
 from runtime.bench.example import arrays, described
 from runtime.fusing import fuse_attention, fused
 from runtime.sessions import Session, Settings
+from tests.refusal import refusal
+from tests.runtime.conftest import MakeBundle
 
 # Two heads of width 4: five tokens ask three.
 GRAPH = """
@@ -95,3 +98,11 @@ def test_a_real_unet_computes_the_same(tiny_fp32: Path) -> None:
     expected = Session(bundle, "unet").run(inputs)["out_sample"]
     drawn = Session(bundle, "unet", provider=Settings("cpu", fuse=True)).run(inputs)["out_sample"]
     np.testing.assert_allclose(drawn, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_without_onnx_it_is_told_what_to_do(make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle, ids = make_bundle(), {"input_ids": np.zeros((1, 8), np.int32)}
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    said = refusal(Session(bundle, "text_encoder", provider=Settings("cpu")).run, ids)
+    assert said.endswith("is missing; pip install onnx, or run with --no-fuse")
+    assert Session(bundle, "text_encoder", provider=Settings("cpu", fuse=False)).run(ids)

@@ -11,7 +11,7 @@ from models.component import Size
 from models.errors import RequestError
 from models.precision import Precision
 from models.source import Source
-from runtime import verify
+from runtime import Settings, loading, verify
 from runtime.publish import PAGE, PARITY
 from tests.refusal import refusal
 from tests.runtime.conftest import MakeBundle
@@ -189,6 +189,22 @@ def test_a_bundle_is_compared_with_another(make_bundle: MakeBundle) -> None:
         *("tokenizer", "text_encoder", "unet", "vae_decoder", "vae_encoder", "pipeline")
     }
     assert report.reference["name"] == "miniature in fp16"
+
+
+def test_graphs_run_as_they_are_on_disk_unless_it_is_said(
+    make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, loaded = make_bundle(), set()
+
+    def fused(path: Path) -> bytes:
+        loaded.add(path.parent.name)
+        return path.read_bytes()
+
+    monkeypatch.setattr(loading, "fused", fused)
+    verify(bundle, bundle, prompts=[PROMPT], steps=(1,), provider="cpu")
+    assert loaded == set()
+    verify(bundle, bundle, prompts=[PROMPT], steps=(1,), provider=Settings("cpu"))
+    assert loaded == set(bundle.manifest.components)
 
 
 def test_a_bundle_of_another_size_is_no_reference(make_bundle: MakeBundle) -> None:
