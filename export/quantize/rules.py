@@ -26,6 +26,11 @@ _OUTER = ("down_blocks.0.", "encoder.layers.0.")
 _STEERING = ("time_embedding.linear", "add_embedding.linear")
 """One vector of these steers every block: 8 bits, for a thousandth of the bytes."""
 
+_CARRYING = ("self_attn.v_proj.weight", "self_attn.out_proj.weight", "text_projection.weight")
+"""What a text encoder's attention moves from token to token, and what is made of it in the end. With 8 bits in these,
+pictures of a trained small pipeline were at 45.8 dB instead of 43.3, as with 8 bits in all of its text encoder; with 8
+bits in queries and keys, which take as much, at 43.2."""
+
 _PAINTERS = frozenset({"AutoencoderKL"})
 """Modules whose errors are seen at once, pixel by pixel, and that have few weights: 8 bits."""
 
@@ -51,11 +56,12 @@ def options_for(component: Component, sites: Sequence[Site], bits: int) -> dict[
     outer = (*_OUTER, last)
     options = {}
     for site in sites:
-        if site.name.endswith(_ENDS) or (site.name.startswith(last) and ".conv_shortcut." in site.name):
+        name = site.name.removeprefix("text_model.")  # one of transformers' two text encoders says so
+        if name.endswith(_ENDS) or (name.startswith(last) and ".conv_shortcut." in name):
             options[site.name] = Options((KEPT,), KEPT, EMPHASIS)
             continue
-        fine = site.name.startswith((*outer, *_STEERING)) or component.module in _PAINTERS
-        wished = 2 * bits if site.name.startswith(outer) else max(bits, 8) if fine else bits
+        fine = name.startswith((*outer, *_STEERING)) or name.endswith(_CARRYING) or component.module in _PAINTERS
+        wished = 2 * bits if name.startswith(outer) else max(bits, 8) if fine else bits
         grids = [*(grid for each in (4, 8) if each >= bits for grid in site.grids(each)), KEPT]
         by_rule = next(grid for grid in grids if grid.bits >= wished)
         options[site.name] = Options(tuple(grids), by_rule, EMPHASIS if fine else 1.0)

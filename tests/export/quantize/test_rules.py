@@ -8,7 +8,7 @@ from export.quantize.rules import EMPHASIS, options_for
 from export.quantize.sites import Site, sites
 from export.weights import LazyWeight
 from models.component import Component
-from models.family import UNET, VAE_DECODER
+from models.family import TEXT_ENCODER, UNET, VAE_DECODER
 from tests.export.quantize.bound import bound
 
 PRODUCT = "g (float16[1,5,256] x, float16[256,64] w) => (float16[1,5,64] y) { y = MatMul(x, w) }"
@@ -46,6 +46,20 @@ FOUR, EIGHT = Grid(4, 128), Grid(8, 128)
 def test_what_shows_is_finer(component: Component, bits: int, grids: list[Grid]) -> None:
     options = options_for(component, named(*NAMES), bits)
     assert {name: option.by_rule for name, option in options.items()} == dict(zip(NAMES, grids, strict=True))
+
+
+@pytest.mark.parametrize("prefix", ["", "text_model."])
+def test_what_a_text_encoder_carries_from_token_to_token_is_finer(prefix: str) -> None:
+    names = {
+        "encoder.layers.0.mlp.fc1.weight": EIGHT,  # the first layer
+        "encoder.layers.1.self_attn.q_proj.weight": FOUR,
+        "encoder.layers.1.self_attn.k_proj.weight": FOUR,
+        "encoder.layers.1.self_attn.v_proj.weight": EIGHT,
+        "encoder.layers.1.self_attn.out_proj.weight": EIGHT,
+        "encoder.layers.1.mlp.fc2.weight": FOUR,
+    }
+    options = options_for(TEXT_ENCODER, named(*(prefix + name for name in names), "text_projection.weight"), 4)
+    assert [option.by_rule for option in options.values()] == [*names.values(), EIGHT]
 
 
 def test_a_budget_chooses_among_all_and_knows_what_shows() -> None:
