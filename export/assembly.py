@@ -33,8 +33,8 @@ def assemble(job: BundleJob, report: Report) -> None:
         RequestError: where the checkpoint does not make this bundle.
         OSError: where the files cannot be written.
     """
-    source, family = job.source, job.source.family
-    layout = layout_of(job.layout, family.name, job.precision)
+    source, family, asked = job.source, job.source.family, job.quantization
+    layout = layout_of(job.layout, family.name, job.precision, asked.form if asked else None)
     baked = frozenset({"time_ids"} if job.bake_time_ids else ())
     components = tuple(family.component(name).without_inputs(baked) for name in job.components if name in layout.places)
     scheduler, schedules = schedules_of(source.scheduler_config())
@@ -43,7 +43,6 @@ def assemble(job: BundleJob, report: Report) -> None:
         for component in components
         if component.tokenizer is not None
     }
-    asked = job.quantization
     jobs = {
         component.name: ComponentJob(
             source,

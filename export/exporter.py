@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from export.quantize.plan import FORMS, Form, Quantization
+from export.quantize.plan import Quantization
 from export.quantize.recipe import read_recipe
 from export.worker import BundleJob, Report, run_worker
 from models.bundle import Bundle, staged
@@ -16,7 +16,7 @@ from models.component import VAE_FACTOR, Size
 from models.errors import RequestError
 from models.family import SAFETY_CHECKER
 from models.layouts import DEFAULT, layout_of
-from models.precision import BOUNDARY_TYPE, NUMBERS, PRECISIONS, Precision
+from models.precision import BOUNDARY_TYPE, FORMS, NUMBERS, PRECISIONS, Form, Precision
 from models.source import Source, open_part, open_source
 
 _QUANTIZED_BITS = 9
@@ -75,7 +75,7 @@ def export_bundle(
     family = source.family
     if SAFETY_CHECKER.subfolder in source.parts:
         components = [*(components or [component.name for component in family.components]), SAFETY_CHECKER.name]
-    laid_out = layout_of(layout, family.name, precision)
+    laid_out = layout_of(layout, family.name, precision, asked.form if asked else None)
     laid_out.require_freedom(chains=max_graph_bytes is not None, baked=bake_time_ids)
     names = laid_out.chosen(components, [component.name for component in family.components])
     chosen = [family.component(name) for name in names if name in laid_out.places]

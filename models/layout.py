@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from models.component import Component, TensorSpec
 from models.errors import RequestError
-from models.precision import PRECISIONS, Precision
+from models.precision import FORMS, PRECISIONS, Form, Precision
 
 Outputs = Callable[[Component, Mapping[str, Any]], Mapping[str, TensorSpec]]
 """What a component gives in place of its contract's outputs, from the component and its config.
@@ -99,6 +99,7 @@ class Layout:
         places: the components that it has, by name.
         glue: files of the small graphs between them (`export.glue`), by name.
         precisions: those that its programs read.
+        forms: of quantised products, those that its names stand for.
         inline: whether weights lie in the .onnx file; else in shards beside it.
         reads_manifest: whether its programs learn from the manifest what graphs there are and what they take.
         vae_encoder_output: what its VAE encoder gives.
@@ -111,6 +112,7 @@ class Layout:
     places: Mapping[str, Place]
     glue: Mapping[str, str] = field(default_factory=dict)
     precisions: tuple[Precision, ...] = PRECISIONS
+    forms: tuple[Form, ...] = FORMS
     inline: bool = False
     reads_manifest: bool = False
     vae_encoder_output: VaeEncoderOutput = "mean"

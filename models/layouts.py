@@ -13,7 +13,7 @@ from models.component import Component, TensorSpec
 from models.errors import RequestError
 from models.family import FAMILIES, SAFETY_PIXELS, STABLE_DIFFUSION, STABLE_DIFFUSION_XL
 from models.layout import TOKENIZER_FILES, Blanking, Layout, Place, Port
-from models.precision import BOUNDARY_TYPE, PRECISIONS, Precision
+from models.precision import BOUNDARY_TYPE, PRECISIONS, Form, Precision
 
 DEFAULT = "webnn"
 
@@ -93,7 +93,14 @@ _XL_PAGE = Layout(
     },
     glue={name: f"onnx/{name}_model_f16.onnx" for name in ("concat", "latents", "scheduler", "sc_prep")},
     precisions=_HALF,
+    forms=("qdq",),
     inline=True,
+)
+
+_XL_PAGE_NBITS = replace(
+    _XL_PAGE,
+    places={name: replace(place, path=place.path.replace("_qdq_", "_")) for name, place in _XL_PAGE.places.items()},
+    forms=("nbits",),
 )
 
 _WEBGPU_DEMO = Layout(
@@ -145,24 +152,24 @@ _XL_OPTIMUM = replace(
     },
 )
 
-LAYOUTS = (*_OURS, _SD_PAGE, _XL_PAGE, _WEBGPU_DEMO, _SD_OPTIMUM, _XL_OPTIMUM)
+LAYOUTS = (*_OURS, _SD_PAGE, _XL_PAGE, _XL_PAGE_NBITS, _WEBGPU_DEMO, _SD_OPTIMUM, _XL_OPTIMUM)
 
 
-def layout_of(name: str, family: str, precision: Precision) -> Layout:
-    """The layout `name` of a bundle of `family` in `precision`.
+def layout_of(name: str, family: str, precision: Precision, form: Form | None = None) -> Layout:
+    """The layout `name` of a bundle of `family` in `precision`; of the forms of quantised products, in `form`.
 
     Raises:
         RequestError: where there is none; says which the family has, and in what precisions.
     """
     named = [layout for layout in LAYOUTS if layout.name == name]
     for layout in named:
-        if layout.family == family and precision in layout.precisions:
+        if layout.family == family and precision in layout.precisions and (form or layout.forms[0]) in layout.forms:
             return layout
-    right = "; ".join(f"{each.name} in {' or '.join(each.precisions)}" for each in LAYOUTS if each.family == family)
+    there = dict.fromkeys(f"{each.name} in {' or '.join(each.precisions)}" for each in LAYOUTS if each.family == family)
     if not named:
         wrong = f"there is no layout {name!r}"
     elif family not in {layout.family for layout in named}:
         wrong = f"the layout {name} is none for {family}"
     else:
         wrong = f"the layout {name} has no {family} in {precision}"
-    raise RequestError(wrong, f"{family} has {right}")
+    raise RequestError(wrong, f"{family} has {'; '.join(there)}")

@@ -1,4 +1,4 @@
-"""The precisions that a bundle can be written in."""
+"""The precisions that a bundle can be written in, and the forms that quantised products can take."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ Precision = Literal["fp32", "fp16", "q8f16", "q4f16"]
 """Type of weights, arithmetic and the bundle's boundary."""
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+Form = Literal["qdq", "nbits"]
+"""How products by a quantised weight are written: DequantizeLinear and MatMul, or com.microsoft's MatMulNBits."""
+
+FORMS: tuple[Form, ...] = get_args(Form)
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 from export.quantize.grid import Grid
 from export.quantize.recipe import Recipe
-
-Form = Literal["qdq", "nbits"]
-"""How products by a weight are written: DequantizeLinear and MatMul, or com.microsoft's MatMulNBits."""
-
-FORMS: tuple[Form, ...] = get_args(Form)
+from models.precision import Form
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from export.passes.editing import add_initializer, operand, replace
 from export.quantize.fit import Energies
 from export.quantize.grid import Grid, Method
 from export.quantize.packed import QuantizedWeight
-from export.quantize.plan import Form
 from export.quantize.sites import Site, sites
+from models.precision import Form
 
 OPSET = 21
 """The first in which DequantizeLinear has blocks and 4 bits. In our operators it adds types to 20, no more."""

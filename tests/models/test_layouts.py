@@ -11,7 +11,7 @@ from models.family import FAMILIES, family_named
 from models.json_file import read_json
 from models.layout import Place, Port
 from models.layouts import LAYOUTS, layout_of
-from models.precision import BOUNDARY_TYPE, Precision
+from models.precision import BOUNDARY_TYPE, FORMS, Precision
 from models.synth import PRESETS
 from tests.refusal import refusal
 
@@ -112,6 +112,21 @@ def test_the_sdxl_turbo_page() -> None:
     checker = layout.places["safety_checker"]
     assert (checker.path, checker.blanking) == ("onnx/safety_checker_model_f16.onnx", None)
     assert checker.ports == {"has_nsfw_concepts": Port("has_nsfw_concepts", "bool")}
+
+
+def test_the_sdxl_turbo_page_in_its_plain_form() -> None:
+    """As it was published with MatMulNBits."""
+    qdq, plain = (layout_of("webnn-developer-preview", "stable-diffusion-xl", "q4f16", form) for form in FORMS)
+    assert [place.path for place in plain.places.values()] == [
+        "onnx/text_encoder_model_q4f16.onnx",
+        "onnx/text_encoder_2_model_q4f16.onnx",
+        "onnx/unet_model_q4f16.onnx",
+        "onnx/vae_decoder_model_q4f16.onnx",
+        "onnx/safety_checker_model_f16.onnx",
+    ]
+    assert [place.ports for place in plain.places.values()] == [place.ports for place in qdq.places.values()]
+    assert plain.glue == qdq.glue
+    assert layout_of("webnn-developer-preview", "stable-diffusion-xl", "fp16") == qdq
 
 
 def test_the_webgpu_demo() -> None:

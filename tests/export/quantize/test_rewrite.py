@@ -10,8 +10,8 @@ import torch
 from export.quantize import sites
 from export.quantize.fit import fit
 from export.quantize.grid import KEPT, Grid
-from export.quantize.plan import Form
 from export.quantize.rewrite import QuantizeWeights
+from models.precision import Form
 from tests.export.quantize.bound import bound
 from tests.graphs import operators, run
 
