@@ -166,9 +166,9 @@ class LazyWeight(StreamedTensor):
             whole = self._converted(whole)
         else:
             filled = 0
-            for block in self._blocks():
-                whole[filled : filled + len(block)] = block
-                filled += len(block)
+            for numbers in self._stored_numbers():
+                self._convert(numbers, whole[filled : filled + len(numbers)])
+                filled += len(numbers)
         return whole.view(self._stored.shape).permute(self._view.permutation).reshape(self._view.shape)
 
     def _converted_parts(self) -> Iterator[memoryview]:
@@ -176,13 +176,25 @@ class LazyWeight(StreamedTensor):
 
     def _blocks(self) -> Iterator[torch.Tensor]:
         """The stored numbers in their order and the view's type."""
+        return map(self._converted, self._stored_numbers())
+
+    def _stored_numbers(self) -> Iterator[torch.Tensor]:
         source = _TORCH_BY_SOURCE[self._stored.dtype]
-        for block in self._stored.blocks(BLOCK_BYTES):
-            yield self._converted(torch.frombuffer(block, dtype=source))
+        return (torch.frombuffer(block, dtype=source) for block in self._stored.blocks(BLOCK_BYTES))
 
     def _converted(self, numbers: torch.Tensor) -> torch.Tensor:
-        scaled = numbers if self._view.scale == 1.0 else numbers.float() * self._view.scale
-        cast = scaled.to(_TORCH_BY_IR[self._view.dtype])
+        if self._view.scale == 1.0 and numbers.dtype == _TORCH_BY_IR[self._view.dtype]:
+            self._require_finite(numbers, numbers)
+            return numbers
+        return self._convert(numbers, torch.empty(len(numbers), dtype=_TORCH_BY_IR[self._view.dtype]))
+
+    def _convert(self, numbers: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+        """`numbers` of the stored tensor, scaled and cast on their way to `place`."""
+        place.copy_(numbers if self._view.scale == 1.0 else numbers.float() * self._view.scale)
+        self._require_finite(numbers, place)
+        return place
+
+    def _require_finite(self, numbers: torch.Tensor, cast: torch.Tensor) -> None:
         if not _is_finite(cast):
             if not _is_finite(numbers):
                 raise RequestError(f"tensor {self._stored.name} holds NaN or Inf", "the checkpoint is damaged")
@@ -190,7 +202,6 @@ class LazyWeight(StreamedTensor):
                 f"tensor {self._stored.name} holds numbers beyond float16's 65504",
                 "export with --precision fp32",
             )
-        return cast
 
 
 def _is_finite(numbers: torch.Tensor) -> bool:

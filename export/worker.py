@@ -7,6 +7,7 @@ the outcome come back as lines of JSON.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -140,6 +141,7 @@ def main() -> int:
     job = BundleJob.from_json(sys.stdin.readline())
     from export.assembly import assemble
 
+    gc.freeze()  # what libraries hold stays: no collection need look at it, nor copy its pages in a forked process
     try:
         assemble(job, lambda *progress: tell({"progress": progress}))
     except RequestError as error:
