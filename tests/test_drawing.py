@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +17,54 @@ from models.shapes_judge import exam, look, score
 from models.source import EMBEDDED
 from runtime.pipeline import Pipeline
 from tests.conftest import Export
+from tests.pictures import psnr
 
 GOALS = {"colour": 0.9, "background": 0.9, "shape": 0.8, "place": 0.8}
 """Of the pictures of an exam, drawn in one step."""
 
 SCENES = exam(40)
 
-Draw = Callable[[str, int], Picture]
-"""A picture from a prompt and a seed, in one step."""
+Draw = Callable[[Sequence[str]], list[Picture]]
+"""A picture of each prompt in one step; its place is its seed."""
 
 
 def by_pytorch(name: str) -> Draw:
     pipeline: Any = diffusers.DiffusionPipeline.from_pretrained(EMBEDDED[name], local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
 
-    def draw(prompt: str, seed: int) -> Picture:
-        told = {"num_inference_steps": 1, "guidance_scale": 0.0, "generator": torch.Generator().manual_seed(seed)}
-        return np.asarray(pipeline(prompt, height=128, width=128, **told).images[0])
+    def draw(prompts: Sequence[str]) -> list[Picture]:
+        noise = [torch.Generator().manual_seed(seed) for seed in range(len(prompts))]
+        told = {"num_inference_steps": 1, "guidance_scale": 0.0, "height": 128, "width": 128, "generator": noise}
+        return [np.asarray(picture) for picture in pipeline(list(prompts), **told).images]
 
     return draw
 
 
 def by_onnxruntime(folder: Path) -> Draw:
     pipeline = Pipeline.open(folder, "cpu")
-    return lambda prompt, seed: np.asarray(pipeline.draw(prompt, seed=seed))
+    return lambda prompts: [np.asarray(pipeline.draw(prompt, seed=seed)) for seed, prompt in enumerate(prompts)]
+
+
+@pytest.fixture(
+    scope="module", params=["tiny in PyTorch", "tiny in fp32", "tiny in fp16", "tiny-xl in PyTorch", "tiny-xl in fp16"]
+)
+def draw(request: pytest.FixtureRequest, export_once: Export) -> Draw:
+    """Each embedded model, on each side."""
+    name, side = request.param.split(" in ")
+    if side == "PyTorch":
+        return by_pytorch(name)
+    if side == "fp32":
+        return by_onnxruntime(export_once(f"{name}-fp32", "--precision", "fp32", source=name))
+    return by_onnxruntime(_bundle(request, name, side))
+
+
+def _bundle(request: pytest.FixtureRequest, name: str, precision: str) -> Path:
+    return Path(request.getfixturevalue(f"{name.replace('-', '_')}_{precision}"))
+
+
+def test_one_step_draws_what_a_caption_says(draw: Draw) -> None:
+    reached = score(draw([plain_caption(scene) for scene in SCENES]), SCENES)
+    assert {what: reached[what] for what, goal in GOALS.items() if reached[what] < goal} == {}, reached
 
 
 @pytest.fixture(scope="module", params=["tiny", "tiny-xl"])
@@ -48,24 +72,17 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="module", params=["PyTorch", "fp32", "fp16", "q4f16"])
-def draw(name: str, request: pytest.FixtureRequest, export_once: Export) -> Draw:
-    """Each embedded model, on each side."""
-    if request.param == "PyTorch":
-        return by_pytorch(name)
-    if request.param == "fp32":
-        return by_onnxruntime(export_once(f"{name}-fp32", "--precision", "fp32", source=name))
-    return by_onnxruntime(request.getfixturevalue(f"{name.replace('-', '_')}_{request.param}"))
-
-
-def test_one_step_draws_what_a_caption_says(draw: Draw) -> None:
-    reached = score((draw(plain_caption(scene), seed) for seed, scene in enumerate(SCENES)), SCENES)
-    assert {what: reached[what] for what, goal in GOALS.items() if reached[what] < goal} == {}, reached
+def test_four_bits_draw_as_well(name: str, request: pytest.FixtureRequest) -> None:
+    captions = [plain_caption(scene) for scene in SCENES]
+    whole, rounded = (by_onnxruntime(_bundle(request, name, each))(captions) for each in ("fp16", "q4f16"))
+    goal, reached = score(whole, SCENES), score(rounded, SCENES)
+    assert {what: reached[what] for what in GOALS if reached[what] < goal[what] - 0.03} == {}, (reached, goal)
+    assert min(psnr(ours, theirs) for ours, theirs in zip(rounded, whole, strict=True)) > 25
 
 
 @pytest.fixture(scope="module")
 def pipeline(name: str, request: pytest.FixtureRequest) -> Pipeline:
-    return Pipeline.open(request.getfixturevalue(f"{name.replace('-', '_')}_fp16"), "cpu")
+    return Pipeline.open(_bundle(request, name, "fp16"), "cpu")
 
 
 def test_a_seed_decides_what_the_caption_leaves_open(pipeline: Pipeline) -> None:

@@ -112,9 +112,3 @@ def pixels_of(flat: list[int], size: Size) -> NDArray[np.uint8]:
     rgba = np.array(flat, np.uint8).reshape(size.height, size.width, 4)
     assert (rgba[..., 3] == 255).all()
     return rgba[..., :3]
-
-
-def psnr(found: NDArray[np.uint8], expected: NDArray[np.uint8]) -> float:
-    """In dB, of pictures in eight bits."""
-    error = np.mean((found.astype(np.float64) - expected.astype(np.float64)) ** 2)
-    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))

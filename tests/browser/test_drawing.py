@@ -13,7 +13,8 @@ from models.shapes import plain_caption
 from models.shapes_judge import exam, score
 from runtime import Pipeline
 from runtime.serving import WEB
-from tests.browser.conftest import HERE, Browser, Serve, Served, pixels_of, psnr
+from tests.browser.conftest import HERE, Browser, Serve, Served, pixels_of
+from tests.pictures import psnr
 
 PROMPT = "a red circle on a blue background"
 

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from runtime import Pipeline
-from tests.browser.conftest import Browser, Serve, Served, psnr, routes_for_tests
+from tests.browser.conftest import Browser, Serve, Served, routes_for_tests
+from tests.pictures import psnr
 
 
 @pytest.fixture(scope="module")

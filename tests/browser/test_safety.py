@@ -15,7 +15,8 @@ from models.bundle import Bundle, describe, write_manifest
 from models.chain import Chain, Graph, Tensor
 from runtime import Pipeline
 from runtime.safety import clip_input
-from tests.browser.conftest import Browser, Serve, pixels_of, psnr
+from tests.browser.conftest import Browser, Serve, pixels_of
+from tests.pictures import psnr
 
 PROMPT = "a cat"
 REQUEST = {"prompt": PROMPT, "seed": 3, "steps": 2}

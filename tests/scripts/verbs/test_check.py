@@ -84,3 +84,9 @@ def test_right_outputs_do_not_excuse_a_fall_back() -> None:
     figures = {"y": compare(REFERENCE, REFERENCE)}
     check = BrowserCheck(verdict(whole=False, reason="3 nodes on CPU"), figures, BROWSER_GATES["fp16"])
     assert (check.passed, check.reason) == (False, "3 nodes on CPU")
+
+
+def test_check_by_the_rules_needs_no_node(tiny_fp16: Path) -> None:
+    done = turbo_webnn("check", tiny_fp16, "--rules-only", "--json")
+    assert done.returncode == 0, done.stdout
+    assert all(component["whole"] for component in json.loads(done.stdout).values())
