@@ -2,8 +2,8 @@
 
     python -m scripts.sweep_quantization SOURCE --work FOLDER
 
-Pictures are compared with those of the float16 bundle. Each size is there twice: as round to nearest makes it, with
-blocks of one length for all weights of 4 bits, and as `--size-budget` makes it of as many bytes.
+Pictures are compared with those of the float16 bundle. Beside what rules and budgets make there is plain round to
+nearest: 4 bits for every weight that can have them, in blocks of one length, scales from a block's range.
 """
 
 from __future__ import annotations
@@ -13,21 +13,33 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from export.exporter import export_bundle
-from export.quantize.grid import BLOCKS, Grid
-from export.quantize.recipe import RECIPE, Recipe, read_recipe
+from export.exporter import export_bundle, native_size
+from export.passes import simplify
+from export.quantize.grid import BLOCKS
+from export.quantize.recipe import Recipe
+from export.quantize.sites import Site, sites
+from export.trace import trace
+from export.weights import bind
 from models.bundle import Bundle
+from models.component import Component
 from models.json_file import write_json
+from models.precision import Precision
 from models.source import Source, open_source
 from runtime.cases import PROMPTS
 from runtime.page.quality import QUALITY
 from runtime.verify import PICTURES, verify
 
+DRAWN = PROMPTS[:4]
 SEEDS = (0, 1, 2)
 STEPS = (1, 4)
+"""24 pictures, and one from a picture."""
+
+BUDGETS = (1.0, 1.15, 1.4)
+"""Parts of what the rule of 4 bits takes."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +64,7 @@ class Point:
 
 def measured(name: str, bundle: Bundle, reference: Bundle) -> Point:
     """The point of `bundle`."""
-    report = verify(bundle, reference, prompts=PROMPTS[:1], seeds=SEEDS, steps=STEPS)
+    report = verify(bundle, reference, prompts=DRAWN, seeds=SEEDS, steps=STEPS)
     pictures = [row.figures.psnr for row in report.rows if row.component == PICTURES]
     predicted = [row.figures.relative_l2 for row in report.rows if row.component == "unet"]
     return Point(name, graph_bytes(bundle), statistics.mean(pictures), min(pictures), max(predicted))
@@ -63,33 +75,42 @@ def graph_bytes(bundle: Bundle) -> int:
     return sum(file.bytes for chain in bundle.manifest.components.values() for file in chain.files)
 
 
-def in_blocks_of(recipe: Recipe, block: int) -> Recipe:
-    """`recipe` by round to nearest, its weights of 4 bits in blocks of `block` numbers, or of fewer as they have."""
-    components = {
-        component: {
-            name: Grid(4, min(block, grid.block)) if grid.bits == 4 and grid.block else grid
-            for name, grid in grids.items()
+def plain(source: Source, block: int) -> Recipe:
+    """Round to nearest in 4 bits: blocks of `block` numbers, or of fewer where they do not divide a weight."""
+    components = {}
+    for component in source.family.components:
+        grids = {site.name: [*site.grids(4), *site.grids(8)] for site in _sites(source, component)}
+        components[component.name] = {
+            name: next(grid for grid in each if grid.block is None or grid.block <= block)
+            for name, each in grids.items()
         }
-        for component, grids in recipe.components.items()
-    }
-    return replace(recipe, components=components, scales="range")
+    return Recipe(components, scales="range")
+
+
+def _sites(source: Source, component: Component) -> list[Site]:
+    model = trace(component, source.config(component), native_size(source))
+    bind(model, component, source.checkpoint(component))
+    return list(sites(simplify(model, "q4f16").graph))
 
 
 def points(source: Source, work: Path) -> Iterator[Point]:
     """All points, the float16 bundle being made first."""
     reference = export_bundle(source, work / "fp16", overwrite=True)
-    for precision in ("q8f16", "q4f16"):
-        bundle = export_bundle(source, work / precision, precision=precision, overwrite=True)
-        yield measured(precision, bundle, reference)
-    by_rule = read_recipe(work / "q4f16" / RECIPE)
+
+    def point(name: str, precision: Precision, **how: Any) -> Point:
+        folder = work / name.replace(" ", "-")
+        return measured(name, export_bundle(source, folder, precision=precision, overwrite=True, **how), reference)
+
+    yield point("q8f16", "q8f16")
+    by_rule = point("q4f16", "q4f16")
+    yield by_rule
+    for part in BUDGETS:
+        budget = int(part * by_rule.bytes)
+        yield point(f"q4f16 in {budget}", "q4f16", size_budget=budget)
     for block in BLOCKS:
         path = work / f"recipe-{block}.json"
-        write_json(path, in_blocks_of(by_rule, block).to_json())
-        plain = export_bundle(source, work / f"nearest-{block}", precision="q4f16", recipe=path, overwrite=True)
-        yield measured(f"round to nearest, blocks of {block}", plain, reference)
-        size = graph_bytes(plain)
-        ours = export_bundle(source, work / f"budget-{block}", precision="q4f16", size_budget=size, overwrite=True)
-        yield measured(f"--size-budget {size}", ours, reference)
+        write_json(path, plain(source, block).to_json())
+        yield point(f"plain in blocks of {block}", "q4f16", recipe=path)
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from export.quantize.grid import KEPT, Grid
-from export.quantize.rules import EMPHASIS, options_for
+from export.quantize.rules import NAMED, OUTSIDE, options_for
 from export.quantize.sites import Site, sites
 from export.weights import LazyWeight
 from models.component import Component
@@ -65,8 +65,9 @@ def test_what_a_text_encoder_carries_from_token_to_token_is_finer(prefix: str) -
 def test_a_budget_chooses_among_all_and_knows_what_shows() -> None:
     options = options_for(UNET, named(*NAMES), 4)
     fours, eights = ([Grid(bits, block) for block in (128, 64, 32, 16)] for bits in (4, 8))
-    for name, emphasis in (("mid_block.resnets.0.conv1.weight", 1), ("time_embedding.linear_1.weight", EMPHASIS)):
+    for name, emphasis in (("mid_block.resnets.0.conv1.weight", 1), ("time_embedding.linear_1.weight", NAMED)):
         assert options[name].grids == (*fours, *eights, KEPT)
         assert options[name].emphasis == emphasis
     assert options["conv_in.weight"].grids == (KEPT,)
+    assert options_for(VAE_DECODER, named("mid_block.resnets.0.conv1.weight"), 4).popitem()[1].emphasis == OUTSIDE
     assert options_for(UNET, named(*NAMES), 8)["mid_block.resnets.0.conv1.weight"].grids == (*eights, KEPT)
