@@ -146,8 +146,11 @@ def test_a_drawing_that_is_aborted_leaves_the_pipeline_usable(browser: Browser, 
     assert _least_psnr(browser.call("draw", request), tiny, steps=1) > 35
 
 
-def test_eight_bits_draw_the_same_picture(browser: Browser, serve: Serve, tiny_q8f16: Path) -> None:
-    served = serve(tiny_q8f16)
+@pytest.mark.parametrize("bundle", ["tiny_q8f16", "tiny_q4f16"])
+def test_fewer_bits_draw_the_same_picture(
+    browser: Browser, serve: Serve, bundle: str, request: pytest.FixtureRequest
+) -> None:
+    served = serve(request.getfixturevalue(bundle))
     assert _least_psnr(_drawn(browser, served, "webnn-cpu", steps=2), served, steps=2) > 35
 
 
