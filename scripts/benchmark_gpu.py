@@ -62,7 +62,7 @@ def measured(preset: str, work: Path, provider: str, rounds: int) -> dict[str, A
     timed = [*on, "--rounds", str(rounds), "--warmup", "5"]
     # to compile for a CPU takes longer than a trial is worth
     beside = ["--reference", *source] + ["--no-compile"] * (provider == "cpu")
-    parity = turbo_webnn("verify", bundles[0], "--reference", *source, *on)
+    parity = turbo_webnn("verify", bundles[0], "--reference", *source, "--fuse", *on)  # what is timed
     compared = turbo_webnn("bench", *bundles, *beside, *timed)
     # what the CPU provider has no option for is left out there
     choices = CHOICES if provider == "cuda" else {"attention not fused": CHOICES["attention not fused"]}
