@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
 from export.overflows import Overflows
 from export.passes.places import path_of
 from export.probes import observe
+from export.torch_functions import FunctionMode
 from models.component import Component
 from models.errors import RequestError
 from models.source import Source
@@ -69,7 +69,7 @@ def measure(component: Component, source: Source) -> Watch:
     return watch
 
 
-class Watch(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped here
+class Watch(FunctionMode):
     """Keeps the largest absolute values that torch's functions meet in each module of `forward`, by its path.
 
     Attributes:
@@ -92,21 +92,15 @@ class Watch(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped here
     def _leaving(self, _module: nn.Module, _inputs: Any, _output: Any) -> None:
         self._running.pop()
 
-    def __torch_function__(
-        self,
-        function: Callable[..., Any],
-        _types: Sequence[type],
-        arguments: tuple[Any, ...] = (),
-        options: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         """Call `function`, and look at what it gives and what it computes on the way."""
-        result = function(*arguments, **(options or {}))
+        result = function(*arguments, **options)
         if function.__name__ == "__get__":
             return result
         for value in result if isinstance(result, (tuple, list)) else (result,):
             self._see(value, self.results)
         if function is functional.scaled_dot_product_attention:
-            self._see(_scores(*arguments[:2], **(options or {})), self.inside)
+            self._see(_scores(*arguments[:2], **options), self.inside)
         elif function is functional.layer_norm:
             self._see(_squares(*arguments[:2]), self.inside)
         return result

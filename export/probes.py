@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
 from export.streaming import Tensors, meta_forward, run_streamed
+from export.torch_functions import FunctionMode
 from models.component import Component, Size, TensorSpec
 from models.source import Source
 
-Watches = TypeVar("Watches", bound=tuple[TorchFunctionMode, ...])
+Watches = TypeVar("Watches", bound=tuple[FunctionMode, ...])
 """Modes of torch that see what a component's forward calls."""
 
 SIZE = Size(batch=2, height=128, width=128)

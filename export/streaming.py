@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from export.forwards import forward_of
+from export.torch_functions import FunctionMode, parameter_names
 from export.weights import LazyWeight
 from models.component import Component, Size
 from models.modules import build
@@ -36,7 +36,7 @@ def run_streamed(
     component: Component,
     source: Source,
     inputs: Tensors,
-    watches: Sequence[TorchFunctionMode] = (),
+    watches: Sequence[FunctionMode] = (),
 ) -> Tensors:
     """The outputs of `component`, by name, from its `meta_forward` and its inputs, all float32.
 
@@ -54,29 +54,23 @@ def run_streamed(
     return {spec.name: output for spec, output in zip(component.outputs, outputs, strict=True)}
 
 
-class StreamedParameters(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped here
+class StreamedParameters(FunctionMode):
     """While it is active, each function of torch gets parameters of `forward` with the checkpoint's numbers."""
 
     def __init__(self, forward: nn.Module, component: Component, source: Source) -> None:
         super().__init__()
-        self._names = {id(value): name.removeprefix("module.") for name, value in forward.named_parameters()}
+        self._names = parameter_names(forward)
         self._checkpoint = source.checkpoint(component)
         self._component = component
 
-    def __torch_function__(
-        self,
-        function: Callable[..., Any],
-        _types: Sequence[type],
-        arguments: tuple[Any, ...] = (),
-        options: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         """Call `function` with its parameters read; what asks for a type or a device reads none."""
         if function.__name__ == "__get__":
-            return function(*arguments, **(options or {}))
+            return function(*arguments, **options)
         if function is functional.embedding:  # of the largest table a prompt needs a few rows
             ids, table = arguments[:2]
             return self._rows(ids, table)
-        arguments, options = pytree.tree_map_only(nn.Parameter, self._read, (arguments, dict(options or {})))
+        arguments, options = pytree.tree_map_only(nn.Parameter, self._read, (arguments, dict(options)))
         return function(*arguments, **options)
 
     def _read(self, parameter: nn.Parameter) -> torch.Tensor:

@@ -6,59 +6,40 @@ as those of a prompt's first token are in every cross-attention, their numbers a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
-from export.probes import observe
 from export.quantize.fit import Energies
-from models.component import Component
-from models.source import Source
+from export.torch_functions import FunctionMode, parameter_names
 
 _FLOOR = 1e-3
 """Of the mean energy: a channel that the probe leaves silent may speak up for another prompt."""
 
 
-def channel_energies(component: Component, source: Source) -> Energies:
-    """Measure on the probe's inputs, one weight at a time in memory.
-
-    Raises:
-        RequestError: where the checkpoint does not make this component.
-    """
-    (watch,) = observe(component, source, lambda forward: (ChannelWatch(forward),))
-    return watch.relative()
-
-
-class ChannelWatch(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped here
+class ChannelWatch(FunctionMode):
     """Sums the squares of what each linear layer and each convolution takes, by channel."""
 
     def __init__(self, forward: nn.Module) -> None:
         super().__init__()
         self.energies: dict[str, torch.Tensor] = {}
-        self._names = {id(value): name.removeprefix("module.") for name, value in forward.named_parameters()}
+        self._names = parameter_names(forward)
 
     def relative(self) -> Energies:
         """The energies by the name of the weight, each to its mean; rounded, for other processors to agree."""
         return {name: _relative(energy) for name, energy in self.energies.items()}
 
-    def __torch_function__(
-        self,
-        function: Callable[..., Any],
-        _types: Sequence[type],
-        arguments: tuple[Any, ...] = (),
-        options: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         """Call `function`, and look at what its weight meets."""
         if function in (functional.linear, functional.conv2d) and id(arguments[1]) in self._names:
             value, name = arguments[0], self._names[id(arguments[1])]
             channels = -1 if function is functional.linear else 1
             energy = value.movedim(channels, 0).flatten(1).square().sum(1)
             self.energies[name] = self.energies.get(name, torch.zeros(1)) + energy
-        return function(*arguments, **(options or {}))
+        return function(*arguments, **options)
 
 
 def _relative(energy: torch.Tensor) -> torch.Tensor:

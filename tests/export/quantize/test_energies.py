@@ -4,13 +4,20 @@ import safetensors.torch
 import torch
 
 from export.forwards import forward_of
-from export.probes import SIZE, probe
-from export.quantize.energies import channel_energies
+from export.probes import SIZE, observe, probe
+from export.quantize.energies import ChannelWatch
+from export.quantize.fit import Energies
+from models.component import Component
 from models.family import TEXT_ENCODER, UNET
 from models.modules import build
 from models.source import open_source
 
 SOURCE = open_source("tiny")
+
+
+def measured(component: Component) -> Energies:
+    (watch,) = observe(component, SOURCE, lambda forward: (ChannelWatch(forward),))
+    return watch.relative()
 
 
 def test_energies_are_the_mean_squares_of_what_enters() -> None:
@@ -24,14 +31,14 @@ def test_energies_are_the_mean_squares_of_what_enters() -> None:
         )
     with torch.no_grad():
         forward_of(TEXT_ENCODER, module, SIZE)(probe(TEXT_ENCODER, SOURCE)["input_ids"])
-    energies = channel_energies(TEXT_ENCODER, SOURCE)
+    energies = measured(TEXT_ENCODER)
     for name in ("encoder.layers.0.self_attn.q_proj", "encoder.layers.1.mlp.fc2"):
         expected = entered[name].square().mean((0, 1))
         torch.testing.assert_close(energies[f"{name}.weight"], expected / expected.mean(), rtol=1e-2, atol=1e-3)
 
 
 def test_every_product_and_convolution_is_seen() -> None:
-    energies = channel_energies(UNET, SOURCE)
+    energies = measured(UNET)
     weights = SOURCE.checkpoint(UNET).tensors
     seen = {name for name, tensor in weights.items() if name.endswith("weight") and len(tensor.shape) > 1}
     assert energies.keys() == seen
