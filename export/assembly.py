@@ -100,8 +100,7 @@ def _require_within(budget: int | None, exported: Mapping[str, Exported]) -> Non
 def _write_recipe(job: BundleJob, asked: Quantization, exported: Mapping[str, Exported]) -> None:
     """Keep the recipe that was followed in the bundle."""
     grids = {name: each.grids or {} for name, each in exported.items()}
-    scales = "search" if asked.recipe is None else asked.recipe.scales
-    Recipe({name: grids[name] for name in job.components if name in grids}, scales).write(job.stage)
+    Recipe({name: grids[name] for name in job.components if name in grids}, asked.scales).write(job.stage)
 
 
 def _scaling_factor(source: Source) -> float:

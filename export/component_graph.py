@@ -94,8 +94,7 @@ def _measured(job: ComponentJob, progress: Progress) -> tuple[Overflows, Energie
     if BOUNDARY_TYPE[job.precision] != "float16":
         return NOTHING, {}
     progress("measuring", 0.0)
-    recipe = None if job.quantization is None else job.quantization.recipe
-    if job.quantization is None or (recipe is not None and recipe.scales == "range"):  # plain rounding asks for nothing
+    if job.quantization is None or job.quantization.scales == "range":  # plain rounding asks for nothing
         return overflowing(job.component, job.source), {}
     channels, extremes = observe(job.component, job.source, lambda forward: (ChannelWatch(forward), Watch(forward)))
     return overflows_of(extremes, job.component, job.source), channels.relative()

@@ -26,7 +26,7 @@ def quantize(model: ir.Model, component: Component, asked: Quantization, energie
         grids = {name: option.by_rule for name, option in options_for(component, found, asked.bits).items()}
     else:
         grids = asked.recipe.grids_for(component.name, found)
-    QuantizeWeights(grids, asked.form, "search" if asked.recipe is None else asked.recipe.scales, energies)(model)
+    QuantizeWeights(grids, asked.form, asked.scales, energies)(model)
     return grids
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from export.quantize.grid import Grid
-from export.quantize.recipe import Recipe
+from export.quantize.grid import Method
+from export.quantize.recipe import Recipe, grids_of
 from models.precision import Form
 
 
@@ -27,6 +27,11 @@ class Quantization:
     budget: int | None = None
     recipe: Recipe | None = None
 
+    @property
+    def scales(self) -> Method:
+        """How scales are found: by search, where no recipe says otherwise."""
+        return "search" if self.recipe is None else self.recipe.scales
+
     @classmethod
     def from_json(cls, held: Mapping[str, Any]) -> Quantization:
         """What `dataclasses.asdict` made of one."""
@@ -35,9 +40,5 @@ class Quantization:
             held["bits"],
             held["form"],
             held["budget"],
-            recipe and Recipe({name: _grids(grids) for name, grids in recipe["components"].items()}, recipe["scales"]),
+            recipe and Recipe(grids_of(recipe["components"]), recipe["scales"]),
         )
-
-
-def _grids(held: Mapping[str, Mapping[str, Any]]) -> dict[str, Grid]:
-    return {name: Grid(**grid) for name, grid in held.items()}

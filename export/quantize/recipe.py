@@ -43,10 +43,7 @@ class Recipe:
         if held.get("format") != FORMAT:
             raise RequestError(f"{where} has format {held.get('format')!r}, this reads {FORMAT}", right)
         try:
-            components = {
-                component: {name: Grid(**grid) for name, grid in grids.items()}
-                for component, grids in held["components"].items()
-            }
+            components = grids_of(held["components"])
             scales = held["scales"]
         except (KeyError, TypeError, AttributeError) as error:
             raise RequestError(f"{where} is not a recipe ({error})", right) from error
@@ -82,6 +79,11 @@ class Recipe:
 def read_recipe(path: Path) -> Recipe:
     """The recipe in the file at `path`; RequestError where it is missing or is none."""
     return Recipe.from_json(read_json(path), str(path))
+
+
+def grids_of(held: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Grid]]:
+    """The grids by component and weight, each being held as its attributes."""
+    return {component: {name: Grid(**grid) for name, grid in grids.items()} for component, grids in held.items()}
 
 
 def _is_known(grid: Grid) -> bool:

@@ -41,10 +41,8 @@ class QuantizeWeights(ir.passes.InPlacePass):
             if grid is None or grid.kept:
                 continue
             model.graph.opset_imports[""] = OPSET
-            weight, before = (
-                QuantizedWeight(site.rows, grid, self._method, self._energies.get(site.name)),
-                str(site.value.name),
-            )
+            weight = QuantizedWeight(site.rows, grid, self._method, self._energies.get(site.name))
+            before = str(site.value.name)
             if site.node.op_type == "Gather":
                 _gather_rows(model.graph, site, weight)
             elif site.node.op_type == "MatMul" and self._form == "nbits" and grid.block is not None:
