@@ -16,14 +16,14 @@ from typing import Any, Protocol
 
 import numpy as np
 import onnx
-import onnxruntime
 
 from models.bundle import Bundle
 from models.chain import Graph
+from runtime.loading import start
 from runtime.measure import Run
 from runtime.noise import Float32Array
 from runtime.parity import compare
-from runtime.sessions import Array
+from runtime.sessions import Array, Settings
 from runtime.stages import Stages
 from runtime.traced import Traced
 
@@ -32,9 +32,6 @@ AT_ONCE = 1 << 29
 
 _SCALED = ("to_q", "q_proj")
 """The export folds the scale of the attention into these: their outputs are not PyTorch's, and are not meant to be."""
-
-_EXTERNAL = "session.model_external_initializers_file_folder_path"
-"""Where onnxruntime looks for the weights of a graph that it is given as bytes."""
 
 
 class Traceable(Protocol):
@@ -173,12 +170,9 @@ def _run(
     asked.CopyFrom(model)
     del asked.graph.output[:]
     asked.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    options = onnxruntime.SessionOptions()
-    # products by quantised weights in float32: by default onnxruntime rounds the other factor to 8 bits too
-    options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
-    options.log_severity_level = 3
-    options.add_session_config_entry(_EXTERNAL, str(bundle.path(graph).parent))
-    session = onnxruntime.InferenceSession(asked.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    path = bundle.path(graph)
+    wrong = f"{path} with further outputs does not load"
+    session = start(asked.SerializeToString(), Settings("cpu"), wrong, bound=False, weights=path.parent)
     return dict(zip(names, session.run(names, dict(feeds)), strict=True))
 
 
