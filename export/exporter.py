@@ -11,13 +11,14 @@ from types import MappingProxyType
 from export.quantize.plan import Quantization
 from export.quantize.recipe import read_recipe
 from export.worker import BundleJob, Report, run_worker
-from models.bundle import Bundle, staged
+from models.bundle import Bundle
 from models.component import VAE_FACTOR, Size
 from models.errors import RequestError
 from models.family import SAFETY_CHECKER
 from models.layouts import DEFAULT, layout_of
 from models.precision import BOUNDARY_TYPE, FORMS, NUMBERS, PRECISIONS, Form, Precision
 from models.source import Source, open_part, open_source
+from models.staging import staged
 
 _QUANTIZED_BITS = 9
 """Room for a quantised weight: of 8 bits with its scales, the most that a rule gives."""

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.bundle import staged
 from models.component import Component
 from models.errors import RequestError
 from models.family import SAFETY_CHECKER, family_of
 from models.json_file import read_json
 from models.modules import build
+from models.staging import staged
 from models.vocabulary import write_vocabulary
 
 PRESETS = {folder.name: folder for folder in sorted((Path(__file__).parent / "presets").iterdir()) if folder.is_dir()}
