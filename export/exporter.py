@@ -11,14 +11,14 @@ from types import MappingProxyType
 from export.quantize.plan import Quantization
 from export.quantize.recipe import read_recipe
 from export.worker import BundleJob, Report, run_worker
-from models.bundle import Bundle
+from models.bundle import Bundle, require_bundle_place, staged
 from models.component import VAE_FACTOR, Size
 from models.errors import RequestError
 from models.family import SAFETY_CHECKER
 from models.layouts import DEFAULT, layout_of
 from models.precision import BOUNDARY_TYPE, FORMS, NUMBERS, PRECISIONS, Form, Precision
 from models.source import Source, open_part, open_source
-from models.staging import staged
+from models.staging import require_apart
 
 _QUANTIZED_BITS = 9
 """Room for a quantised weight: of 8 bits with its scales, the most that a rule gives."""
@@ -67,12 +67,14 @@ def export_bundle(
     """
     if precision not in PRECISIONS:
         raise RequestError(f"there is no precision {precision!r}", f"there is {', '.join(PRECISIONS)}")
+    require_bundle_place(Path(output), overwrite=overwrite)
     asked = _quantization(precision, quantization, size_budget, recipe)
     measured = BOUNDARY_TYPE[precision] == "float16"
     if isinstance(source, str):
         source = open_source(source, components=components, fed=measured, parts=parts)
     elif parts:
         source = replace(source, parts={name: open_part(part, name) for name, part in parts.items()})
+    require_apart(Path(output), source.folders)
     family = source.family
     if SAFETY_CHECKER.subfolder in source.parts:
         components = [*(components or [component.name for component in family.components]), SAFETY_CHECKER.name]
@@ -89,7 +91,7 @@ def export_bundle(
         _require_space(stage, numbers, precision)
         job = BundleJob(source, names, size, precision, stage, max_graph_bytes, bake_time_ids, layout, asked)
         run_worker(job, report)
-    return Bundle.open(output)
+    return Bundle.open_unread(output)  # its digests were made of the files just now
 
 
 def native_size(source: Source, *, batch: int = 1, height: int | None = None, width: int | None = None) -> Size:

@@ -26,7 +26,16 @@ def read_json(path: Path) -> dict[str, Any]:
     return held
 
 
-def write_json(path: Path, held: Any) -> None:
-    """Write `held` to `path`, indented, keys in the order given, ending in a newline."""
+def json_bytes(value: Any) -> bytes:
+    """`value` as the files of this project hold it: indented, keys in the order given, ending in a newline.
+
+    Raises:
+        ValueError: where it holds NaN or an infinite number, which no JSON parser reads.
+    """
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` to `path` as `json_bytes` gives it, and make the folders above."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(held, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_bytes(json_bytes(value))

@@ -32,6 +32,7 @@ class Source:
         license: the licence that the model card states, or None.
         parts: by subfolder, components of other sources in place of this one's; the `folder` of each holds the
             component's own config and weights.
+        root: the folder that was named, where `folder` lies inside of it; None where it is `folder` itself.
     """
 
     name: str
@@ -40,6 +41,12 @@ class Source:
     revision: str | None = None
     license: str | None = None
     parts: Mapping[str, Source] = field(default_factory=dict)
+    root: Path | None = None
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that this and its parts come from, as they were named."""
+        return (self.root or self.folder, *(folder for part in self.parts.values() for folder in part.folders))
 
     @cached_property
     def family(self) -> Family:
@@ -147,7 +154,8 @@ def open_part(source: str, subfolder: str, *, progress: bool = True) -> Source:
     commit = None
     if folder is None:
         folder, commit = hub.fetch_part(source, component, progress=progress)
-    return Source(name, hub.part_folder(folder, source, component), revision=commit, license=hub.license_of(folder))
+    part = hub.part_folder(folder, source, component)
+    return Source(name, part, revision=commit, license=hub.license_of(folder), root=folder)
 
 
 def _located(source: str) -> tuple[str, Path | None]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +19,16 @@ import torch
 from models.component import Component
 from models.errors import RequestError
 from models.family import SAFETY_CHECKER, family_of
-from models.json_file import read_json
+from models.json_file import read_json, write_json
 from models.modules import build
-from models.staging import staged
+from models.staging import staged_folder
 from models.vocabulary import write_vocabulary
 
 PRESETS = {folder.name: folder for folder in sorted((Path(__file__).parent / "presets").iterdir()) if folder.is_dir()}
 """The published configs, by the name that `synth` takes: pipelines, and a safety checker by itself."""
+
+RECORD = "synth.json"
+"""What a written folder says of itself: how it was made, and the files that it consists of."""
 
 _BLOCK = 1 << 22
 """Random numbers made at a time."""
@@ -64,13 +67,24 @@ def synthesize(
         raise RequestError(f"there is no preset {preset!r}", f"there is {', '.join(PRESETS)}")
     if variant not in (None, "fp16"):
         raise RequestError(f"there is no variant {variant!r}", "give fp16, or leave it away for float32")
-    with staged(Path(output), overwrite=overwrite) as stage:
+    with staged_folder(Path(output), overwrite=overwrite, named=_named_files) as stage:
         shutil.copytree(PRESETS[preset], stage, dirs_exist_ok=True)
         if (stage / "model_index.json").is_file():
             _write_pipeline(stage, preset, seed, variant, report)
         else:
             _write_weights(stage, SAFETY_CHECKER, seed, variant, report)
+        files = sorted(path.relative_to(stage).as_posix() for path in stage.rglob("*") if path.is_file())
+        write_json(stage / RECORD, {"preset": preset, "seed": seed, "variant": variant, "files": files})
     return Path(output)
+
+
+def _named_files(folder: Path) -> Collection[str] | None:
+    """The files of a folder that `synthesize` wrote, by its own record; None for any other folder."""
+    try:
+        files = read_json(folder / RECORD).get("files")
+    except RequestError:
+        return None
+    return {RECORD, *files} if isinstance(files, list) and all(isinstance(name, str) for name in files) else None
 
 
 def _write_pipeline(folder: Path, preset: str, seed: int, variant: str | None, report: Report) -> None:

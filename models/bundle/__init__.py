@@ -1,6 +1,19 @@
 """The bundle: static graphs in a folder, and the manifest that says all a consumer needs to know."""
 
 from models.bundle.bundle import Bundle, describe
-from models.bundle.manifest import FORMAT, MANIFEST, Manifest, Tokenizer, write_manifest
+from models.bundle.destination import named_files, require_bundle_place, staged
+from models.bundle.manifest import FORMAT, MANIFEST, Manifest, Tokenizer, read_manifest, write_manifest
 
-__all__ = ["FORMAT", "MANIFEST", "Bundle", "Manifest", "Tokenizer", "describe", "write_manifest"]
+__all__ = [
+    "FORMAT",
+    "MANIFEST",
+    "Bundle",
+    "Manifest",
+    "Tokenizer",
+    "describe",
+    "named_files",
+    "read_manifest",
+    "require_bundle_place",
+    "staged",
+    "write_manifest",
+]

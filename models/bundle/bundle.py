@@ -2,46 +2,92 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.bundle.manifest import MANIFEST, Manifest
+from models.bundle.manifest import MANIFEST, Manifest, read_manifest
 from models.chain import BundleFile, Chain, Graph
+from models.digests import FileState, read_sha256, sha256_of_all
 from models.errors import RequestError
 from models.family import Family, family_named
-from models.json_file import read_json
+
+_WHOLE = "copy the bundle whole, or export it anew"
+
+_TRIES = 5
+"""How often a bundle is read again that another run replaces meanwhile."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle on disk."""
+    """A bundle on disk.
+
+    Attributes:
+        states: of its files when they were opened, by path; what shows later that one was replaced. Empty where the
+            files were not looked at.
+    """
 
     folder: Path
     manifest: Manifest
+    states: Mapping[str, FileState] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def open(cls, folder: str | Path) -> Bundle:
-        """Read the bundle in `folder`; files are looked for, not read.
+        """Open the bundle in `folder`, whose files must be those that its manifest names, by their sha256.
+
+        A file is read once on this machine for as long as it stays the same one (`models.digests`).
+
+        Raises:
+            RequestError: where there is no bundle, or a file that the manifest names is missing, damaged or
+                unreadable.
+        """
+        return cls._opened(Path(folder), damaged=Bundle._damaged)
+
+    @classmethod
+    def open_unread(cls, folder: str | Path) -> Bundle:
+        """Open the bundle in `folder`; files are looked for, not read.
 
         Raises:
             RequestError: where there is no bundle, or a file that the manifest names is missing or of another size.
         """
-        folder = Path(folder)
-        if not (folder / MANIFEST).is_file():
-            raise RequestError(f"{folder} is not a bundle: it has no {MANIFEST}", "make one: turbo-webnn export")
-        bundle = cls(folder, Manifest.from_json(read_json(folder / MANIFEST), folder / MANIFEST))
-        for file in bundle.files():
-            path = folder / file.path
-            if not path.is_file():
-                raise RequestError(f"{path} is missing", "copy the bundle whole, or export it anew")
-            if path.stat().st_size != file.bytes:
-                raise RequestError(
-                    f"{path} has {path.stat().st_size} bytes, the manifest says {file.bytes}",
-                    "copy the bundle whole, or export it anew",
-                )
-        return bundle
+        return cls._opened(Path(folder), damaged=lambda _bundle: None)
+
+    @classmethod
+    def _opened(cls, folder: Path, damaged: Callable[[Bundle], str | None]) -> Bundle:
+        for tries_left in reversed(range(_TRIES)):
+            before = _state(folder / MANIFEST)
+            if before is None:
+                raise RequestError(f"{folder} is not a bundle: it has no {MANIFEST}", "make one: turbo-webnn export")
+            manifest = read_manifest(folder)
+            states = {file.path: _state(folder / file.path) for file in manifest.named_files()}
+            bundle = cls(folder, manifest, {path: state for path, state in states.items() if state is not None})
+            wrong = bundle._misfit(manifest.named_files()) or damaged(bundle)
+            if wrong is None:
+                return bundle
+            if not tries_left or _state(folder / MANIFEST) == before:  # else it was replaced while it was read
+                raise RequestError(wrong, _WHOLE)
+        raise AssertionError("the last try returns or raises")
+
+    def _misfit(self, files: Iterable[BundleFile]) -> str | None:
+        """What is wrong with the first of `files` that is missing or has another size; None where none has."""
+        for file in files:
+            state = self.states.get(file.path)
+            if state is None:
+                return f"{self.folder / file.path} is missing"
+            if state.bytes != file.bytes:
+                return f"{self.folder / file.path} has {state.bytes} bytes, the manifest says {file.bytes}"
+        return None
+
+    def _damaged(self) -> str | None:
+        """What is wrong with the first file that is not the one named in the manifest; None where none is."""
+        files = list(self.files())
+        try:
+            digests = sha256_of_all(self.folder / file.path for file in files)
+        except OSError as error:
+            return f"{error.filename} cannot be read ({error.strerror})"
+        wrong = (file for file in files if digests[self.folder / file.path] != file.sha256)
+        return next((_mismatch(self.folder, file) for file in wrong), None)
 
     @property
     def family(self) -> Family:
@@ -50,11 +96,7 @@ class Bundle:
 
     def files(self) -> Iterator[BundleFile]:
         """Every file that the manifest names."""
-        for chain in self.manifest.components.values():
-            yield from chain.files
-        for tokenizer in self.manifest.tokenizers.values():
-            yield from tokenizer.files
-        yield from self.manifest.files
+        return self.manifest.named_files()
 
     def chain(self, component: str) -> Chain:
         """The component's entry; RequestError where the bundle has none."""
@@ -70,18 +112,54 @@ class Bundle:
         """The graph's .onnx file."""
         return self.folder / graph.path
 
-    def require_intact(self) -> None:
-        """Read every file and compare its sha256; RequestError names the first that differs."""
-        for file in self.files():
-            if describe(self.folder, self.folder / file.path).sha256 != file.sha256:
+    @contextmanager
+    def unchanged(self, files: Iterable[BundleFile]) -> Iterator[None]:
+        """Around the reading of `files`: they are those that were opened, before and after.
+
+        Raises:
+            RequestError: where one was replaced or removed since.
+        """
+        files = tuple(files)
+        self._require_opened(files)
+        try:
+            yield
+        except RequestError:
+            self._require_opened(files)  # what went wrong in the block may come of that
+            raise
+        self._require_opened(files)
+
+    def _require_opened(self, files: Iterable[BundleFile]) -> None:
+        for file in files:
+            opened, now = self.states.get(file.path), _state(self.folder / file.path)
+            if opened is not None and (now is None or not now.is_same_content(opened)):
                 raise RequestError(
-                    f"{self.folder / file.path} does not match its sha256 in the manifest",
-                    "copy the bundle whole, or export it anew",
+                    f"{self.folder / file.path} was replaced or removed since the bundle was opened",
+                    "open the bundle anew",
                 )
+
+    def require_intact(self, files: Iterable[BundleFile] | None = None) -> None:
+        """Read every file, or those of `files`, and compare its sha256; RequestError names the first that differs."""
+        for file in self.files() if files is None else files:
+            try:
+                digest = read_sha256(self.folder / file.path)
+            except OSError as error:
+                raise RequestError(f"{self.folder / file.path} cannot be read ({error.strerror})", _WHOLE) from error
+            if digest != file.sha256:
+                raise RequestError(_mismatch(self.folder, file), _WHOLE)
 
 
 def describe(folder: Path, path: Path) -> BundleFile:
     """The entry of the file at `path` in the bundle at `folder`."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return BundleFile(path.relative_to(folder).as_posix(), path.stat().st_size, digest)
+    return BundleFile(path.relative_to(folder).as_posix(), path.stat().st_size, read_sha256(path))
+
+
+def _mismatch(folder: Path, file: BundleFile) -> str:
+    return f"{folder / file.path} does not match its sha256 in the manifest"
+
+
+def _state(path: Path) -> FileState | None:
+    """The state of the regular file at `path`; None where there is none."""
+    try:
+        return FileState.of(path) if path.is_file() else None
+    except OSError:
+        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,10 @@ from typing import Any
 from models.chain import BundleFile, Chain, files_of
 from models.component import Size
 from models.errors import RequestError
-from models.json_file import write_json
+from models.json_file import json_bytes, read_json
 from models.precision import PRECISIONS, Precision
 from models.schedule import Schedule, Step
+from models.staging import write_whole
 
 FORMAT = 1
 """Version of the manifest; a consumer refuses a newer one."""
@@ -65,6 +66,14 @@ class Manifest:
         }
     )
     format: int = FORMAT
+
+    def named_files(self) -> Iterator[BundleFile]:
+        """Every file of the bundle but the manifest itself and its report."""
+        for chain in self.components.values():
+            yield from chain.files
+        for tokenizer in self.tokenizers.values():
+            yield from tokenizer.files
+        yield from self.files
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as it is written."""
@@ -122,16 +131,22 @@ def _precision(held: Any) -> Precision:
     return held  # type: ignore[no-any-return]
 
 
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of the bundle at `folder`.
+
+    Raises:
+        RequestError: where there is none, or as `Manifest.from_json`.
+    """
+    return Manifest.from_json(read_json(folder / MANIFEST), folder / MANIFEST)
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `manifest` into the bundle at `folder`, whole or not at all.
 
     Raises:
         RequestError: where it cannot be written.
     """
-    stage = folder / f".{MANIFEST}.new"
     try:
-        write_json(stage, manifest.to_json())
-        stage.replace(folder / MANIFEST)
+        write_whole({folder / MANIFEST: json_bytes(manifest.to_json())})
     except OSError as error:
-        stage.unlink(missing_ok=True)
         raise RequestError(f"{folder / MANIFEST} cannot be written ({error.strerror})", "free some space") from error

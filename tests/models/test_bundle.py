@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import pytest
 
 from models.bundle import MANIFEST, Bundle, Manifest, Tokenizer, describe, write_manifest
-from models.bundle import manifest as manifests
+from models.bundle import bundle as opening
 from models.chain import BundleFile, Chain, Graph, Tensor
 from models.component import Size
+from models.digests import sha256_of_all
+from models.errors import RequestError
 from models.schedule import Schedule, Step
+from models.staging.renaming import exchange
 from tests.refusal import refusal
 
 
@@ -130,12 +134,70 @@ def test_a_file_that_is_missing_or_short(bundle: Bundle) -> None:
     assert refusal(Bundle.open, bundle.folder).startswith(f"{path} is missing; copy the bundle whole")
 
 
-def test_a_file_that_was_changed(bundle: Bundle) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(path.read_bytes().swapcase()),
+        lambda path: path.write_bytes(bytes(path.stat().st_size)),
+        lambda path: path.write_bytes(path.read_bytes()[::-1]),
+    ],
+)
+def test_a_damaged_file_is_named_when_a_bundle_is_opened(bundle: Bundle, damage: Callable[[Path], object]) -> None:
+    Bundle.open(bundle.folder)
+    for file in bundle.files():
+        path = bundle.folder / file.path
+        whole = path.read_bytes()
+        damage(path)
+        wrong = f"{path} does not match its sha256 in the manifest; copy the bundle whole, or export it anew"
+        assert refusal(Bundle.open, bundle.folder) == wrong
+        assert refusal(bundle.require_intact) == wrong
+        Bundle.open_unread(bundle.folder)
+        path.write_bytes(whole)
     bundle.require_intact()
-    path = bundle.folder / "unet" / "model.onnx"
-    path.write_text("model.ONNX")
-    Bundle.open(bundle.folder)  # files are looked for, not read
-    assert refusal(bundle.require_intact).startswith(f"{path} does not match its sha256 in the manifest;")
+
+
+def test_a_file_that_is_another_since_it_was_opened(bundle: Bundle) -> None:
+    opened = Bundle.open(bundle.folder)
+    (graph,) = opened.chain("unet").graphs
+    path = bundle.folder / graph.path
+    path.chmod(0o600)  # no difference
+    with opened.unchanged(graph.files):
+        pass
+
+    def read(*, broken: bool) -> None:
+        with opened.unchanged(graph.files):
+            path.rename(path.with_suffix(".old"))
+            path.write_bytes(path.with_suffix(".old").read_bytes())
+            if broken:
+                raise RequestError("it does not load")
+
+    right = f"{path} was replaced or removed since the bundle was opened; open the bundle anew"
+    assert refusal(read, broken=False) == right
+    opened = Bundle.open(bundle.folder)
+    assert refusal(read, broken=True) == right  # the cause, not what came of it
+    assert refusal(read, broken=False) == right  # and before anything is read
+
+
+def test_a_bundle_that_is_replaced_while_it_is_opened(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = bundle.folder.with_name("other")
+    shutil.copytree(bundle.folder, other)
+    (other / "unet" / "model.onnx").write_text("model.ONNX")
+    file = describe(other, other / "unet" / "model.onnx")
+    graph = bundle.chain("unet").graphs[0]
+    chain = replace(bundle.chain("unet"), graphs=(replace(graph, files=(file, *graph.files[1:])),))
+    write_manifest(other, replace(bundle.manifest, components={"unet": chain}))
+    digests = sha256_of_all
+    looks: list[None] = []
+
+    def exchanged(paths: Iterable[Path]) -> dict[Path, str]:
+        if not looks:
+            exchange(bundle.folder, other)
+        looks.append(None)
+        return digests(paths)
+
+    monkeypatch.setattr(opening, "sha256_of_all", exchanged)
+    assert Bundle.open(bundle.folder).chain("unet") == chain
+    assert len(looks) == 2
 
 
 def test_a_file_is_described(tmp_path: Path) -> None:
@@ -147,11 +209,10 @@ def test_a_file_is_described(tmp_path: Path) -> None:
 
 
 def test_a_manifest_is_written_whole_or_not(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, held: object) -> None:
-        path.write_text("{")
+    def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(manifests, "write_json", full)
+    monkeypatch.setattr("os.fsync", full)
     said = refusal(write_manifest, bundle.folder, replace(bundle.manifest, layout="other"))
     assert said.endswith("cannot be written (No space left on device); free some space")
     assert Bundle.open(bundle.folder) == bundle

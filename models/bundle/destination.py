@@ -1,0 +1,34 @@
+"""Where a bundle is written: beside its destination, in whose place it comes in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from models.bundle.manifest import MANIFEST, read_manifest
+from models.errors import RequestError
+from models.staging import require_free, staged_folder
+
+
+def named_files(folder: Path) -> Collection[str] | None:
+    """The files that the bundle at `folder` names as its own, its manifest among them; None where it is no bundle."""
+    try:
+        manifest = read_manifest(folder)
+    except RequestError:
+        return None
+    return {MANIFEST, *(file.path for file in manifest.named_files())}
+
+
+def require_bundle_place(destination: Path, *, overwrite: bool) -> None:
+    """Refuse a destination where no bundle may be written; RequestError as `models.staging.require_free` raises it."""
+    require_free(destination, overwrite=overwrite, named=named_files)
+
+
+def staged(destination: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
+    """A folder to write a bundle in, which takes the place of `destination` when the block ends well.
+
+    Raises:
+        RequestError: as `models.staging.staged_folder`.
+    """
+    return staged_folder(destination, overwrite=overwrite, named=named_files)

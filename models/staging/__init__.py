@@ -1,0 +1,7 @@
+"""How results appear on disk: whole or not at all, and never in place of what is not ours."""
+
+from models.staging.files import write_whole
+from models.staging.folders import NamedFiles, require_apart, require_free, staged_folder
+from models.staging.interruption import too_late, uninterrupted
+
+__all__ = ["NamedFiles", "require_apart", "require_free", "staged_folder", "too_late", "uninterrupted", "write_whole"]
