@@ -1,18 +1,24 @@
 # Sourced by demo and test: enters the repository and makes .venv and node_modules complete.
-# Versions are pinned in scripts/constraints.txt and package-lock.json; a stamp makes the second start instant.
+# Files are checked against the hashes in scripts/requirements.lock.txt and package-lock.json; `python -m scripts.lock`
+# writes the former. A stamp makes the second start instant.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 python=${PYTHON:-python3.11}
 command -v "$python" >/dev/null || python=python3
-stamp=.venv/installed
-if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ] || [ scripts/constraints.txt -nt "$stamp" ]; then
+
+# newer STAMP FILE...: whether one of the files has changed since STAMP was made, or there is none
+newer() { [ ! -e "$1" ] || [ -n "$(find "${@:2}" -newer "$1")" ]; }
+
+if newer .venv/installed pyproject.toml scripts/requirements.lock.txt scripts/torch.txt; then
   [ -x .venv/bin/python ] || "$python" -m venv .venv
   echo "installing Python packages into .venv (minutes the first time)"
-  # torch comes first and exactly: any other release would bring its CUDA packages with it
-  .venv/bin/pip install -qq --disable-pip-version-check -c scripts/constraints.txt torch==2.13.0
-  PYTHONWARNINGS=ignore .venv/bin/pip install -qq --disable-pip-version-check -c scripts/constraints.txt -e '.[export,cpu,dev]'
-  touch "$stamp"
+  install=(.venv/bin/pip install -qq --disable-pip-version-check)
+  "${install[@]}" --require-hashes -r scripts/requirements.lock.txt
+  "${install[@]}" -r scripts/torch.txt
+  # what builds the project is of the lock, so nothing is fetched for it
+  PYTHONWARNINGS=ignore "${install[@]}" --no-deps --no-build-isolation -e .
+  touch .venv/installed
 fi
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   command -v npm >/dev/null || { echo "there is no npm on PATH; install Node 20 or newer" >&2; exit 2; }
