@@ -1,48 +1,83 @@
-"""The `turbo-webnn` command. Each verb is a module of `scripts.verbs`, a few lines over the package that does its work.
+"""The `turbo-webnn` command: from its first line it can be stopped, and whatever happens it ends in a word of its own.
 
-Exit status: 0 for done, 1 for a verdict that fails, 2 for a request that cannot be served.
+Exit status:
+    0: done.
+    1: a verdict that fails (`check`, `verify`).
+    2: a request that cannot be served, or a run that was stopped: one line says what is wrong and what would be right.
+    3: a defect of turbo-webnn: one line names it. With TURBO_WEBNN_DEBUG=1 the traceback follows.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
-import click
-
 from models.errors import RequestError
-from scripts.console import fail, polite
-from scripts.verbs.bench import bench
-from scripts.verbs.check import check
-from scripts.verbs.export import export
-from scripts.verbs.generate import generate
-from scripts.verbs.serve import serve
-from scripts.verbs.synth import synth
-from scripts.verbs.verify import verify
+from models.staging.interruption import Stopped, deaf, stoppable
 
+REQUEST, DEFECT = 2, 3
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="turbo-webnn", message="%(package)s %(version)s")
-def app() -> None:
-    """Turbo diffusion checkpoints as static ONNX graphs that run wholly on WebNN."""
-
-
-for verb in (export, synth, generate, verify, check, serve, bench):
-    app.add_command(verb)
+_HINTS = {"TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}
+"""Settings with which libraries keep their hints to themselves."""
 
 
 def main() -> int:
     """Run the command; return its exit status."""
     as_json = "--json" in sys.argv
     try:
-        with polite():
-            app(standalone_mode=False)
-            return 0
-    except RequestError as error:
-        return fail(str(error), as_json=as_json)
+        with stoppable():
+            status = _run()
+    except BaseException as error:  # noqa: BLE001 - whatever it is becomes a line and a status
+        deaf()  # so that the word about it can be said
+        status = _fail(error, as_json=as_json)
+    deaf()
+    from scripts.console import finish
+
+    finish()
+    return status
+
+
+def _run() -> int:
+    os.environ.update({name: value for name, value in _HINTS.items() if name not in os.environ})
+    from scripts.console import prepare  # what is imported from here on takes a moment, in which Ctrl-C is heard
+
+    prepare()
+    import click
+
+    from scripts.verbs import app
+
+    try:
+        app(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return REQUEST
     except click.ClickException as error:
-        return fail(f"{error.format_message().rstrip('.')}; see: turbo-webnn --help", as_json=as_json)
-    except click.Abort:
-        return fail("stopped before the end; nothing was written", as_json=as_json)
+        raise RequestError(f"{error.format_message().rstrip('.')}; see: turbo-webnn --help") from error
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def _fail(error: BaseException, *, as_json: bool) -> int:
+    """Say in one line why nothing came of it; return the exit status."""
+    from scripts.console import fail
+
+    if isinstance(error, RequestError):
+        return fail(str(error), REQUEST, as_json=as_json)
+    if isinstance(error, (Stopped, KeyboardInterrupt)):
+        return fail("stopped before the end; nothing was written", REQUEST, as_json=as_json)
+    if isinstance(error, MemoryError):
+        return fail("there is not enough memory; close other programs", REQUEST, as_json=as_json)
+    if os.environ.get("TURBO_WEBNN_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return fail(
+        f"this is a defect of turbo-webnn ({what}); please report it with what TURBO_WEBNN_DEBUG=1 adds",
+        DEFECT,
+        as_json=as_json,
+    )
 
 
 if __name__ == "__main__":

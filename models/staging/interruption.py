@@ -17,6 +17,36 @@ STOPPING = tuple(
 _state = {"done": False}
 
 
+class Stopped(BaseException):
+    """The process was asked to stop, and can: nothing has taken its place yet."""
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """In the block, a signal that asks to stop raises `Stopped`, unless it is `too_late`.
+
+    Signals that are ignored stay so: under nohup, or in the background of a shell. In the main thread only.
+    """
+
+    def stop(_number: int, _frame: object) -> None:
+        if not too_late():
+            raise Stopped
+
+    heard = [number for number in STOPPING if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, stop) for number in heard}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def deaf() -> None:
+    """From now on signals that ask to stop are ignored: the process is about to end by itself."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Signals that ask to stop wait until the block has ended; they are delivered then.
