@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
 
 from models.bundle import Bundle
 from models.errors import RequestError
+from models.json_file import json_bytes
+from models.staging import write_whole
 from runtime.drawing import Case
 from runtime.measure import Measured
 from runtime.noise import Float32Array
@@ -30,25 +29,14 @@ def publish(
     """Write the report and its page into the bundle: both, or none.
 
     Raises:
-        RequestError: where they cannot be written.
+        RequestError: where they cannot be written, or the bundle was replaced since it was opened.
     """
-    texts = {
-        PARITY: json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n",
-        PAGE: report_page(bundle, report, reference, measured, quality),
-    }
-    stages: dict[Path, Path] = {}
+    page = report_page(bundle, report, reference, measured, quality)
     try:
-        for name, text in texts.items():
-            path = bundle.folder / name
-            path.parent.mkdir(exist_ok=True)
-            stage = stages[path] = path.with_name(f".{path.name}.new")
-            stage.write_text(text, encoding="utf-8")
-        for path, stage in stages.items():
-            stage.replace(path)
+        with bundle.unchanged(bundle.files()):
+            write_whole(
+                {bundle.folder / PARITY: json_bytes(report.to_json()), bundle.folder / PAGE: page.encode()},
+            )
     except OSError as error:
         wrong = f"{bundle.folder / PARITY} cannot be written ({error.strerror})"
         raise RequestError(wrong, "free some space, or permit it") from error
-    finally:
-        for stage in stages.values():
-            with suppress(OSError):
-                stage.unlink(missing_ok=True)

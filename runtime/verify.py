@@ -6,12 +6,14 @@ PyTorch is measured in float16, for the error of the type alone, and the bundle 
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.arguments import Whole, require_texts, require_types, require_unicode
 from models.bundle import Bundle
 from models.component import Size
 from models.errors import RequestError
@@ -37,6 +39,8 @@ from runtime.traced import Traced
 if TYPE_CHECKING:
     from runtime.reference import Reference
 
+_LOG = logging.getLogger(__name__)
+
 PICTURES = "pipeline"
 """What the rows of whole pictures are called, beside components."""
 
@@ -51,6 +55,7 @@ def verify(
     trace: bool = False,
     provider: Provider | Settings | None = None,
     progress: Progress | None = None,
+    notice: Callable[[str], object] = _LOG.warning,
 ) -> ParityReport:
     """Compare `bundle` with the PyTorch pipeline of `reference`, and write the report into the bundle.
 
@@ -66,12 +71,17 @@ def verify(
         trace: whether to compare the values inside of components too, on the first run of each; PyTorch alone can say.
         progress: told the component at work, how many drawings are through it, and how many there are; those
             of the reference as `PyTorch unet`, `float16 unet`, or `reference unet` where it is a bundle.
+        notice: told in a line where the report could not be written.
 
     Raises:
         RequestError: where a file is not the one that the manifest names, PyTorch is not installed, the source
-            cannot be read, the bundle has none of the components or no such schedule, onnxruntime fails, or the
-            report cannot be written.
+            cannot be read, the bundle has none of the components or no such schedule, or onnxruntime fails.
     """
+    require_types(bundle=(bundle, Bundle), reference=(reference, Source | Bundle))
+    require_texts(prompts=prompts)
+    require_unicode(**{f"prompt {number}": prompt for number, prompt in enumerate(prompts, 1)})
+    for number in (*seeds, *steps):
+        require_types(seeds_or_steps=(number, Whole))
     told = progress or (lambda *_: None)
     settings = provider if isinstance(provider, Settings) else Settings(choose_provider(provider), fuse=False)
     manifest, stages = bundle.manifest, Stages(bundle, settings)
@@ -121,7 +131,10 @@ def verify(
         environment=environment(),
         seconds=clock.laps,
     )
-    publish(bundle, report, evidence.samples, measured, quality)
+    try:
+        publish(bundle, report, evidence.samples, measured, quality)
+    except RequestError as error:
+        notice(f"the report is not kept: {error}")
     return report
 
 

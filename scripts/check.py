@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,10 +19,13 @@ from export.webnn.check import (
     verdict_targets,
 )
 from export.webnn.provider import OPTIMIZATIONS, Provider
-from models.bundle import Bundle, write_manifest
+from models.bundle import Bundle, Manifest, update_manifest
 from models.chain import Chain, Graph
+from models.errors import RequestError
 from runtime.parity import BROWSER_GATES, Figures, Gate, compare
 from runtime.rehearsal import Passage, rehearse
+
+_LOG = logging.getLogger(__name__)
 
 SHOWN = 3
 """Findings told to people for one graph: weights that a table does not take are hundreds, alike."""
@@ -173,6 +177,7 @@ def check_bundle(
     browser_limit_s: float | None = None,
     targets: Sequence[str] = (),
     progress: Progress = lambda _name, _doing, _fraction: None,
+    notice: Callable[[str], object] = _LOG.warning,
 ) -> list[ComponentCheck]:
     """Judge each component of `bundle`, and write the verdicts into its manifest where more than rules were asked.
 
@@ -181,13 +186,15 @@ def check_bundle(
         browser_limit_s: seconds that each graph may take in a real Chromium, which runs it on what passes through
             it in a real run; None for no browser. One that hangs or dies is a verdict with its reason.
         targets: names of the tables to judge by; all where none is named. Weights of 4 bits have none on some.
+        notice: told in a line where the verdicts could not be written.
 
     A graph that its layout has run on the CPU is not judged.
 
     Raises:
-        RequestError: where a graph cannot be read or, for a browser, run by onnxruntime, or Node, onnxruntime-web
-            or a browser is missing.
+        RequestError: where a file is not the one that the manifest names, a graph cannot be read or, for a browser,
+            run by onnxruntime, or Node, onnxruntime-web or a browser is missing.
     """
+    bundle.require_intact()
     chains = bundle.manifest.components
     judged = {name: chain for name, chain in chains.items() if not chain.on_cpu}
     tables = [load_target(name) for name in targets] or verdict_targets()
@@ -205,9 +212,21 @@ def check_bundle(
         for name, chain in chains.items()
     ]
     if placements or ran:
-        verdicts = {check.name: replace(chains[check.name], webnn=_kept(check, chains[check.name])) for check in checks}
-        write_manifest(bundle.folder, replace(bundle.manifest, components=verdicts))
+        try:
+            update_manifest(bundle.folder, lambda manifest: _with_verdicts(bundle, manifest, checks))
+        except RequestError as error:
+            notice(f"the verdicts are not kept in the manifest: {error}")
     return checks
+
+
+def _with_verdicts(bundle: Bundle, manifest: Manifest, checks: Sequence[ComponentCheck]) -> Manifest:
+    """The `manifest` that the bundle's folder has now, with verdicts on graphs that must still be the ones judged."""
+    chains = manifest.components
+    for name, chain in bundle.manifest.components.items():
+        if name not in chains or chains[name].graphs != chain.graphs:
+            raise RequestError(f"{bundle.folder} was replaced while it was judged", "check it anew")
+    verdicts = {check.name: replace(chains[check.name], webnn=_kept(check, chains[check.name])) for check in checks}
+    return replace(manifest, components={**chains, **verdicts})
 
 
 def _kept(check: ComponentCheck, chain: Chain) -> dict[str, Any]:

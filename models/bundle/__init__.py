@@ -2,7 +2,7 @@
 
 from models.bundle.bundle import Bundle, describe
 from models.bundle.destination import named_files, require_bundle_place, staged
-from models.bundle.manifest import FORMAT, MANIFEST, Manifest, Tokenizer, read_manifest, write_manifest
+from models.bundle.manifest import FORMAT, MANIFEST, Manifest, Tokenizer, read_manifest, update_manifest, write_manifest
 
 __all__ = [
     "FORMAT",
@@ -15,5 +15,6 @@ __all__ = [
     "read_manifest",
     "require_bundle_place",
     "staged",
+    "update_manifest",
     "write_manifest",
 ]

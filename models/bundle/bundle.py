@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from models.arguments import require_types
 from models.bundle.manifest import MANIFEST, Manifest, read_manifest
 from models.chain import BundleFile, Chain, Graph
 from models.digests import FileState, read_sha256, sha256_of_all
@@ -42,7 +43,7 @@ class Bundle:
             RequestError: where there is no bundle, or a file that the manifest names is missing, damaged or
                 unreadable.
         """
-        return cls._opened(Path(folder), damaged=Bundle._damaged)
+        return cls._opened(folder, damaged=Bundle._damaged)
 
     @classmethod
     def open_unread(cls, folder: str | Path) -> Bundle:
@@ -51,10 +52,12 @@ class Bundle:
         Raises:
             RequestError: where there is no bundle, or a file that the manifest names is missing or of another size.
         """
-        return cls._opened(Path(folder), damaged=lambda _bundle: None)
+        return cls._opened(folder, damaged=lambda _bundle: None)
 
     @classmethod
-    def _opened(cls, folder: Path, damaged: Callable[[Bundle], str | None]) -> Bundle:
+    def _opened(cls, place: str | Path, damaged: Callable[[Bundle], str | None]) -> Bundle:
+        require_types(folder=(place, str | Path))
+        folder = Path(place)
         for tries_left in reversed(range(_TRIES)):
             before = _state(folder / MANIFEST)
             if before is None:
@@ -75,6 +78,8 @@ class Bundle:
             state = self.states.get(file.path)
             if state is None:
                 return f"{self.folder / file.path} is missing"
+            if not (self.folder / file.path).resolve().is_relative_to(self.folder.resolve()):
+                return f"{self.folder / file.path} is a link that leaves the bundle (cp -rL copies what it links to)"
             if state.bytes != file.bytes:
                 return f"{self.folder / file.path} has {state.bytes} bytes, the manifest says {file.bytes}"
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from models.errors import RequestError
 from models.json_file import json_bytes, read_json
 from models.precision import PRECISIONS, Precision
 from models.schedule import Schedule, Step
-from models.staging import write_whole
+from models.staging import folder_lock, write_whole
 
 FORMAT = 1
 """Version of the manifest; a consumer refuses a newer one."""
@@ -138,6 +138,18 @@ def read_manifest(folder: Path) -> Manifest:
         RequestError: where there is none, or as `Manifest.from_json`.
     """
     return Manifest.from_json(read_json(folder / MANIFEST), folder / MANIFEST)
+
+
+def update_manifest(folder: Path, change: Callable[[Manifest], Manifest]) -> None:
+    """Write what `change` makes of the manifest of the bundle at `folder`, as it is now.
+
+    No other update comes in between, so that none is lost.
+
+    Raises:
+        RequestError: as `read_manifest`, `write_manifest` and `change` raise it.
+    """
+    with folder_lock(folder.resolve()):
+        write_manifest(folder, change(read_manifest(folder)))
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

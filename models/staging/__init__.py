@@ -3,5 +3,15 @@
 from models.staging.files import write_whole
 from models.staging.folders import NamedFiles, require_apart, require_free, staged_folder
 from models.staging.interruption import too_late, uninterrupted
+from models.staging.locks import folder_lock
 
-__all__ = ["NamedFiles", "require_apart", "require_free", "staged_folder", "too_late", "uninterrupted", "write_whole"]
+__all__ = [
+    "NamedFiles",
+    "folder_lock",
+    "require_apart",
+    "require_free",
+    "staged_folder",
+    "too_late",
+    "uninterrupted",
+    "write_whole",
+]

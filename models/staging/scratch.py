@@ -14,10 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from models.staging.locks import HAS_LOCKS, try_lock
 
 _MARK = ".turbo-webnn-"
 
@@ -53,7 +50,7 @@ def is_scratch(path: Path) -> bool:
 def sweep(destination: Path) -> None:
     """Remove what killed runs left beside `destination`."""
     for path in destination.parent.glob(f"{glob.escape(_prefix(destination))}*"):
-        lock = _try_lock(path)
+        lock = try_lock(path)
         if lock is not None:
             remove(path)
             os.close(lock)
@@ -78,8 +75,8 @@ def _locked(destination: Path, make: Callable[[Path], object]) -> Iterator[Path]
     for _ in range(_TRIES):
         path = destination.with_name(_prefix(destination) + secrets.token_hex(4))
         make(path)
-        lock = _try_lock(path)
-        if lock is not None or fcntl is None:
+        lock = try_lock(path)
+        if lock is not None or not HAS_LOCKS:
             break
         remove(path)  # another run swept it before it was locked
     else:  # the file system has no locks: other runs cannot sweep it either
@@ -90,21 +87,3 @@ def _locked(destination: Path, make: Callable[[Path], object]) -> Iterator[Path]
         remove(path)
         if lock is not None:
             os.close(lock)
-
-
-def _try_lock(path: Path) -> int | None:
-    """A descriptor that locks `path`; None where another process has the lock, `path` is gone, or nothing locks it."""
-    if fcntl is None:
-        return None
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
-            return descriptor
-    except OSError:
-        pass
-    os.close(descriptor)
-    return None

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from models.bundle import Bundle
-from scripts.console import progress, show, show_json
+from scripts.console import notice, progress, show, show_json
 from scripts.options import bundle_argument, json_option
 
 
@@ -39,6 +39,7 @@ def check(folder: Path, targets: tuple[str, ...], rules_only: bool, browser: boo
             browser_limit_s=limit if browser else None,
             targets=targets,
             progress=report,
+            notice=notice,
         )
     if as_json:
         show_json({check.name: check.to_json() for check in checks})

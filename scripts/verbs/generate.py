@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from models.errors import RequestError
 from scripts.console import progress, show, show_json
 from scripts.options import as_path, bundle_argument, json_option, seed_option, settings_options
 
@@ -39,8 +38,10 @@ def generate(
 ) -> None:
     """Draw PROMPT with onnxruntime."""
     from runtime import Pipeline
+    from runtime.image_files import require_image_place, save_images
     from runtime.images import open_image
 
+    require_image_place(output, apart_from=image)
     pipeline = Pipeline.open(folder, settings, keep_sessions=False)
     start = None if image is None else open_image(image)
     with progress(shown=not as_json) as report:
@@ -52,7 +53,8 @@ def generate(
             strength=strength,
             progress=lambda name, done, total: report(name, "running", done / total),
         )
-    paths = _save(result.images, output)
+    paths = _numbered(output, len(result.images))
+    save_images(dict(zip(paths, result.images, strict=True)))
     if as_json:
         pictures = [str(path) for path in paths]
         show_json({"pictures": pictures, "prompt_cut": result.prompt_cut, "flagged": list(result.flagged)})
@@ -63,19 +65,8 @@ def generate(
         show(f"{path}{' is black: the safety checker refused the picture' if refused else ''}")
 
 
-def _save(pictures: Any, output: Path) -> list[Path]:
-    """The picture at `output`, or, where there are several, numbered beside it."""
-    paths = (
-        [output]
-        if len(pictures) == 1
-        else [output.with_stem(f"{output.stem}-{number}") for number in range(1, len(pictures) + 1)]
-    )
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        for picture, path in zip(pictures, paths, strict=True):
-            picture.save(path)
-    except (OSError, ValueError) as error:
-        raise RequestError(
-            f"{output} cannot be written ({error})", "give a place and a name that ends in .png"
-        ) from error
-    return paths
+def _numbered(output: Path, count: int) -> list[Path]:
+    """Where `count` pictures go: to `output`, or, where there are several, numbered beside it."""
+    if count == 1:
+        return [output]
+    return [output.with_stem(f"{output.stem}-{number}") for number in range(1, count + 1)]

@@ -10,7 +10,7 @@ import click
 
 from models.bundle import MANIFEST, Bundle
 from models.errors import RequestError
-from scripts.console import progress, show, show_json
+from scripts.console import notice, progress, show, show_json
 from scripts.options import bundle_argument, json_option, parts, settings_options, source_options, vae_option
 from scripts.tables import parity_table
 
@@ -58,6 +58,7 @@ def verify(
         other = Bundle.open(reference)
     else:
         other = open_source(reference, variant=variant, revision=revision, parts=parts(vae=vae), progress=not as_json)
+    unkept: list[str] = []
     with progress(shown=not as_json) as report:
         parity = compare(
             bundle,
@@ -67,13 +68,15 @@ def verify(
             steps=step_numbers,
             trace=trace,
             provider=settings,
+            notice=unkept.append,
             progress=lambda name, done, total: report(name, "comparing", done / total),
         )
     if as_json:
         show_json(parity.to_json())
     else:
-        show(parity_table(parity))
-        show(str(folder / PAGE))
+        show("\n".join([parity_table(parity), *([] if unkept else [str(folder / PAGE)])]))
+    for line in unkept:
+        notice(line)
     sys.exit(0 if parity.passed else 1)
 
 
