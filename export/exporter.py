@@ -11,6 +11,7 @@ from types import MappingProxyType
 from export.quantize.plan import Quantization
 from export.quantize.recipe import read_recipe
 from export.worker import BundleJob, Report, run_worker
+from models.arguments import Whole, require_texts, require_types
 from models.bundle import Bundle, require_bundle_place, staged
 from models.component import VAE_FACTOR, Size
 from models.errors import RequestError
@@ -65,6 +66,10 @@ def export_bundle(
     Example:
         >>> export_bundle("stabilityai/sd-turbo", "sd-turbo-webnn").manifest.components["unet"].nodes
     """
+    require_types(source=(source, str | Source), output=(output, str | Path), size=(size, Size | None))
+    require_types(max_graph_bytes=(max_graph_bytes, Whole | None), size_budget=(size_budget, Whole | None))
+    require_types(precision=(precision, str), layout=(layout, str), recipe=(recipe, Path | None))
+    require_texts(components=components, parts=[*parts, *parts.values()])
     if precision not in PRECISIONS:
         raise RequestError(f"there is no precision {precision!r}", f"there is {', '.join(PRECISIONS)}")
     require_bundle_place(Path(output), overwrite=overwrite)

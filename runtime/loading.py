@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from models.bundle import Bundle
 from models.chain import Graph, Tensor
 from models.errors import RequestError
 from runtime.fusing import fused
@@ -17,18 +18,21 @@ ONNX_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(
 """numpy's names of the types that onnxruntime reports."""
 
 
-def load(path: Path, graph: Graph, settings: Settings, *, bound: bool = False) -> Any:
-    """The InferenceSession of `graph`, which lies at `path`.
+def load(bundle: Bundle, graph: Graph, settings: Settings, *, bound: bool = False) -> Any:
+    """The InferenceSession of a `graph` of `bundle`.
 
     Args:
         bound: whether its inputs and outputs will lie at fixed addresses (`runtime.device.bound`).
 
     Raises:
-        RequestError: where it does not load, is not the one described, or the provider does not start.
+        RequestError: where it does not load, is not the one described, was replaced since the bundle was opened, or
+            the provider does not start.
     """
-    # Weights are no part of either: onnxruntime maps them from their own files instead of copying.
-    model = fused(path) if settings.fuse else path
-    session = start(model, settings, f"{path} does not load", bound=bound, weights=path.parent)
+    path = bundle.path(graph)
+    with bundle.unchanged(graph.files):
+        # Weights are no part of either: onnxruntime maps them from their own files instead of copying.
+        model = fused(path) if settings.fuse else path
+        session = start(model, settings, f"{path} does not load", bound=bound, weights=path.parent)
     _require_described(session.get_inputs(), graph.inputs, f"{path}: inputs")
     _require_described(session.get_outputs(), graph.outputs, f"{path}: outputs")
     return session

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,27 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from models.arguments import Whole, require_types, require_unicode
 from models.bundle import Bundle
 from models.errors import RequestError
 from models.family import SAFETY_CHECKER
+from models.precision import Precision
 from runtime import images, safety, sampler
 from runtime.engine import Engine, engine_of
 from runtime.noise import NoiseSource
 from runtime.sessions import Provider, Settings
 from runtime.stages import Sampling, Timing
 from runtime.text import tokenizers_of
+
+_NARROW = "export with --precision fp32"
+
+_NOT_FINITE: dict[Precision, str] = {
+    "fp32": "the checkpoint itself gives them: check its weights and its scheduler",
+    "fp16": _NARROW,
+    "q8f16": _NARROW,
+    "q4f16": _NARROW,
+}
+"""What is right where a component's numbers leave the range of its type."""
 
 Progress = Callable[[str, int, int], None]
 """Told the component at work, how many of its runs are done, and how many it will make."""
@@ -117,6 +131,10 @@ class Pipeline:
             RequestError: where the bundle lacks a component or the schedule, the strength leaves no step to
                 run, onnxruntime fails, or the numbers leave their type's range.
         """
+        require_types(prompt=(prompt, str), steps=(steps, Whole), seed=(seed, Whole), strength=(strength, Real))
+        require_types(image=(image, Image.Image | None))
+        require_unicode(prompt=prompt)
+        steps, seed, strength = index(steps), index(seed), float(strength)
         size, stages = self.bundle.manifest.size, self._stages
         sampling = Sampling(steps, seed, None if image is None else strength)
         runs = self._require(sampling)
@@ -188,7 +206,7 @@ class Pipeline:
 
     def _require_finite(self, component: str, *values: Any) -> None:
         if not all(self._stages.finite(value) for value in values):
-            raise RequestError(
-                f"{component} gave numbers that are not finite in {self.bundle.manifest.precision}",
-                "export with --precision fp32",
-            )
+            precision = self.bundle.manifest.precision
+            if component in self.bundle.manifest.components:
+                self.bundle.require_intact(self.bundle.chain(component).files)  # damage is another cause
+            raise RequestError(f"{component} gave numbers that are not finite in {precision}", _NOT_FINITE[precision])

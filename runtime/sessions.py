@@ -53,7 +53,7 @@ class Session:
         self.chain = bundle.chain(component)
         self.load_seconds = 0.0
         self._settings = Settings.of(provider)
-        self._path = bundle.path
+        self._bundle = bundle
         self._loaded: dict[Graph, Any] = {}
         self._keep_graphs = keep_graphs
 
@@ -89,7 +89,7 @@ class Session:
             if not self._keep_graphs:
                 self._loaded.clear()
             began = time.perf_counter()
-            self._loaded[graph] = load(self._path(graph), graph, self._settings)
+            self._loaded[graph] = load(self._bundle, graph, self._settings)
             self.load_seconds += time.perf_counter() - began
         return self._loaded[graph]
 

@@ -104,7 +104,8 @@ def _traced(
     errors: dict[str, float] = {}  # of the traced values, by their names
     before: dict[str, frozenset[str]] = {}  # by value: the traced ones that it is computed from, with none between
     for graph, given in feeds.items():
-        model = onnx.load(bundle.path(graph), load_external_data=False)
+        with bundle.unchanged(graph.files):
+            model = onnx.load(bundle.path(graph), load_external_data=False)
         modules = {value: module for module, value in module_outputs(model.graph.node, expected).items()}
         for group in _groups(modules, expected):
             outputs = _run(bundle, graph, model, given, group)
@@ -172,7 +173,8 @@ def _run(
     asked.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     path = bundle.path(graph)
     wrong = f"{path} with further outputs does not load"
-    session = start(asked.SerializeToString(), Settings("cpu"), wrong, bound=False, weights=path.parent)
+    with bundle.unchanged(graph.files):
+        session = start(asked.SerializeToString(), Settings("cpu"), wrong, bound=False, weights=path.parent)
     return dict(zip(names, session.run(names, dict(feeds)), strict=True))
 
 

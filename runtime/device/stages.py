@@ -177,7 +177,7 @@ class DeviceStages:
             if not self._keep_graphs:
                 held.clear()
             stays = self._keep_graphs
-            session = load(self.bundle.path(graph), graph, self.settings, bound=stays)
+            session = load(self.bundle, graph, self.settings, bound=stays)
             captured = self.settings.captures(bound=stays)
             held[graph] = Bound(session, self.settings.run_options(bound=stays), captured=captured)
         return held[graph]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from models.bundle import staged
 from models.component import Size
 from models.errors import RequestError
 from models.precision import Precision
@@ -126,8 +128,54 @@ def test_a_component_that_is_missing_is_told_before_any_work(make_bundle: MakeBu
 
 def test_numbers_that_leave_their_range_are_told(make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runtime.sampler.pure_noise", lambda *_: np.full((1, 4, 2, 3), np.inf, np.float32))
-    with pytest.raises(RequestError, match="unet gave numbers that are not finite in fp32"):
-        Pipeline.open(make_bundle().folder, "cpu").draw(PROMPT)
+    for precision, right in (("fp32", "the checkpoint itself gives them"), ("fp16", "export with --precision fp32")):
+        with pytest.raises(RequestError, match=f"unet gave numbers that are not finite in {precision}; {right}"):
+            Pipeline.open(make_bundle(precision).folder, "cpu").draw(PROMPT)  # type: ignore[arg-type]
+
+
+def test_damage_that_gives_nan_is_told_as_damage(make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.sampler.pure_noise", lambda *_: np.full((1, 4, 2, 3), np.inf, np.float32))
+    pipeline = Pipeline.open(make_bundle().folder, "cpu")
+    path = pipeline.bundle.path(pipeline.bundle.chain("unet").graphs[0])
+
+    def damage(component: str, done: int, runs: int) -> None:
+        if component == "unet" and done == 1:  # its graph is loaded
+            path.write_bytes(path.read_bytes()[::-1])
+
+    with pytest.raises(RequestError, match="does not match its sha256 in the manifest; copy the bundle whole"):
+        pipeline.generate(PROMPT, steps=2, progress=damage)
+
+
+@pytest.mark.parametrize("keep_sessions", [True, False])
+def test_a_pipeline_whose_bundle_is_replaced_says_so(make_bundle: MakeBundle, keep_sessions: bool) -> None:
+    pipeline = Pipeline.open(make_bundle().folder, "cpu", keep_sessions=keep_sessions)
+    folder = pipeline.bundle.folder
+
+    def replace(component: str, done: int, runs: int) -> None:
+        if (component, done) == ("unet", 0):
+            with staged(folder, overwrite=True) as stage:
+                shutil.copytree(folder, stage, dirs_exist_ok=True)
+
+    with pytest.raises(RequestError, match="was replaced or removed since the bundle was opened; open the bundle anew"):
+        pipeline.generate(PROMPT, progress=replace)
+    Pipeline.open(folder, "cpu").draw(PROMPT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"prompt": 3}, "prompt is 3 "),
+        ({"prompt": "a\udcff"}, "prompt holds "),
+        ({"steps": "1"}, "steps is '1' "),
+        ({"seed": 1.5}, "seed is 1.5 "),
+        ({"strength": "half"}, "strength is 'half' "),
+        ({"image": "cat.png"}, "image is 'cat.png' "),
+    ],
+)
+def test_arguments_of_other_types_are_told(make_bundle: MakeBundle, arguments: dict[str, Any], told: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        Pipeline.open(make_bundle().folder, "cpu").generate(**{"prompt": PROMPT, **arguments})
+    assert str(refused.value).startswith(told)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def test_every_value_of_a_true_bundle_is_near(
 def test_the_module_that_is_wrong_is_named_first(tiny_fp16: Path, tmp_path: Path) -> None:
     planted = "down_blocks.1.resnets.0.conv2"
     folder = shutil.copytree(tiny_fp16, tmp_path / "bundle")
-    bundle = Bundle.open(folder)
+    bundle = replace(Bundle.open(folder), states={})  # as one whose files nobody looked at
     path = bundle.path(bundle.chain("unet").graphs[0])
     model = onnx.load(path)
     (weight,) = (tensor for tensor in model.graph.initializer if tensor.name == f"{planted}.weight")

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -21,7 +19,7 @@ def test_slots_are_read_anew_and_may_move_unless_captured(make_bundle: MakeBundl
     slots = Slots(CPU)
     (taken,), (given,) = graph.inputs, graph.outputs
     ids, states = slots.of("one", taken), slots.of("one", given)
-    session = load(Path(bundle.path(graph)), graph, CPU, bound=True)
+    session = load(bundle, graph, CPU, bound=True)
     bound = Bound(session, CPU.run_options(bound=True), captured=captured)
     for first in (0, 8):
         ids.put(np.arange(first, first + 8).reshape(1, 8))
