@@ -1,0 +1,166 @@
+"""Cases in numbers: each is made, run, judged, and kept where something happened that never may."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import count
+from pathlib import Path
+
+from models.bundle import Bundle
+from scripts.fuzz.cases import KINDS, Case, Command, Kind, make_case
+from scripts.fuzz.outcome import FAULTS, Outcome, faults_of
+from scripts.fuzz.runner import Run, preload
+
+_POLL_S = 0.02
+_TAIL = 4000
+"""Characters of what a faulty run printed that are kept."""
+
+QUIET = {"HF_HUB_OFFLINE": "1", "TURBO_WEBNN_DEBUG": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+"""Variables of every run: no network, tracebacks of defects, and few threads beside the other runs."""
+
+
+@dataclass
+class Counts:
+    """What happened, by kind of input, verb and fault."""
+
+    cases: Counter[str] = field(default_factory=Counter)
+    runs: Counter[str] = field(default_factory=Counter)
+    accepted: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    slowest_s: float = 0.0
+    largest_bytes: int = 0
+
+    def add(self, verb: str, outcome: Outcome, faults: Sequence[str]) -> None:
+        """Count one run."""
+        self.runs[verb] += 1
+        self.accepted[verb] += outcome.accepted
+        self.faults.update(faults)
+        self.slowest_s = max(self.slowest_s, outcome.seconds)
+        self.largest_bytes = max(self.largest_bytes, outcome.peak_bytes)
+
+    def to_text(self) -> str:
+        """The counts, for people."""
+        runs = ", ".join(f"{verb} {number} ({self.accepted[verb]} accepted)" for verb, number in self.runs.items())
+        faults = ", ".join(f"{self.faults[fault]} {name}" for fault, name in FAULTS.items())
+        cases = ", ".join(f"{self.cases[kind]:,} mutated {kind}s" for kind in KINDS)
+        extremes = f"the slowest run took {self.slowest_s:.1f} s, the largest {self.largest_bytes / 1e9:.2f} GB"
+        return f"{cases} through {runs}: {faults}; {extremes}"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to end: after so many cases of each kind, or so many seconds."""
+
+    cases: int | None
+    seconds: float | None
+
+
+def run_campaign(limits: Limits, first_seed: int, jobs: int, keep: Path, kinds: Sequence[Kind]) -> Counts:
+    """Run cases until a limit is reached; keep the faulty ones in `keep`."""
+    preload()
+    counts, began = Counts(), time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="turbo-webnn-fuzz-") as scratch:
+        folder = Path(scratch)
+        originals = _originals(folder)
+        environment = QUIET | {"XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(folder / "temporary")}
+        (folder / "temporary").mkdir()
+        waiting = _numbered(kinds, first_seed, limits.cases)
+        running: list[Iterator[None]] = []
+        while True:
+            out_of_time = limits.seconds is not None and time.monotonic() - began > limits.seconds
+            while len(running) < jobs and not out_of_time and (next_case := next(waiting, None)) is not None:
+                running.append(_steps(*next_case, originals, folder, environment, keep, counts))
+            if not running:
+                return counts
+            running = [steps for steps in running if next(steps, StopIteration) is not StopIteration]
+            time.sleep(_POLL_S)
+
+
+def _numbered(kinds: Sequence[Kind], first_seed: int, cases: int | None) -> Iterator[tuple[Kind, int]]:
+    for seed in count(first_seed):
+        if cases is not None and seed >= first_seed + cases:
+            return
+        for kind in kinds:
+            yield kind, seed
+
+
+def _steps(
+    kind: Kind,
+    seed: int,
+    originals: Mapping[str, Path],
+    scratch: Path,
+    environment: Mapping[str, str],
+    keep: Path,
+    counts: Counts,
+) -> Iterator[None]:
+    """All runs of one case, a look at a time."""
+    folder = scratch / f"{kind}-{seed}"
+    folder.mkdir()
+    case = make_case(kind, seed, originals, folder / "input")
+    counts.cases[kind] += 1
+    for number, command in enumerate(case.commands):
+        outcome, faults = yield from _judged(command, folder, number, environment, whole=False)
+        if faults:  # a fork is not quite a start: what counts is what the real command does
+            outcome, faults = yield from _judged(command, folder, number, environment, whole=True)
+        counts.add(command.verb, outcome, faults)
+        if faults:
+            _keep(case, command, folder / "input", outcome, faults, keep)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _judged(
+    command: Command, folder: Path, number: int, environment: Mapping[str, str], *, whole: bool
+) -> Generator[None, None, tuple[Outcome, list[str]]]:
+    """One run of the command: a look at a time, and at the end what it did."""
+    work = folder / f"run-{number}{'-whole' if whole else ''}"
+    output = work / "output" / "result"
+    output.parent.mkdir(parents=True)
+    run = Run(command.with_paths(folder / "input", output), work / "working", environment, whole=whole)
+    while (outcome := run.poll()) is None:
+        yield None
+    faults = faults_of(outcome, command.verb, output, told=command.told)
+    shutil.rmtree(work, ignore_errors=True)
+    return outcome, faults
+
+
+def _keep(case: Case, command: Command, damaged: Path, outcome: Outcome, faults: Sequence[str], keep: Path) -> None:
+    """Write the case to a folder of its own: its input as it is, and what happened."""
+    folder = keep / f"{case.kind}-{case.seed}-{command.verb}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    subprocess.run(["cp", "-a", damaged, folder / "input"], check=True)  # pipes and links stay what they are
+    record = {
+        "kind": case.kind,
+        "seed": case.seed,
+        "damages": case.damages,
+        "command": asdict(command),
+        "faults": faults,
+        "outcome": asdict(outcome) | {"stdout": outcome.stdout[-_TAIL:], "stderr": outcome.stderr[-_TAIL:]},
+    }
+    (folder / "case.json").write_text(json.dumps(record, indent=2))
+    last = (outcome.stderr.strip().splitlines() or [""])[-1]
+    sys.stderr.write(f"{folder}: {', '.join(faults)}: {last[:300]}\n")
+
+
+def _originals(folder: Path) -> dict[str, Path]:
+    """The good inputs that cases are made from: a bundle of `tiny`, and a recipe for it."""
+    bundle, quantized = folder / "bundle", folder / "quantized"
+    for output, options in ((bundle, []), (quantized, ["--precision", "q4f16"])):
+        _require_done(Run(["export", "tiny", "-o", str(output), *options], folder / "export", QUIET))
+    Bundle.open(bundle)
+    return {"bundle": bundle, "recipe": quantized / "report" / "recipe.json"}
+
+
+def _require_done(run: Run) -> None:
+    while (outcome := run.poll()) is None:
+        time.sleep(_POLL_S)
+    if outcome.status:
+        raise RuntimeError(f"the good input could not be made:\n{outcome.stderr}")
