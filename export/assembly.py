@@ -26,8 +26,11 @@ SIDE_BY_SIDE = 2
 """Components traced at a time: more would cost memory that a small laptop lacks."""
 
 
-def assemble(job: BundleJob, report: Report) -> None:
+def assemble(job: BundleJob, report: Report, lifeline: int) -> None:
     """Write every file of the bundle into `job.stage`.
+
+    Args:
+        lifeline: a descriptor that can be read when nobody waits for the bundle any more.
 
     Raises:
         RequestError: where the checkpoint does not make this bundle.
@@ -58,9 +61,10 @@ def assemble(job: BundleJob, report: Report) -> None:
         for component in _heaviest_first(source, components)
     }
     if asked is not None and asked.budget is not None and asked.recipe is None:
-        asked = within_budget(asked, run_side_by_side(measure_component, jobs, report, limit=SIDE_BY_SIDE))
+        costs = run_side_by_side(measure_component, jobs, report, limit=SIDE_BY_SIDE, lifeline=lifeline)
+        asked = within_budget(asked, costs)
         jobs = {name: replace(each, quantization=asked) for name, each in jobs.items()}
-    exported = run_side_by_side(export_component, jobs, report, limit=SIDE_BY_SIDE)
+    exported = run_side_by_side(export_component, jobs, report, limit=SIDE_BY_SIDE, lifeline=lifeline)
     chains = {name: each.chain for name, each in exported.items()}
     if asked is not None:
         _require_within(asked.budget, exported)

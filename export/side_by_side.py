@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -26,13 +28,18 @@ def run_side_by_side(
     report: Report,
     *,
     limit: int,
+    lifeline: int | None = None,
 ) -> dict[str, Result]:
     """Run `work(job, progress)` for each of `jobs`, `limit` at a time, in the order given.
 
     Where it can be had, processes are forked, so that all share the libraries which the caller has loaded. The
     caller's process must have no other threads then.
 
+    Args:
+        lifeline: a descriptor that can be read when nobody waits for the results any more.
+
     Raises:
+        SystemExit: where `lifeline` can be read; the jobs are ended first.
         RequestError: where a process was killed.
         Exception: what a job raised, as it raised it; the other jobs are ended first.
     """
@@ -51,7 +58,9 @@ def run_side_by_side(
                 process.start()
                 theirs.close()
                 running[ours] = (name, process)
-            for ready in wait(list(running)):
+            for ready in wait([*running, *([] if lifeline is None else [lifeline])]):
+                if ready == lifeline:
+                    raise SystemExit(1)
                 assert isinstance(ready, Connection)
                 name, process = running[ready]
                 kind, held = _received(ready, name, process)
@@ -82,8 +91,16 @@ def _received(connection: Connection, name: str, process: BaseProcess) -> tuple[
         ) from None
 
 
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 def _child(connection: Connection, work: Callable[[Any, Any], Any], job: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and ends us
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def progress(doing: str, fraction: float) -> None:
         connection.send(("progress", (doing, fraction)))

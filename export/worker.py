@@ -10,12 +10,8 @@ from __future__ import annotations
 import gc
 import json
 import os
-import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +21,7 @@ from models.component import Size
 from models.errors import RequestError
 from models.layouts import DEFAULT
 from models.precision import Precision
+from models.python_process import PythonProcess
 from models.source import Source
 
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_ARENA_MAX": "2"}
@@ -81,30 +78,10 @@ def run_worker(job: BundleJob, report: Report) -> None:
         RequestError: what the job cannot be served for, or that the process was killed.
         OSError: where the files cannot be written.
     """
-    environment = {**os.environ, **_MEMORY, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    with tempfile.TemporaryFile("w+") as told:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "export.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=told,
-            text=True,
-            env=environment,
-            start_new_session=True,  # its children end with it, and Ctrl-C reaches it through us alone
-        )
-        try:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.write(job.to_json() + "\n")
-            process.stdin.close()
-            outcome = _outcome(process.stdout, report)
-            process.wait()
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        told.seek(0)
-        _raise_unless_done(outcome, process.returncode, told.read())
+    with PythonProcess("export.worker", environment=_MEMORY, avoid=job.source.folders) as process:
+        process.send(job.to_json())
+        outcome = _outcome(process.answers, report)
+        _raise_unless_done(outcome, process)
 
 
 def _outcome(lines: IO[str], report: Report) -> Mapping[str, Any]:
@@ -116,22 +93,27 @@ def _outcome(lines: IO[str], report: Report) -> Mapping[str, Any]:
     return {}
 
 
-def _raise_unless_done(outcome: Mapping[str, Any], status: int, told: str) -> None:
+def _raise_unless_done(outcome: Mapping[str, Any], process: PythonProcess) -> None:
     if "refused" in outcome:
         raise RequestError(outcome["refused"])
     if "failed" in outcome:
         raise OSError(*outcome["failed"])
+    if "done" in outcome:
+        return
+    status = process.wait()
     if status < 0:
         raise RequestError(
             f"the exporting process was ended from outside (signal {-status})",
             "it probably ran out of memory: close other programs, or export one --component at a time",
         )
-    if "done" not in outcome:
-        raise RuntimeError(f"the exporting process failed:\n{told}")
+    complaints = process.complaints().strip()
+    failure = RuntimeError(f"the exporting process failed: {complaints.splitlines()[-1] if complaints else status}")
+    failure.add_note(complaints)
+    raise failure
 
 
 def main() -> int:
-    """The process itself."""
+    """The process itself. Its standard input stays open for as long as the process lives that asked for the job."""
     events = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints is no event
 
@@ -143,11 +125,13 @@ def main() -> int:
 
     gc.freeze()  # what libraries hold stays: no collection need look at it, nor copy its pages in a forked process
     try:
-        assemble(job, lambda *progress: tell({"progress": progress}))
+        assemble(job, lambda *progress: tell({"progress": progress}), sys.stdin.fileno())
     except RequestError as error:
         tell({"refused": str(error)})
     except OSError as error:
         tell({"failed": [error.errno, error.strerror, error.filename and str(error.filename)]})
+    except MemoryError:
+        tell({"refused": "there is not enough memory; close other programs, or export one --component at a time"})
     else:
         tell({"done": True})
     return 0

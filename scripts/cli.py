@@ -13,6 +13,7 @@ import os
 import sys
 
 from models.errors import RequestError
+from models.python_process import leave_working_folder
 from models.staging.interruption import Stopped, deaf, stoppable
 
 REQUEST, DEFECT = 2, 3
@@ -24,6 +25,7 @@ _HINTS = {"TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}
 def main() -> int:
     """Run the command; return its exit status."""
     as_json = "--json" in sys.argv
+    leave_working_folder()
     try:
         with stoppable():
             status = _run()

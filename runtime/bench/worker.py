@@ -10,6 +10,8 @@ import json
 import os
 import sys
 from importlib import import_module
+from queue import Queue
+from threading import Thread
 from typing import Any, Protocol
 
 from models.errors import RequestError
@@ -36,9 +38,17 @@ class Side(Protocol):
 
 
 def serve(side: Side, answers: Any) -> None:
-    """Answer until there are no more questions."""
-    for line in sys.stdin:
-        asked = json.loads(line)
+    """Answer until nobody can ask any more, which ends the process whatever it is at."""
+    questions: Queue[str] = Queue()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            questions.put(line)
+        os._exit(0)
+
+    Thread(target=listen, daemon=True).start()
+    while True:
+        asked = json.loads(questions.get())
         try:
             answer = {"answer": getattr(side, asked["ask"])(*asked["of"])}
         except RequestError as error:

@@ -130,7 +130,7 @@ def test_numbers_that_leave_their_range_are_told(make_bundle: MakeBundle, monkey
     monkeypatch.setattr("runtime.sampler.pure_noise", lambda *_: np.full((1, 4, 2, 3), np.inf, np.float32))
     for precision, right in (("fp32", "the checkpoint itself gives them"), ("fp16", "export with --precision fp32")):
         with pytest.raises(RequestError, match=f"unet gave numbers that are not finite in {precision}; {right}"):
-            Pipeline.open(make_bundle(precision).folder, "cpu").draw(PROMPT)  # type: ignore[arg-type]
+            Pipeline.open(make_bundle(precision).folder, "cpu").draw(PROMPT)
 
 
 def test_damage_that_gives_nan_is_told_as_damage(make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:

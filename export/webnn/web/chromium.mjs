@@ -73,7 +73,11 @@ async function judge(browser, job) {
 
 let browser = await launch();
 answer({ ready: browser.version() });
-for await (const line of readline.createInterface({ input: process.stdin })) {
+const lines = readline.createInterface({ input: process.stdin });
+let judging = false;
+lines.on('close', () => judging && process.exit(1)); // whoever asked is gone, and the browser goes with this process
+for await (const line of lines) {
+  judging = true;
   browser ??= await launch();
   const version = browser.version();
   const failed = (error) => ({ error: error.message, lost: true });
@@ -82,6 +86,7 @@ for await (const line of readline.createInterface({ input: process.stdin })) {
     await browser.close().catch(() => {});
     browser = null;
   }
+  judging = false;
   answer({ ...result, browser: version });
 }
 await browser?.close();

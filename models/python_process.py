@@ -1,0 +1,137 @@
+"""Python processes of ours: they take modules from where libraries are installed, and never outlive this one's block.
+
+`python -m` puts the working folder first on the path, where any file can have the name of a library's module: a
+user's `export.py`, or a checkpoint's `secrets.py`. Ours start without it, and without anything of this process's path
+but folders that hold installed packages.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+_ROOT = Path(__file__).parents[1]
+"""The folder that our own packages are imported from."""
+
+_START = (
+    "import json, runpy, sys; sys.path += [path for path in json.loads(sys.argv.pop(1)) if path not in sys.path]; "
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
+"""Runs a module as `python -m` does; what it adds to the path comes last, behind the standard library."""
+
+
+class PythonProcess:
+    """The module `module` of ours, run with the words `words`, from the beginning of a `with` block to its end.
+
+    It ends when its standard input does, should this process be killed. Ctrl-C reaches it through this process alone.
+
+    Args:
+        environment: variables that are set for it.
+        avoid: folders whose modules must not be taken even where the user's PYTHONPATH names them.
+    """
+
+    def __init__(
+        self, module: str, *words: str, environment: Mapping[str, str] | None = None, avoid: Iterable[Path] = ()
+    ) -> None:
+        avoided = tuple(avoid)
+        installed = json.dumps([*_installed(sys.path, avoided), str(_ROOT)])
+        self._command = [sys.executable, "-P", "-c", _START, installed, module, *words]
+        self._environment = {**_safe_environment(avoided), **(environment or {})}
+
+    def __enter__(self) -> PythonProcess:
+        self._complaints = tempfile.TemporaryFile("w+", errors="replace")  # a pipe that nobody reads would fill
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._complaints,
+            text=True,
+            encoding="utf-8",
+            env=self._environment,
+            start_new_session=True,  # so that its own processes end with it
+        )
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._kill()
+        self._process.communicate()
+        self._complaints.close()
+
+    @property
+    def answers(self) -> IO[str]:
+        """Its standard output."""
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    def send(self, line: str) -> None:
+        """Write `line` to its standard input; a process that has ended takes none."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # what it answered, or its end, says why
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+
+    def wait(self) -> int:
+        """Its exit status, when it has ended."""
+        return self._process.wait()
+
+    def complaints(self) -> str:
+        """What it has written to its standard error."""
+        self._complaints.seek(0)
+        return self._complaints.read()
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            if hasattr(os, "killpg"):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            else:
+                self._process.kill()
+
+
+def leave_working_folder() -> None:
+    """Take the working folder off this process's own path, unless our packages lie there; then it comes last."""
+    here = Path.cwd()
+    kept = [path for path in sys.path if not _is(path, here)]
+    sys.path[:] = [*kept, str(_ROOT)] if _is(str(_ROOT), here) else kept
+
+
+def _safe_environment(avoided: Iterable[Path]) -> dict[str, str]:
+    """This process's environment, for one that takes no module from the working folder and the folders `avoided`."""
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    kept = [path for path in named if _is_safe(path, avoided)]
+    others = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    # its own processes, torch's compilers among them, are to be as careful
+    return {**others, "PYTHONSAFEPATH": "1", **({"PYTHONPATH": os.pathsep.join(kept)} if kept else {})}
+
+
+def _installed(paths: Iterable[object], avoided: Iterable[Path]) -> list[str]:
+    """Those of `paths` that hold installed packages; `sys.path` may hold anything, and Python passes it by."""
+    texts = [os.fspath(path) for path in paths if isinstance(path, (str, os.PathLike))]
+    return [
+        path
+        for path in texts
+        if isinstance(path, str) and _is_safe(path, avoided) and any(Path(path).glob("*.dist-info"))
+    ]
+
+
+def _is_safe(path: str, avoided: Iterable[Path]) -> bool:
+    """Whether modules may be taken from `path`: it is absolute, not the working folder, and in none of `avoided`."""
+    folders = (Path(path), *Path(path).parents)
+    if not Path(path).is_absolute() or _is(path, Path.cwd()):
+        return False
+    return not any(_is(str(folder), other) for folder in folders for other in avoided)
+
+
+def _is(path: object, folder: Path) -> bool:
+    try:
+        return isinstance(path, str) and Path(path or ".").samefile(folder)
+    except (OSError, ValueError):
+        return False
