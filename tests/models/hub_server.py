@@ -191,10 +191,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _entry(path: str, held: bytes) -> dict[str, object]:
-    entry: dict[str, object] = {"type": "file", "path": path, "size": len(held), "oid": hashlib.sha1(held).hexdigest()}
+    entry: dict[str, object] = {"type": "file", "path": path, "size": len(held), "oid": git_blob_id(held)}
     if path.endswith(_LARGE):
         entry["lfs"] = {"oid": _sha256(held), "size": len(held), "pointerSize": 134}
     return entry
+
+
+def git_blob_id(held: bytes) -> str:
+    """Git's name of a file with these contents."""
+    return hashlib.sha1(b"blob %d\0" % len(held) + held).hexdigest()
 
 
 def _sha256(held: bytes) -> str:

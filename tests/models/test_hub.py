@@ -15,9 +15,10 @@ import safetensors.numpy
 from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
 import models
-from models import hub as hub_module
 from models.checkpoint import Checkpoint
-from models.hub import is_repo_id, license_of
+from models.hub import is_repo_id
+from models.hub.snapshot import shown_progress
+from models.model_card import license_of
 from models.source import EMBEDDED, Source
 from tests.models.hub_server import HubServer, Repository
 
@@ -347,7 +348,7 @@ def test_a_hub_that_dies_in_the_middle(hub: HubServer, user: User, turbo: Reposi
 def test_progress_bars_are_left_as_they_were() -> None:
     for disabled in (False, True):
         (disable_progress_bars if disabled else enable_progress_bars)()
-        with hub_module._progress(shown=False):
+        with shown_progress(shown=False):
             assert are_progress_bars_disabled()
         assert are_progress_bars_disabled() == disabled
     enable_progress_bars()
@@ -357,7 +358,10 @@ def test_an_endpoint_that_is_no_hub(hub: HubServer, user: User) -> None:
     assert "out of reach" in user.refused(environment={"HF_ENDPOINT": "http://127.0.0.1:9"})
     assert "missing an 'http://'" in user.refused(environment={"HF_ENDPOINT": "nonsense"})
     said = user.refused(environment={"HF_ENDPOINT": f"{hub.endpoint}/page"})
-    assert said == f"fetching {NAME} failed: the answer is not a hub's; check HF_ENDPOINT"
+    assert (
+        said
+        == f"fetching {NAME} failed: the answer is not a hub's (it has no JSON that can be read); check HF_ENDPOINT"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,86 @@
+"""Which files of a repository an export reads: small ones first, then weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from models.checkpoint import index_in, index_names, missing_weights, shards_of, whole_name
+from models.component import Component
+from models.errors import RequestError
+from models.family import Family
+from models.hub import Snapshot
+from models.model_card import CARD, MAX_CARD_BYTES
+
+PIPELINE_INDEX = "model_index.json"
+"""What makes a folder a diffusers pipeline."""
+
+PART_CONFIG = "config.json"
+"""What makes a folder a component."""
+
+SCHEDULER_CONFIG = "scheduler/scheduler_config.json"
+
+MAX_SMALL_BYTES = 1 << 25
+"""Bytes of one config, index or tokenizer: those of published models have up to 4 MB."""
+
+_TOKENIZER_FILES = (
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+)
+
+
+def pipeline_files(family: Family) -> list[str]:
+    """What an export reads of a pipeline beside its components."""
+    tokenizers = [f"{tokenizer}/{name}" for tokenizer in family.tokenizers for name in _TOKENIZER_FILES]
+    return [PIPELINE_INDEX, SCHEDULER_CONFIG, *tokenizers]
+
+
+def component_files(component: Component, variant: str | None) -> list[str]:
+    """What an export reads of a component before its weights."""
+    names = (PART_CONFIG, *index_names(component.weights_stem, variant))
+    return [PurePosixPath(component.subfolder, name).as_posix() for name in names]
+
+
+def fetch_small(snapshot: Snapshot, files: Iterable[str]) -> None:
+    """Fetch those of `files` that the repository has, and its model card where it is one.
+
+    Raises:
+        RequestError: as `Snapshot.fetch`, or where a file is too large to be what its name says.
+    """
+    listing = snapshot.listing
+    small = sorted({file for file in files if file in listing})
+    for file in small:
+        if listing[file].bytes > MAX_SMALL_BYTES:
+            raise RequestError(
+                f"{file} of {snapshot.repo} has {listing[file].bytes / 1e6:.1f} MB", "give a diffusers pipeline"
+            )
+    card = [CARD] if CARD in listing and listing[CARD].bytes <= MAX_CARD_BYTES else []
+    snapshot.fetch([*small, *card])
+
+
+def weights_of(snapshot: Snapshot, component: Component, variant: str | None) -> list[str]:
+    """The files of the repository that hold the component's weights in `variant`: the one whole file, or the shards.
+
+    Raises:
+        RequestError: where the repository does not have them, or has them as a pickle.
+    """
+    folder = PurePosixPath(component.subfolder)
+    whole = (folder / whole_name(component.weights_stem, variant)).as_posix()
+    index = index_in(snapshot.folder / folder, component.weights_stem, variant)
+    if whole in snapshot.listing:
+        return [whole]
+    if index is None:
+        found = snapshot.names_in(component.subfolder)
+        raise missing_weights(
+            (PurePosixPath(snapshot.repo) / folder).as_posix(), found, component.weights_stem, variant
+        )
+    shards = [(folder / name).as_posix() for name in sorted({*shards_of(index).values()})]
+    for shard in shards:
+        if shard not in snapshot.listing:
+            raise RequestError(
+                f"{snapshot.repo} has no {shard}, which its index names", "give a revision that is complete"
+            )
+    return shards

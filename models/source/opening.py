@@ -1,0 +1,237 @@
+"""Opening a source: its configs are fetched and judged first, and only then its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from models.component import Component
+from models.errors import RequestError
+from models.family import PARTS, Family, family_of
+from models.hub import Hub, Snapshot, is_repo_id, require_space
+from models.json_file import read_json
+from models.model_card import license_of
+from models.source.files import (
+    PART_CONFIG,
+    PIPELINE_INDEX,
+    component_files,
+    fetch_small,
+    pipeline_files,
+    weights_of,
+)
+from models.source.source import Source
+from models.source.variants import other_variants
+
+EMBEDDED = {name: Path(__file__).parents[1] / name for name in ("tiny", "tiny-xl")}
+"""Checkpoints that travel with this project."""
+
+Judge = Callable[[Source], None]
+"""Raises RequestError where a source cannot serve what is asked, by its configs alone."""
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """A source whose weights may have to be fetched still.
+
+    Attributes:
+        source: as far as configs tell.
+        snapshot: where it comes from the hub.
+        weights: the files of `snapshot` to fetch.
+    """
+
+    source: Source
+    snapshot: Snapshot | None = None
+    weights: tuple[str, ...] = ()
+
+
+def open_source(
+    source: str,
+    *,
+    variant: str | None = None,
+    revision: str | None = None,
+    components: Sequence[str] = (),
+    fed: bool = False,
+    parts: Mapping[str, str] = MappingProxyType({}),
+    judge: Judge = lambda _source: None,
+    progress: bool = True,
+) -> Source:
+    """Open SOURCE: an embedded checkpoint's name, a diffusers folder, or a hub id.
+
+    A folder that exists wins over a hub id of the same name. From the hub only the files that an export reads
+    are fetched, into the user's own cache: those of `components`, or of all where none is named; where `fed`, also
+    those of the components that feed them. What configs can tell is told before any weights are fetched.
+
+    Args:
+        parts: by subfolder ("vae", "safety_checker") other sources, whose components take the place of SOURCE's, as
+            `open_part` finds them.
+        judge: called once the configs are there, and before weights are fetched: what the caller can tell by them.
+
+    Raises:
+        RequestError: where there is no such source, it is not a diffusers folder, or `judge` refuses it.
+    """
+    with Hub(progress=progress) as hub:
+        openings = {subfolder: _open_part(hub, other, subfolder) for subfolder, other in parts.items()}
+        others = {subfolder: opening.source for subfolder, opening in openings.items()}
+        name, folder = _located(source)
+        if folder is None:
+            opening = _from_hub(hub, name, revision, variant, components, fed=fed, parts=others)
+        elif revision is not None:
+            raise RequestError(f"{source} is a folder and has no revisions", "drop --revision, or give a hub id")
+        else:
+            opening = _Opening(_from_folder(name, folder, variant, components, fed=fed, parts=others))
+        if any(each.snapshot is not None for each in (*openings.values(), opening)):
+            opening.source.require_served(opening.source.family.chosen(components, fed=fed))
+        judge(opening.source)
+        _fetch_weights([*openings.values(), opening])
+    return opening.source
+
+
+def open_part(source: str, subfolder: str, *, progress: bool = True) -> Source:
+    """Open one component of SOURCE, which is as for `open_source`, or a folder or hub repository that is it alone.
+
+    Its main weights are read, as its repository has them on the hub's main branch, or the one variant that it has.
+
+    Raises:
+        RequestError: where there is no such source, it has no such component, or one that is not served.
+    """
+    with Hub(progress=progress) as hub:
+        opening = _open_part(hub, source, subfolder)
+        _fetch_weights([opening])
+    return opening.source
+
+
+def _from_folder(
+    name: str,
+    folder: Path,
+    variant: str | None,
+    components: Sequence[str],
+    *,
+    fed: bool,
+    parts: Mapping[str, Source],
+) -> Source:
+    if not (folder / PIPELINE_INDEX).is_file():
+        raise RequestError(f"{folder} has no {PIPELINE_INDEX}", "give a diffusers folder")
+    source = Source(name, folder, variant, None, license_of(folder), parts)
+    family = source.family
+    known = {component.name for component in (*family.components, *family.optional)}
+    read = family.chosen([component for component in components if component in known], fed=fed)
+    names = {component.subfolder: _names_in(folder / component.subfolder) for component in _all(family)}
+    return replace(source, variants=_variants(names, family, read, variant, parts))
+
+
+def _from_hub(
+    hub: Hub,
+    repo: str,
+    revision: str | None,
+    variant: str | None,
+    components: Sequence[str],
+    *,
+    fed: bool,
+    parts: Mapping[str, Source],
+) -> _Opening:
+    snapshot = hub.snapshot(repo, revision, [PIPELINE_INDEX])
+    if PIPELINE_INDEX not in snapshot.listing:
+        raise RequestError(f"{repo} has no {PIPELINE_INDEX}", "give the id of a diffusers pipeline")
+    family = family_of(read_json(snapshot.folder / PIPELINE_INDEX), repo)
+    read = family.chosen(components, fed=fed)
+    names = {component.subfolder: snapshot.names_in(component.subfolder) for component in _all(family)}
+    variants = _variants(names, family, read, variant, parts)
+    taken = {component: variants.get(component.subfolder, variant) for component in {*family.components, *read}}
+    files = [file for component, name in taken.items() for file in component_files(component, name)]
+    fetch_small(snapshot, [*pipeline_files(family), *files])
+    source = Source(repo, snapshot.folder, variant, snapshot.commit, license_of(snapshot.folder), parts, None, variants)
+    own = [component for component in read if component.subfolder not in parts]
+    weights = {file for component in own for file in weights_of(snapshot, component, taken[component])}
+    return _Opening(source, snapshot, tuple(sorted(weights)))
+
+
+def _open_part(hub: Hub, source: str, subfolder: str) -> _Opening:
+    component = PARTS[subfolder]
+    name, folder = _located(source)
+    if folder is not None:
+        part = _part_folder(folder, source, component)
+        variants = other_variants({subfolder: _names_in(part)}, [component], None)
+        return _Opening(Source(name, part, license=license_of(folder), root=folder, variants=variants))
+    snapshot = hub.snapshot(name, None, [PART_CONFIG, f"{subfolder}/{PART_CONFIG}"])
+    part = _part_folder(snapshot.folder, source, component)
+    there = component if part != snapshot.folder else replace(component, subfolder="")
+    variants = other_variants({subfolder: snapshot.names_in(there.subfolder)}, [component], None)
+    variant = variants.get(subfolder)
+    fetch_small(snapshot, component_files(there, variant))
+    component.require_served(read_json(part / PART_CONFIG), str(part / PART_CONFIG))
+    license_stated = license_of(snapshot.folder)
+    opened = Source(name, part, None, snapshot.commit, license_stated, root=snapshot.folder, variants=variants)
+    return _Opening(opened, snapshot, tuple(weights_of(snapshot, there, variant)))
+
+
+def _part_folder(folder: Path, source: str, component: Component) -> Path:
+    """Where in `folder` the config and weights of `component` lie: in a pipeline's folder of it, or right there.
+
+    Raises:
+        RequestError: where there is none.
+    """
+    for place in (folder / component.subfolder, folder):
+        if (place / PART_CONFIG).is_file():
+            return place
+    raise RequestError(
+        f"{source} has no {component.module}: neither {component.subfolder}/{PART_CONFIG} nor {PART_CONFIG}",
+        f"give a diffusers folder, the folder of a {component.module}, or a hub id of either",
+    )
+
+
+def _fetch_weights(openings: Sequence[_Opening]) -> None:
+    """Fetch the weights of all openings, if the disk has room for them together."""
+    remote = [(opening.snapshot, opening.weights) for opening in openings if opening.snapshot is not None]
+    require_space(sum(snapshot.missing_bytes(weights) for snapshot, weights in remote))
+    for snapshot, weights in remote:
+        snapshot.fetch(weights)
+
+
+def _variants(
+    names: Mapping[str, Sequence[str]],
+    family: Family,
+    read: Sequence[Component],
+    variant: str | None,
+    parts: Mapping[str, Source],
+) -> dict[str, str | None]:
+    """By subfolder, the variants of `read` components that are not `variant`, without those of other sources."""
+    others = other_variants(names, _all(family), variant)
+    own = {component.subfolder for component in read} - parts.keys()
+    return {subfolder: taken for subfolder, taken in others.items() if subfolder in own}
+
+
+def _all(family: Family) -> tuple[Component, ...]:
+    return (*family.components, *family.optional)
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir()]
+    except OSError:
+        return []  # what is missing there is told where it is read
+
+
+def _located(source: str) -> tuple[str, Path | None]:
+    """The name of SOURCE, and its folder where it is on this machine; None where it is a hub id."""
+    folder = Path(source)
+    try:
+        is_folder, is_file = folder.is_dir(), folder.is_file()
+    except OSError as error:
+        raise RequestError(f"{source} cannot be opened ({error.strerror})", "give a diffusers folder") from error
+    if is_folder:
+        return folder.resolve().name, folder
+    if source in EMBEDDED:
+        return source, EMBEDDED[source]
+    if is_file:
+        raise RequestError(
+            f"{source} is a single file",
+            "give a diffusers folder: from_single_file(FILE).save_pretrained(FOLDER)",
+        )
+    if is_repo_id(source):
+        return source, None
+    raise RequestError(
+        f"{source!r} is no folder and no hub id",
+        f"give a diffusers folder, OWNER/NAME on the hub, or {', '.join(EMBEDDED)}",
+    )

@@ -1,0 +1,118 @@
+"""A pipeline's checkpoint as a diffusers folder, wherever it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from models.checkpoint import Checkpoint
+from models.component import Component
+from models.errors import RequestError
+from models.family import Family, family_of
+from models.json_file import read_json
+from models.scheduler import require_served_scheduler
+from models.source.files import PIPELINE_INDEX, SCHEDULER_CONFIG
+from models.source.variants import MAIN
+
+
+@dataclass(frozen=True)
+class Source:
+    """A diffusers folder on disk, and where it came from.
+
+    Attributes:
+        name: as the user gave it: a hub id, a folder's name, or an embedded checkpoint's.
+        folder: holds `model_index.json` and the components' folders.
+        variant: the variant of the weights to read, such as `fp16`, or None for the main files.
+        revision: the commit on the hub, or None.
+        license: the licence that the model card states, or None.
+        parts: by subfolder, components of other sources in place of this one's; the `folder` of each holds the
+            component's own config and weights.
+        root: the folder that was named, where `folder` lies inside of it; None where it is `folder` itself.
+        variants: by subfolder, the variant that is read there where it is not `variant`: a component may lack that.
+    """
+
+    name: str
+    folder: Path
+    variant: str | None = None
+    revision: str | None = None
+    license: str | None = None
+    parts: Mapping[str, Source] = field(default_factory=dict)
+    root: Path | None = None
+    variants: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """A line for each component whose weights are read in another variant than the one asked for."""
+        lines = [
+            f"{self.name}: {subfolder} has no {self.variant or MAIN} weights; its {taken or MAIN} ones are read"
+            for subfolder, taken in self.variants.items()
+        ]
+        return (*lines, *(line for part in self.parts.values() for line in part.notices))
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders that this and its parts come from, as they were named."""
+        return (self.root or self.folder, *(folder for part in self.parts.values() for folder in part.folders))
+
+    @cached_property
+    def family(self) -> Family:
+        """The family of the pipeline; RequestError where it is not served."""
+        return family_of(read_json(self.folder / PIPELINE_INDEX), str(self.folder))
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What a bundle states about where it comes from. No path: two exports give the same bytes."""
+        return {
+            "name": self.name,
+            "revision": self.revision,
+            "variant": self.variant,
+            "license": self.license,
+            **({"variants": dict(self.variants)} if self.variants else {}),
+            **{subfolder: part.provenance for subfolder, part in self.parts.items()},
+        }
+
+    def folder_of(self, component: Component) -> tuple[Path, str | None]:
+        """The folder that holds the component's config and weights, and the variant of the weights there."""
+        part = self.parts.get(component.subfolder)
+        if part is not None:
+            return part.folder, part.variants.get(component.subfolder, part.variant)
+        subfolder = component.subfolder
+        return self.folder / subfolder, self.variants.get(subfolder, self.variant)
+
+    def require_served(self, components: Iterable[Component]) -> None:
+        """Refuse what configs tell: `components` of other architectures or sizes, or another scheduler.
+
+        Raises:
+            RequestError: names the first thing that is not served, and what would be.
+        """
+        self.family.require_agreement({component.name: self.config(component) for component in components})
+        require_served_scheduler(self.scheduler_config())
+
+    def config(self, component: Component) -> dict[str, Any]:
+        """The component's config, checked against what is served.
+
+        Raises:
+            RequestError: where it is missing, unreadable, or of another architecture.
+        """
+        folder, _ = self.folder_of(component)
+        path = folder / "config.json"
+        if not path.is_file():
+            raise RequestError(
+                f"{folder.parent} has no {folder.name}/config.json",
+                f"{component.name} needs it: give a complete diffusers folder",
+            )
+        config = read_json(path)
+        component.require_served(config, str(path))
+        return config
+
+    def scheduler_config(self) -> dict[str, Any]:
+        """The scheduler's config; RequestError where it is missing or unreadable."""
+        return read_json(self.folder / SCHEDULER_CONFIG)
+
+    def checkpoint(self, component: Component) -> Checkpoint:
+        """The component's weights, opened but unread; RequestError as `Checkpoint.open` raises it."""
+        folder, variant = self.folder_of(component)
+        return Checkpoint.open(folder, component.weights_stem, variant)
