@@ -19,6 +19,7 @@ from typing import IO, Any
 from export.quantize.plan import Quantization
 from models.component import Size
 from models.errors import RequestError
+from models.json_file import parse_json
 from models.layouts import DEFAULT
 from models.precision import Precision
 from models.python_process import PythonProcess
@@ -52,23 +53,7 @@ class BundleJob:
     @classmethod
     def from_json(cls, line: str) -> BundleJob:
         """The job that `to_json` wrote."""
-        held: Mapping[str, Any] = json.loads(line)
-        return cls(
-            source=_source(held["source"]),
-            components=tuple(held["components"]),
-            size=Size(**held["size"]),
-            precision=held["precision"],
-            stage=Path(held["stage"]),
-            max_graph_bytes=held["max_graph_bytes"],
-            bake_time_ids=held["bake_time_ids"],
-            quantization=held["quantization"] and Quantization.from_json(held["quantization"]),
-            layout=held["layout"],
-        )
-
-
-def _source(held: Mapping[str, Any]) -> Source:
-    parts = {subfolder: _source(part) for subfolder, part in held["parts"].items()}
-    return Source(**{**held, "folder": Path(held["folder"]), "parts": parts})
+        return parse_json(line, cls, "the job")
 
 
 def run_worker(job: BundleJob, report: Report) -> None:

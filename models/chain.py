@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Annotated, NotRequired, TypedDict
+
+from msgspec import Meta
+
+Count = Annotated[int, Meta(ge=0)]
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True)
@@ -17,13 +22,18 @@ class BundleFile:
     """
 
     path: str
-    bytes: int
-    sha256: str
+    bytes: Count
+    sha256: Sha256
 
     def __post_init__(self) -> None:
         path = PurePosixPath(self.path)
-        if path.is_absolute() or ".." in path.parts or "\\" in self.path:
+        if path.is_absolute() or ".." in path.parts or "\\" in self.path or "\0" in self.path:
             raise ValueError(f"{self.path} leaves the bundle")
+        if not path.parts:
+            raise ValueError(f"{self.path!r} names no file")
+
+
+Files = Annotated[tuple[BundleFile, ...], Meta(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -32,15 +42,15 @@ class Tensor:
 
     name: str
     dtype: str
-    shape: tuple[int, ...]
+    shape: tuple[Count, ...]
 
 
 @dataclass(frozen=True)
 class Graph:
     """One ONNX graph of a bundle. The first file is the graph, the others are its weights."""
 
-    files: tuple[BundleFile, ...]
-    nodes: int
+    files: Files
+    nodes: Count
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 
@@ -48,6 +58,36 @@ class Graph:
     def path(self) -> str:
         """The .onnx file, relative to the bundle."""
         return self.files[0].path
+
+
+class BrowserRun(TypedDict):
+    """What a real browser did with a graph; milliseconds and error are None where it came to neither."""
+
+    whole: bool
+    reason: str
+    browser: str
+    onnxruntime_web: NotRequired[str]
+    device: NotRequired[str]
+    create_ms: NotRequired[int | None]
+    run_ms: NotRequired[int | None]
+    relative_l2: NotRequired[float | None]
+
+
+class GraphVerdict(TypedDict):
+    """What keeps a graph off WebNN: by the rules, by the provider for each table and level, in a browser."""
+
+    path: str
+    whole: bool
+    findings: list[str]
+    provider: dict[str, bool]
+    browser: BrowserRun | None
+
+
+class Verdict(TypedDict):
+    """What keeps a component off WebNN, graph by graph."""
+
+    whole: bool
+    graphs: list[GraphVerdict]
 
 
 @dataclass(frozen=True)
@@ -73,7 +113,7 @@ class Chain:
     graphs: tuple[Graph, ...]
     names: dict[str, str] = field(default_factory=dict)
     on_cpu: bool = False
-    webnn: dict[str, Any] | None = None
+    webnn: Verdict | None = None
     float32_parts: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -92,29 +132,6 @@ class Chain:
     def files(self) -> tuple[BundleFile, ...]:
         """Files of all its graphs."""
         return tuple(file for graph in self.graphs for file in graph.files)
-
-    @classmethod
-    def from_json(cls, held: Mapping[str, Any]) -> Chain:
-        """The chain that a manifest describes; KeyError, TypeError or ValueError where it does not."""
-        graphs = tuple(
-            Graph(files_of(graph["files"]), graph["nodes"], _tensors(graph["inputs"]), _tensors(graph["outputs"]))
-            for graph in held["graphs"]
-        )
-        inputs, outputs = _tensors(held["inputs"]), _tensors(held["outputs"])
-        kept = {place: float(largest) for place, largest in held["float32_parts"].items()}
-        return cls(inputs, outputs, graphs, dict(held["names"]), held["on_cpu"], held["webnn"], kept)
-
-
-def files_of(held: Iterable[Mapping[str, Any]]) -> tuple[BundleFile, ...]:
-    """The files that a manifest lists; ValueError where it lists none."""
-    files = tuple(BundleFile(**item) for item in held)
-    if not files:
-        raise ValueError("an entry names no files")
-    return files
-
-
-def _tensors(held: Iterable[Mapping[str, Any]]) -> tuple[Tensor, ...]:
-    return tuple(Tensor(item["name"], item["dtype"], tuple(item["shape"])) for item in held)
 
 
 def _require_given(wanted: Iterable[Tensor], given: set[Tensor], where: str) -> None:

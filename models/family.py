@@ -260,7 +260,8 @@ def time_ids(size: Size) -> tuple[float, ...]:
 
     Source: diffusers' StableDiffusionXLPipeline._get_add_time_ids with its defaults.
     """
-    return (size.height, size.width, 0.0, 0.0, size.height, size.width)
+    height, width = float(size.height), float(size.width)
+    return (height, width, 0.0, 0.0, height, width)
 
 
 def constant_conditions(component: Component, size: Size) -> dict[str, tuple[float, ...]]:

@@ -1,29 +1,93 @@
-"""JSON objects on disk, read with errors that a user understands and written the same each time."""
+"""JSON from elsewhere, read into typed values with errors that say where; JSON of ours, written the same each time.
+
+Everything that this project reads and did not make itself in the same process comes through here: configs, manifests,
+indexes, recipes, and the lines of other processes. msgspec decodes it straight into dataclasses.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
+
+import msgspec
 
 from models.errors import RequestError
 
+Value = TypeVar("Value")
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object that `path` holds.
+LONGEST = 64 << 20
+"""Bytes that a JSON file may have: the largest that is read is a tokenizer's, of some 4 MB."""
+
+_COPY = "copy or download it anew"
+
+
+@overload
+def read_json(path: Path) -> dict[str, Any]: ...
+@overload
+def read_json(path: Path, kind: type[Value], right: str = ...) -> Value: ...
+def read_json(path: Path, kind: Any = None, right: str = _COPY) -> Any:
+    """The value of type `kind` that the file at `path` holds; an object of anything where no type is given.
+
+    Args:
+        right: what would be right where the file holds something else.
 
     Raises:
-        RequestError: where the file is missing, or not a JSON object.
+        RequestError: where the file is missing or too long, or does not hold such a value: it says where.
     """
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RequestError(f"{path} is missing", "give a complete folder") from None
-    except (OSError, ValueError) as error:
-        raise RequestError(f"{path} is not readable JSON ({error})", "copy or download it anew") from error
-    if not isinstance(held, dict):
-        raise RequestError(f"{path} is not a JSON object", "copy or download it anew")
-    return held
+        if not path.is_file():
+            missing = not path.exists()
+            raise RequestError(f"{path} is {'missing' if missing else 'no file'}", "give a complete folder")
+        if path.stat().st_size > LONGEST:
+            raise RequestError(f"{path} has {path.stat().st_size} bytes, which no such file has", right)
+        data = path.read_bytes()
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read ({error.strerror})", right) from error
+    return parse_json(data, kind or dict[str, Any], str(path), right)
+
+
+def parse_json(data: bytes | str, kind: type[Value], where: str, right: str = _COPY) -> Value:
+    """The value of type `kind` that `data` holds, which is said to come from `where`.
+
+    Raises:
+        RequestError: where it holds something else.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind, dec_hook=_other)
+    except msgspec.ValidationError as error:
+        raise _misfit(where, error, right) from error
+    except (ValueError, RecursionError) as error:  # malformed, no UTF-8, nested without end
+        raise RequestError(f"{where} is not readable JSON ({_reason(data, error)})", right) from error
+    except RequestError as error:
+        raise RequestError(f"{where}: {error}") from error
+
+
+def convert_json(value: Any, kind: type[Value], where: str, right: str = _COPY) -> Value:
+    """`value`, an object as `json.loads` gives it, as a value of type `kind`.
+
+    Raises:
+        RequestError: where it is something else.
+    """
+    try:
+        return msgspec.convert(value, kind, str_keys=True, dec_hook=_other)
+    except msgspec.ValidationError as error:
+        raise _misfit(where, error, right) from error
+    except RequestError as error:
+        raise RequestError(f"{where}: {error}") from error
+
+
+def require_same_keys(value: Any, known: Any, where: str, right: str = _COPY) -> None:
+    """Refuse `value` where it has a key that `known`, its own reading in the form of `to_json`, has not, or lacks one.
+
+    Raises:
+        RequestError: names the first such key.
+    """
+    known = msgspec.to_builtins(known, str_keys=True)
+    for one, other, what in ((value, known, "holds the unknown"), (known, value, "lacks")):
+        key = _key_of_one(one, other)
+        if key is not None:
+            raise RequestError(f"{where} {what} {key}", right)
 
 
 def json_bytes(value: Any) -> bytes:
@@ -39,3 +103,52 @@ def write_json(path: Path, value: Any) -> None:
     """Write `value` to `path` as `json_bytes` gives it, and make the folders above."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(json_bytes(value))
+
+
+def _other(kind: type, value: Any) -> Any:
+    """A value of a type that JSON has not."""
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise ValueError(f"expected a {kind.__name__}, got {type(value).__name__}")
+
+
+def _key_of_one(one: Any, other: Any) -> str | None:
+    """The first key of `one`, as `size.height`, that `other` has not."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key, value in one.items():
+            if key not in other:
+                return str(key)
+            below = _key_of_one(value, other[key])
+            if below is not None:
+                return f"{key}.{below}"
+    elif isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return next((key for pair in zip(one, other, strict=False) if (key := _key_of_one(*pair))), None)
+    return None
+
+
+def _misfit(where: str, error: msgspec.ValidationError, right: str) -> RequestError:
+    return RequestError(f"{where} is not of the right form ({_plain(error)})", right)
+
+
+def _plain(error: Exception) -> str:
+    """The message of msgspec, with the place in the words of the file: `size.height` in place of `$.size.height`."""
+    return str(error).replace("`$.", "`").replace("`$`", "the top").replace("`", "")
+
+
+def _reason(data: bytes | str, error: Exception) -> str:
+    """Why `data` is no JSON; NaN and infinite numbers, which Python's own parser takes, are named."""
+    try:
+        json.loads(data, parse_constant=_no_number)
+    except _NoNumberError as found:
+        return str(found)
+    except (ValueError, RecursionError):
+        pass
+    return str(error)
+
+
+class _NoNumberError(Exception):
+    """A word that is no number of JSON."""
+
+
+def _no_number(word: str) -> Any:
+    raise _NoNumberError(f"{word} is no number of JSON")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from export.webnn.check import (
     BrowserVerdict,
@@ -20,7 +19,7 @@ from export.webnn.check import (
 )
 from export.webnn.provider import OPTIMIZATIONS, Provider
 from models.bundle import Bundle, Manifest, update_manifest
-from models.chain import Chain, Graph
+from models.chain import BrowserRun, Chain, Graph, GraphVerdict, Verdict
 from models.errors import RequestError
 from runtime.parity import BROWSER_GATES, Figures, Gate, compare
 from runtime.rehearsal import Passage, rehearse
@@ -64,7 +63,7 @@ class BrowserCheck:
         apart = f"relative L2 {self.worst.relative_l2:.2e}" if self.worst.finite else "not finite"
         return f"outputs are not onnxruntime's: {apart}, the gate is {self.gate.relative_l2:g}"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> BrowserRun:
         """The verdict as the manifest keeps it."""
         verdict = self.verdict
         return {
@@ -73,8 +72,8 @@ class BrowserCheck:
             "browser": f"Chromium {verdict.browser}",
             "onnxruntime_web": verdict.onnxruntime,
             "device": verdict.device,
-            "create_ms": verdict.create_ms and round(verdict.create_ms),
-            "run_ms": verdict.run_ms and round(verdict.run_ms),
+            "create_ms": None if verdict.create_ms is None else round(verdict.create_ms),
+            "run_ms": None if verdict.run_ms is None else round(verdict.run_ms),
             "relative_l2": self.worst.to_json()["relative_l2"] if self.worst else None,
         }
 
@@ -116,14 +115,14 @@ class GraphCheck:
         placed = all(placement.whole for placement in self.placements)
         return harmless and placed and (self.browser is None or self.browser.passed)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> GraphVerdict:
         """The verdict as the manifest keeps it."""
         return {
             "path": self.graph.path,
             "whole": self.passed,
             "findings": [str(finding) for finding in self.findings],
             "provider": {f"{each.target}/{each.optimization}": each.whole for each in self.placements},
-            "browser": self.browser and self.browser.to_json(),
+            "browser": None if self.browser is None else self.browser.to_json(),
         }
 
     def to_text(self) -> str:
@@ -161,7 +160,7 @@ class ComponentCheck:
         """Whether every graph passes."""
         return all(graph.passed for graph in self.graphs)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Verdict:
         """The verdict as the manifest keeps it."""
         return {"whole": self.passed, "graphs": [graph.to_json() for graph in self.graphs]}
 
@@ -229,10 +228,10 @@ def _with_verdicts(bundle: Bundle, manifest: Manifest, checks: Sequence[Componen
     return replace(manifest, components={**chains, **verdicts})
 
 
-def _kept(check: ComponentCheck, chain: Chain) -> dict[str, Any]:
+def _kept(check: ComponentCheck, chain: Chain) -> Verdict:
     """The verdict for the manifest, with an earlier browser's where none was asked this time."""
     verdict = check.to_json()
-    for graph, before in zip(verdict["graphs"], (chain.webnn or {}).get("graphs", ()), strict=False):
+    for graph, before in zip(verdict["graphs"], [] if chain.webnn is None else chain.webnn["graphs"], strict=False):
         graph["browser"] = graph["browser"] or before["browser"]
     return verdict
 

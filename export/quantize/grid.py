@@ -26,10 +26,17 @@ class Grid:
     Attributes:
         bits: of a code: 4 or 8; 16 where the weight stays as it is.
         block: numbers along the axis that is summed over that share a scale, or None for one scale a row.
+
+    Raises:
+        ValueError: where there is no such grid.
     """
 
     bits: int
     block: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.bits not in (4, 8, 16) or self.block not in (None, *BLOCKS):
+            raise ValueError(f"there is no grid of {self.bits} bits in blocks of {self.block}")
 
     @property
     def kept(self) -> bool:

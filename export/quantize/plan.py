@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from export.quantize.grid import Method
-from export.quantize.recipe import Recipe, grids_of
+from export.quantize.recipe import Recipe
 from models.precision import Form
 
 
@@ -31,14 +29,3 @@ class Quantization:
     def scales(self) -> Method:
         """How scales are found: by search, where no recipe says otherwise."""
         return "search" if self.recipe is None else self.recipe.scales
-
-    @classmethod
-    def from_json(cls, held: Mapping[str, Any]) -> Quantization:
-        """What `dataclasses.asdict` made of one."""
-        recipe = held["recipe"]
-        return cls(
-            held["bits"],
-            held["form"],
-            held["budget"],
-            recipe and Recipe(grids_of(recipe["components"]), recipe["scales"]),
-        )

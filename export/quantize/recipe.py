@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.quantize.grid import BLOCKS, METHODS, Grid, Method
+from export.quantize.grid import Grid, Method
 from models.errors import RequestError
-from models.json_file import read_json, write_json
+from models.json_file import convert_json, read_json, require_same_keys, write_json
 
 if TYPE_CHECKING:  # a request is read and refused before torch is loaded
     from export.quantize.sites import Site
@@ -35,22 +35,6 @@ class Recipe:
             for component, grids in self.components.items()
         }
         return {"format": FORMAT, "scales": self.scales, "components": held}
-
-    @classmethod
-    def from_json(cls, held: Mapping[str, Any], where: str) -> Recipe:
-        """Read a recipe; RequestError where `held`, which is said to come from `where`, is none."""
-        right = "give a recipe.json that an export wrote"
-        if held.get("format") != FORMAT:
-            raise RequestError(f"{where} has format {held.get('format')!r}, this reads {FORMAT}", right)
-        try:
-            components = grids_of(held["components"])
-            scales = held["scales"]
-        except (KeyError, TypeError, AttributeError) as error:
-            raise RequestError(f"{where} is not a recipe ({error})", right) from error
-        unknown = [grid for grids in components.values() for grid in grids.values() if not _is_known(grid)]
-        if unknown or scales not in METHODS:
-            raise RequestError(f"{where} asks for {unknown[0] if unknown else scales!r}", right)
-        return cls(components, scales)
 
     def write(self, folder: Path) -> None:
         """Write the recipe into the bundle at `folder`; OSError where that fails."""
@@ -78,13 +62,10 @@ class Recipe:
 
 def read_recipe(path: Path) -> Recipe:
     """The recipe in the file at `path`; RequestError where it is missing or is none."""
-    return Recipe.from_json(read_json(path), str(path))
-
-
-def grids_of(held: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Grid]]:
-    """The grids by component and weight, each being held as its attributes."""
-    return {component: {name: Grid(**grid) for name, grid in grids.items()} for component, grids in held.items()}
-
-
-def _is_known(grid: Grid) -> bool:
-    return grid.bits in (4, 8, 16) and (grid.block is None or grid.block in BLOCKS)
+    right = "give a recipe.json that an export wrote"
+    value = read_json(path, dict[str, Any], right)
+    if value.get("format") != FORMAT:
+        raise RequestError(f"{path} has format {repr(value.get('format'))[:40]}, this reads {FORMAT}", right)
+    recipe = convert_json(value, Recipe, str(path), right)
+    require_same_keys(value, recipe.to_json(), str(path), right)
+    return recipe

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypedDict
 
-from models.chain import BundleFile, Chain, files_of
+from msgspec import Meta
+
+from models.chain import BundleFile, Chain, Files
 from models.component import Size
 from models.errors import RequestError
-from models.json_file import json_bytes, read_json
-from models.precision import PRECISIONS, Precision
-from models.schedule import Schedule, Step
+from models.json_file import convert_json, json_bytes, read_json, require_same_keys
+from models.precision import Precision
+from models.schedule import Schedule
 from models.staging import folder_lock, write_whole
 
 FORMAT = 1
@@ -20,14 +22,25 @@ FORMAT = 1
 
 MANIFEST = "manifest.json"
 
+_ANEW = "export it anew"
+
+
+class Image(TypedDict):
+    """How pixels become the VAE's numbers and back, in words that say it all."""
+
+    channels: str
+    layout: str
+    encode: str
+    decode: str
+
 
 @dataclass(frozen=True)
 class Tokenizer:
     """A tokenizer's files, how a prompt is brought to its length, and the component that reads its ids."""
 
-    files: tuple[BundleFile, ...]
-    length: int
-    pad_id: int
+    files: Files
+    length: Annotated[int, Meta(ge=1, le=4096)]
+    pad_id: Annotated[int, Meta(ge=0)]
     text_encoder: str
 
 
@@ -42,6 +55,10 @@ class Manifest:
         conditions: inputs of the UNet that are the same in every run, by name: one row of the batch each.
         files: what else the layout has.
         image: how pixels become the VAE's numbers and back.
+
+    Raises:
+        ValueError: where the source has no name, a schedule has another number of steps than it is for, or a file is
+            named twice.
     """
 
     family: str
@@ -49,23 +66,33 @@ class Manifest:
     precision: Precision
     size: Size
     source: dict[str, Any]
-    scaling_factor: float
+    scaling_factor: Annotated[float, Meta(gt=0)]
     scheduler: str
-    schedules: dict[int, Schedule]
+    schedules: dict[Annotated[int, Meta(ge=1)], Schedule]
     components: dict[str, Chain]
     tokenizers: dict[str, Tokenizer]
     conditions: dict[str, tuple[float, ...]]
     files: tuple[BundleFile, ...] = ()
-    vae_encoder_output: str = "mean"
-    image: dict[str, Any] = field(
-        default_factory=lambda: {
-            "channels": "RGB",
-            "layout": "NCHW",
-            "encode": "pixel / 127.5 - 1",
-            "decode": "round(255 * clamp(sample / 2 + 0.5, 0, 1))",
-        }
+    vae_encoder_output: Literal["mean", "moments"] = "mean"
+    image: Image = field(
+        default_factory=lambda: Image(
+            channels="RGB",
+            layout="NCHW",
+            encode="pixel / 127.5 - 1",
+            decode="round(255 * clamp(sample / 2 + 0.5, 0, 1))",
+        )
     )
     format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.source.get("name"), str):
+            raise ValueError("the source has no name")
+        for count, schedule in self.schedules.items():
+            if len(schedule.steps) != count:
+                raise ValueError(f"the schedule for {count} steps has {len(schedule.steps)}")
+        paths = [file.path for file in self.named_files()]
+        if len(set(paths)) != len(paths):
+            raise ValueError("two entries name one file")
 
     def named_files(self) -> Iterator[BundleFile]:
         """Every file of the bundle but the manifest itself and its report."""
@@ -85,59 +112,24 @@ class Manifest:
         }
         return {"format": held.pop("format"), **held, "size": size}
 
-    @classmethod
-    def from_json(cls, held: Mapping[str, Any], where: Path) -> Manifest:
-        """Read a manifest.
-
-        Raises:
-            RequestError: where it is of a newer format, lacks a field, or names a file outside the bundle.
-        """
-        version = held.get("format")
-        if version != FORMAT:
-            right = "update turbo-webnn" if isinstance(version, int) and version > FORMAT else "export it anew"
-            raise RequestError(f"{where} has format {version!r}, this reads {FORMAT}", right)
-        try:
-            return _manifest(held)
-        except KeyError as error:
-            raise RequestError(f"{where} lacks {error}", "export it anew") from error
-        except (TypeError, ValueError, AttributeError) as error:
-            raise RequestError(f"{where} is not a bundle's manifest ({error})", "export it anew") from error
-
-
-def _manifest(held: Mapping[str, Any]) -> Manifest:
-    size = held["size"]
-    return Manifest(
-        **{key: held[key] for key in ("family", "layout", "source", "scaling_factor", "scheduler")},
-        **{key: held[key] for key in ("vae_encoder_output", "image")},
-        precision=_precision(held["precision"]),
-        size=Size(size["batch"], size["height"], size["width"]),
-        schedules={
-            int(count): Schedule(plan["init_noise_sigma"], tuple(Step(**step) for step in plan["steps"]))
-            for count, plan in held["schedules"].items()
-        },
-        components={name: Chain.from_json(chain) for name, chain in held["components"].items()},
-        tokenizers={
-            name: Tokenizer(**{**tokenizer, "files": files_of(tokenizer["files"])})
-            for name, tokenizer in held["tokenizers"].items()
-        },
-        conditions={name: tuple(map(float, row)) for name, row in held["conditions"].items()},
-        files=tuple(BundleFile(**file) for file in held["files"]),
-    )
-
-
-def _precision(held: Any) -> Precision:
-    if held not in PRECISIONS:
-        raise ValueError(f"there is no precision {held!r}")
-    return held  # type: ignore[no-any-return]
-
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of the bundle at `folder`.
 
     Raises:
-        RequestError: where there is none, or as `Manifest.from_json`.
+        RequestError: where there is none, it is of a newer format, lacks a field, holds what does not belong there, or
+            names a file outside the bundle.
     """
-    return Manifest.from_json(read_json(folder / MANIFEST), folder / MANIFEST)
+    path = folder / MANIFEST
+    value = read_json(path)
+    version = value.get("format")
+    if version != FORMAT:
+        newer = type(version) is int and version > FORMAT
+        right = "update turbo-webnn" if newer else _ANEW
+        raise RequestError(f"{path} has format {repr(version)[:40]}, this reads {FORMAT}", right)
+    manifest = convert_json(value, Manifest, str(path), _ANEW)
+    require_same_keys(value, manifest.to_json(), str(path), _ANEW)
+    return manifest
 
 
 def update_manifest(folder: Path, change: Callable[[Manifest], Manifest]) -> None:

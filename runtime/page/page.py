@@ -8,10 +8,9 @@ from html import escape
 from itertools import groupby
 from pathlib import Path
 from string import Template
-from typing import Any
 
 from models.bundle import Bundle
-from models.chain import Chain
+from models.chain import Chain, GraphVerdict
 from runtime.drawing import Case
 from runtime.measure import Measured
 from runtime.noise import Float32Array
@@ -94,7 +93,7 @@ def _tiles(bundle: Bundle, report: ParityReport) -> str:
             facts.append(("noise ratio", said))
         chain = bundle.manifest.components.get(component)
         if chain is not None:
-            facts.append(("WebNN", _webnn(chain.webnn)))
+            facts.append(("WebNN", _webnn(chain.webnn and chain.webnn["graphs"])))
         listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
         tiles.append(f'<li><h3>{escape(component)}</h3>{badge(passed)}<dl class="facts">{listed}</dl></li>')
     return f'<ul class="tiles">{"".join(tiles)}</ul>'
@@ -105,10 +104,10 @@ def _ratio(ratio: float, limit: float | None) -> str:
     return said if limit is None else f"{said} of {limit:g}"
 
 
-def _webnn(verdict: Mapping[str, Any] | None) -> str:
-    if verdict is None:
+def _webnn(graphs: Sequence[GraphVerdict] | None) -> str:
+    if graphs is None:
         return "not checked"
-    places = [whole for graph in verdict["graphs"] for whole in graph["provider"].values()]
+    places = [whole for graph in graphs for whole in graph["provider"].values()]
     return f"whole in {sum(places)} of {len(places)}" if places else "by the rules alone"
 
 
@@ -165,13 +164,13 @@ def _graphs(bundle: Bundle) -> str:
 
 
 def _graph_rows(chain: Chain) -> list[tuple[str, ...]]:
-    verdicts = {verdict["path"]: verdict for verdict in (chain.webnn or {}).get("graphs", ())}
+    verdicts = {verdict["path"]: verdict for verdict in ([] if chain.webnn is None else chain.webnn["graphs"])}
     rows: list[tuple[str, ...]] = []
     for graph in chain.graphs:
         verdict = verdicts.get(graph.path)
         browser = verdict and verdict["browser"]
         size = megabytes(sum(file.bytes for file in graph.files))
-        placed = _webnn(verdict and {"graphs": [verdict]})
+        placed = _webnn(verdict and [verdict])
         rows.append(
             (
                 f"<code>{escape(graph.path)}</code>",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.errors import RequestError
+from models.json_file import read_json
 
 QUALITY = "report/quality.json"
 
@@ -27,10 +26,4 @@ def read_quality(bundle: Path) -> tuple[Quality, ...]:
         RequestError: where the file is no such list.
     """
     path = bundle / QUALITY
-    if not path.is_file():
-        return ()
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(Quality(str(each["recipe"]), int(each["bytes"]), float(each["psnr"])) for each in held)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise RequestError(f"{path} is no list of recipes ({error!r})", "measure it anew, or remove it") from error
+    return read_json(path, tuple[Quality, ...], "measure it anew, or remove it") if path.is_file() else ()

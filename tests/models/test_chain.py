@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from models.chain import BundleFile, Chain, Graph, Tensor
+from models.json_file import convert_json
 
 X, Y, Z = (Tensor(name, "float16", (1, 4)) for name in "xyz")
 
 
 def file(path: str) -> BundleFile:
-    return BundleFile(path, bytes=1, sha256="")
+    return BundleFile(path, bytes=1, sha256="0" * 64)
 
 
 FIRST = Graph((file("unet/model-1.onnx"), file("unet/model-1.onnx.data")), nodes=3, inputs=(X,), outputs=(Y,))
@@ -19,8 +20,8 @@ SECOND = Graph((file("unet/model-2.onnx"),), nodes=4, inputs=(X, Y), outputs=(Z,
 
 
 def test_a_chain_is_what_was_written() -> None:
-    chain = Chain((X,), (Z,), (FIRST, SECOND), webnn={"whole": True}, float32_parts={"up.conv": 8.1e4})
-    assert Chain.from_json(asdict(chain)) == chain
+    chain = Chain((X,), (Z,), (FIRST, SECOND), webnn={"whole": True, "graphs": []}, float32_parts={"up.conv": 8.1e4})
+    assert convert_json(asdict(chain), Chain, "it") == chain
     assert (chain.nodes, len(chain.files), SECOND.path) == (7, 3, "unet/model-2.onnx")
 
 

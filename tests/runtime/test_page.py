@@ -14,6 +14,7 @@ import pytest
 
 from export.webnn.browser import library_path, unpacked_chromium
 from models.bundle import Bundle, write_manifest
+from models.chain import Verdict
 from models.component import Size
 from models.source import Source
 from runtime import verify
@@ -27,7 +28,7 @@ from tests.runtime.stand import Stand, let_stand_in
 
 PROMPT = '<script>alert("a cat")</script> & <b>a mat</b>'
 
-VERDICT = {
+VERDICT: Verdict = {
     "whole": False,
     "graphs": [
         {

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from export.quantize.grid import KEPT, Grid
 from export.quantize.recipe import RECIPE, Recipe, read_recipe
@@ -33,18 +34,28 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert held["components"]["unet"] == {"w": {"bits": 4, "block": 32}, "v": {"bits": 8, "block": None}}
 
 
-def test_what_is_no_recipe_is_refused() -> None:
-    good = RECIPE_OF_TWO.to_json()
-
-    def said(**changes: Any) -> str:
-        return refusal(Recipe.from_json, good | changes, "r.json")
-
-    assert said(format=2) == "r.json has format 2, this reads 1; give a recipe.json that an export wrote"
-    assert said(components=[]).startswith("r.json is not a recipe")
-    assert said(components={"unet": {"w": {"bitz": 4}}}).startswith("r.json is not a recipe")
-    assert said(components={"unet": {"w": {"bits": 5}}}).startswith("r.json asks for Grid(bits=5, block=None)")
-    assert said(components={"unet": {"w": {"bits": 4, "block": 48}}}).startswith("r.json asks for")
-    assert said(scales="best").startswith("r.json asks for 'best'")
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({"format": 2}, "has format 2, this reads 1"),
+        ({"components": []}, "is not of the right form (Expected object, got array - at components)"),
+        (
+            {"components": {"unet": {"w": {"bitz": 4}}}},
+            "(Object missing required field bits - at",
+        ),
+        ({"components": {"unet": {"w": {"bits": 5}}}}, "(there is no grid of 5 bits in blocks of None - at"),
+        ({"components": {"unet": {"w": {"bits": 4, "block": 48}}}}, "(there is no grid of 4 bits in blocks of 48 - at"),
+        ({"components": {"unet": {"w": {"bits": "4"}}}}, "(Expected int, got str - at"),
+        ({"scales": "best"}, "(Invalid enum value 'best' - at scales)"),
+    ],
+)
+def test_what_is_no_recipe_is_refused(tmp_path: Path, changes: dict[str, Any], wrong: str) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps(RECIPE_OF_TWO.to_json() | changes))
+    said = refusal(read_recipe, path)
+    assert wrong in said
+    assert said.startswith(str(path))
+    assert said.endswith("; give a recipe.json that an export wrote")
 
 
 def test_it_must_be_for_the_same_weights() -> None:

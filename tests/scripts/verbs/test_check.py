@@ -49,7 +49,9 @@ def test_a_browser_that_is_late_is_a_verdict(node_modules: None, tiny_fp16: Path
     kept = Bundle.open(folder).chain("unet").webnn
     assert kept is not None
     assert kept["whole"] is False
-    assert kept["graphs"][0]["browser"]["reason"] == late
+    browser = kept["graphs"][0]["browser"]
+    assert browser is not None
+    assert browser["reason"] == late
     assert "NOT in Chromium 153." in checks[0].to_text()
 
 
