@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any, Literal
+from typing import Literal
 
-from models.bundle import MANIFEST, named_files
 from models.source import EMBEDDED
 from scripts.fuzz.mutations import mutate_folder
+from scripts.fuzz.sealing import is_told, reseal
 
 Kind = Literal["checkpoint", "bundle"]
 KINDS: tuple[Kind, ...] = ("checkpoint", "bundle")
@@ -85,9 +82,9 @@ def make_case(kind: Kind, seed: int, originals: Mapping[str, Path], folder: Path
     damages = [mutate_folder(rng, folder) for _ in range(rng.choice(_COUNTS))]
     if kind == "checkpoint":
         return Case(kind, seed, tuple(damages), tuple(_checkpoint_commands(rng, original)))
-    if rng.random() < _RESEALED and _reseal(folder):
+    if rng.random() < _RESEALED and reseal(folder):
         damages.append("resealed")
-    told = _is_told(folder, original)
+    told = is_told(folder, original)
     return Case(kind, seed, tuple(damages), tuple(_bundle_commands(rng, told=told)))
 
 
@@ -108,54 +105,3 @@ def _bundle_commands(rng: Random, *, told: bool) -> Iterator[Command]:
     yield Command(("bench", INPUT, "--rounds", "1", "--warmup", "0", "--steps", "1"), told)
     yield Command(("check", INPUT, *provider), told)
     yield Command(("verify", INPUT, "--reference", "tiny", "--steps", "1"), told)
-
-
-def _is_told(folder: Path, original: Path) -> bool:
-    """Whether the manifest is the original's, and names a file that `folder` has not or has with other bytes."""
-    manifest = folder / MANIFEST
-    if not _is_plain(manifest) or manifest.read_bytes() != (original / MANIFEST).read_bytes():
-        return False
-    names = set(named_files(original) or ()) - {MANIFEST}
-    return any(not _is_same(folder / name, original / name) for name in names)
-
-
-def _is_same(path: Path, original: Path) -> bool:
-    try:
-        return _is_plain(path, links=True) and path.read_bytes() == original.read_bytes()
-    except OSError:
-        return False
-
-
-def _is_plain(path: Path, *, links: bool = False) -> bool:
-    with suppress(OSError):
-        return path.is_file() and (links or not path.is_symlink())
-    return False
-
-
-def _reseal(folder: Path) -> bool:
-    """Write into the manifest what its files are now; whether it could be done."""
-    manifest = folder / MANIFEST
-    if not _is_plain(manifest):
-        return False
-    with suppress(ValueError, RecursionError):
-        document = json.loads(manifest.read_bytes())
-        for entry in _file_entries(document):
-            path = folder / entry["path"].replace("\0", "")
-            if _is_plain(path):
-                data = path.read_bytes()
-                entry |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        manifest.write_text(json.dumps(document))
-        return True
-    return False
-
-
-def _file_entries(value: Any) -> Iterator[dict[str, Any]]:
-    """Every object below `value` that describes a file."""
-    if isinstance(value, dict):
-        if isinstance(value.get("path"), str) and "sha256" in value:
-            yield value
-        for below in value.values():
-            yield from _file_entries(below)
-    elif isinstance(value, list):
-        for below in value:
-            yield from _file_entries(below)

@@ -145,8 +145,8 @@ def _become(
         os.chdir(folder)
         os.environ.update(environment)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        for number, path in zip((1, 2), outputs, strict=True):
-            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        for stream, path in zip((1, 2), outputs, strict=True):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
         if prepare is None:
             os.execv(sys.executable, [sys.executable, "-P", "-m", "scripts.cli", *words])  # noqa: S606
         install()
@@ -160,8 +160,8 @@ def _become(
     except BaseException:  # noqa: BLE001 - whatever the command did not catch is what is looked for
         traceback.print_exc()
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            _flush(stream)
+        _flush(sys.stdout)
+        _flush(sys.stderr)
         os._exit(status)
 
 

@@ -24,6 +24,6 @@ def standing_in(bundle: Path, written: int) -> Callable[[], None]:
             shutil.copytree(bundle, job.stage, dirs_exist_ok=True)
             os.write(written, b".")
 
-        export.exporter.run_worker = run_worker  # type: ignore[assignment]
+        vars(export.exporter)["run_worker"] = run_worker
 
     return prepare
