@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from models.errors import RequestError
+from models.json_file import convert_json
+from models.printable import printable
 
 Kind = Literal["float", "int"]
 """`float` is the bundle's precision at the boundary; `int` is int32."""
@@ -96,6 +98,7 @@ class Component:
         tokenizer: the folder of the tokenizer whose ids it takes; None for what reads no text.
         key_rules: what the names of the module's own parameters begin with, and what a checkpoint's keys begin with
             instead, where the published form differs from the module's.
+        form: the types and bounds of the numbers in its config (`models.configs`).
         served: config values that the graph relies on; another value is refused.
         fed_by: the components whose outputs it takes, in the order in which their states stand side by side.
     """
@@ -104,6 +107,7 @@ class Component:
     module: str
     subfolder: str
     weights_stem: str
+    form: type[object]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     tokenizer: str | None = None
@@ -130,16 +134,21 @@ class Component:
         first = architectures[0] if isinstance(architectures, list) and architectures else None
         found = config.get("_class_name") or first
         if found is not None and found != self.module:
-            raise RequestError(f"{where} describes {found}", f"{self.name} must be {self.module}")
+            raise RequestError(f"{where} describes {printable(str(found))}", f"{self.name} must be {self.module}")
+        convert_json(config, self.form, where, "give the config that its weights were saved with")
         for key, values in self.served:
             value = config.get(key, values[0])
             value = tuple(value) if isinstance(value, list) else value
             if value not in values:
                 served = " or ".join(repr(v) for v in values)
-                raise RequestError(f"{where} has {key} = {value!r}", f"{self.name} is served with {served}")
+                raise RequestError(
+                    f"{where} has {key} = {printable(repr(value))}", f"{self.name} is served with {served}"
+                )
         for key in self._numbers():
             if type(config.get(key)) is not int or config[key] < 1:
-                raise RequestError(f"{where} has {key} = {config.get(key)!r}", f"{self.name} needs a positive number")
+                raise RequestError(
+                    f"{where} has {key} = {printable(repr(config.get(key)))}", f"{self.name} needs a positive number"
+                )
 
     def _numbers(self) -> list[str]:
         """The numbers of the config that shapes at the boundary are made of."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from models.component import Component, DerivedDim, Size, TensorSpec
+from models.configs import AutoencoderForm, ClipTextForm, SafetyCheckerForm, UnetForm
 from models.errors import RequestError
 
 TOKENS = 77
@@ -33,6 +34,7 @@ TEXT_ENCODER = Component(
     module="CLIPTextModel",
     subfolder="text_encoder",
     weights_stem="model",
+    form=ClipTextForm,
     inputs=(_INPUT_IDS,),
     outputs=(TensorSpec("last_hidden_state", "float", ("batch", TOKENS, "hidden_size")),),
     tokenizer="tokenizer",
@@ -48,6 +50,7 @@ TEXT_ENCODER_2 = Component(
     module="CLIPTextModelWithProjection",
     subfolder="text_encoder_2",
     weights_stem="model",
+    form=ClipTextForm,
     inputs=(_INPUT_IDS,),
     outputs=(_HIDDEN_STATES, TensorSpec("text_embeds", "float", ("batch", "projection_dim"))),
     tokenizer="tokenizer_2",
@@ -59,6 +62,7 @@ UNET = Component(
     module="UNet2DConditionModel",
     subfolder="unet",
     weights_stem="diffusion_pytorch_model",
+    form=UnetForm,
     inputs=(
         TensorSpec("sample", "float", _LATENTS),
         TensorSpec("timestep", "float", (1,)),
@@ -114,6 +118,7 @@ VAE_DECODER = Component(
     module="AutoencoderKL",
     subfolder=VAE_FOLDER,
     weights_stem="diffusion_pytorch_model",
+    form=AutoencoderForm,
     inputs=(TensorSpec("latent_sample", "float", _LATENTS),),
     outputs=(TensorSpec("sample", "float", _PIXELS),),
     served=_VAE_SERVED,
@@ -125,6 +130,7 @@ VAE_ENCODER = Component(
     module="AutoencoderKL",
     subfolder=VAE_FOLDER,
     weights_stem="diffusion_pytorch_model",
+    form=AutoencoderForm,
     inputs=(TensorSpec("sample", "float", _PIXELS),),
     outputs=(TensorSpec("latent_sample", "float", _LATENTS),),
     served=_VAE_SERVED,
@@ -139,6 +145,7 @@ SAFETY_CHECKER = Component(
     module="StableDiffusionSafetyChecker",
     subfolder="safety_checker",
     weights_stem="model",
+    form=SafetyCheckerForm,
     inputs=(TensorSpec("clip_input", "float", ("batch", 3, SAFETY_PIXELS, SAFETY_PIXELS)),),
     outputs=(TensorSpec("has_nsfw_concepts", "int", ("batch",)),),
     key_rules=(("vision_model.", "vision_model.vision_model."),),  # transformers 5 has one module less

@@ -132,7 +132,7 @@ def _misfit(where: str, error: msgspec.ValidationError, right: str) -> RequestEr
 
 def _plain(error: Exception) -> str:
     """The message of msgspec, with the place in the words of the file: `size.height` in place of `$.size.height`."""
-    return str(error).replace("`$.", "`").replace("`$`", "the top").replace("`", "")
+    return str(error).replace("`$.", "`").replace("`$`", "the top").replace("`$", "`").replace("`", "")
 
 
 def _reason(data: bytes | str, error: Exception) -> str:

@@ -12,6 +12,7 @@ PART = Component(
     module="UNet",
     subfolder="unet",
     weights_stem="model",
+    form=dict,
     inputs=(TensorSpec("states", "float", ("batch", 77, "width_of_states")),),
     outputs=(TensorSpec("sample", "float", ("batch", 4, "latent_height", "latent_width")),),
     served=(("channels", (4, 8)), ("kind", (None,)), ("blocks", ((1, 2),))),

@@ -1,0 +1,145 @@
+"""Configs of module classes: what every published one keeps, and what none has."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.family import SAFETY_CHECKER, TEXT_ENCODER, TEXT_ENCODER_2, UNET, UNET_XL, VAE_DECODER
+from models.json_file import read_json
+from models.source import EMBEDDED
+from models.synth import PRESETS
+from tests.refusal import refusal
+
+XL = {"addition_time_embed_dim": 256, "projection_class_embeddings_input_dim": 2816}
+CLIP = {"projection_dim": 64, "hidden_size": 64, "num_attention_heads": 4}
+
+
+@pytest.mark.parametrize("pipeline", [*EMBEDDED.values(), PRESETS["sd-turbo"], PRESETS["sdxl-turbo"]], ids=str)
+def test_published_configs_pass(pipeline: Path) -> None:
+    xl = "xl" in pipeline.name
+    for component in (TEXT_ENCODER, UNET_XL if xl else UNET, VAE_DECODER, *([TEXT_ENCODER_2] if xl else [])):
+        path = pipeline / component.subfolder / "config.json"
+        component.require_served(read_json(path), str(path))
+    SAFETY_CHECKER.require_served(read_json(PRESETS["safety-checker"] / "config.json"), "it")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wrong"),
+    [
+        ("num_hidden_layers", 0, "Expected int >= 1 - at num_hidden_layers"),
+        ("num_hidden_layers", 10**6, "Expected int <= 128 - at num_hidden_layers"),
+        ("num_hidden_layers", "12", "Expected int, got str - at num_hidden_layers"),
+        ("num_hidden_layers", None, "Expected int, got null"),
+        ("num_hidden_layers", True, "Expected int, got bool"),
+        ("hidden_size", 10**9, "Expected int <= 32768"),
+        ("hidden_size", -64, "Expected int >= 1"),
+        ("vocab_size", 10**12, "Expected int <= 1000000"),
+        ("vocab_size", [49408], "Expected int, got array"),
+        ("layer_norm_eps", 0, "Expected float > 0.0"),
+        ("num_attention_heads", 3, "3 attention heads do not divide a width of 64"),
+        ("intermediate_size", 32768 * 10, "Expected int <= 32768"),
+    ],
+)
+def test_a_text_encoder_that_nobody_has(key: str, value: object, wrong: str) -> None:
+    assert wrong in refusal(TEXT_ENCODER_2.require_served, {**CLIP, key: value}, "config.json")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wrong"),
+    [
+        ("block_out_channels", [], "Expected array of length >= 1"),
+        ("block_out_channels", [320] * 9, "Expected array of length <= 8"),
+        ("block_out_channels", [320, -640], "Expected int >= 1 - at block_out_channels[1]"),
+        ("block_out_channels", 320, "Expected array, got int"),
+        ("block_out_channels", [320, 641], "32 groups do not divide 641 channels"),
+        ("down_block_types", ["DownBlock2D"], "there are 1 types of blocks for 4 numbers of channels"),
+        ("down_block_types", "DownBlock2D", "Expected array | null, got str"),
+        ("layers_per_block", 129, "Expected int <= 128"),
+        ("layers_per_block", [2, "2"], "Expected int, got str"),
+        ("transformer_layers_per_block", [[1, 2], [0]], "Expected int >= 1"),
+        ("attention_head_dim", 1.5, "got float"),
+        ("cross_attention_dim", {}, "got object"),
+        ("sample_size", [64], "Expected array of length >= 2"),
+        ("sample_size", "64", "got str"),
+        ("sample_size", 10**6, "Expected int <= 4096"),
+        ("norm_eps", -1e-5, "Expected float > 0.0"),
+        ("time_cond_proj_dim", 0, "Expected int >= 1"),
+        ("class_embed_type", ["timestep"], "has class_embed_type = ('timestep',); unet is served with None"),
+        ("time_embedding_type", {"a": 1}, "has time_embedding_type"),
+    ],
+)
+def test_a_unet_that_nobody_has(key: str, value: object, wrong: str) -> None:
+    config: dict[str, Any] = {"cross_attention_dim": 1024, key: value}
+    assert wrong in refusal(UNET.require_served, config, "config.json")
+
+
+def test_a_unet_of_absurd_size_is_refused_at_once() -> None:
+    widest = {"block_out_channels": [32768] * 8, "layers_per_block": 128, "cross_attention_dim": 1024}
+    began = time.monotonic()
+    said = refusal(UNET.require_served, widest, "config.json")
+    assert "billion weights, which no such model has" in said
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize("size", [64, [64, 96], None])
+def test_a_unets_sample_size_is_a_number_a_pair_or_none(size: object) -> None:
+    UNET.require_served({"cross_attention_dim": 1024, "sample_size": size}, "config.json")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wrong"),
+    [
+        ("scaling_factor", 0, "Expected float > 0.0"),
+        ("scaling_factor", -0.18, "Expected float > 0.0"),
+        ("scaling_factor", "0.18", "Expected float, got str"),
+        ("scaling_factor", None, "Expected float, got null"),
+        ("latents_mean", [1.0], "latents_mean has 1 numbers for 4 channels"),
+        ("latents_std", [1.0, 1.0, 0.0, 1.0], "Expected float > 0.0"),
+        ("layers_per_block", [1], "Expected int, got array"),
+    ],
+)
+def test_a_vae_that_nobody_has(key: str, value: object, wrong: str) -> None:
+    assert wrong in refusal(VAE_DECODER.require_served, {key: value}, "config.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ('{"scaling_factor": NaN}', "is not readable JSON (NaN is no number of JSON)"),
+        ('{"scaling_factor": -Infinity}', "is not readable JSON (-Infinity is no number of JSON)"),
+        ('{"scaling_factor": 1e999}', "is not of the right form (Number out of range - at [...])"),
+        ('{"a": ' + "9" * 5000 + "}", "out of range"),
+        ('{"a": ' + "[" * 100_000 + "}", "is not readable JSON (maximum recursion depth exceeded"),
+        ('{"a": "\\ud800"}', "is not readable JSON ("),
+        ('["a"]', "is not of the right form (Expected object, got array"),
+        ("", "is not readable JSON (Input data was truncated"),
+        ("{'a': 1}", "is not readable JSON ("),
+    ],
+)
+def test_json_that_is_none(tmp_path: Path, text: str, wrong: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    said = refusal(read_json, path)
+    assert wrong in said
+    assert said.startswith(str(path))
+    assert len(said) < 300 + len(str(path))
+
+
+def test_json_that_is_no_text_or_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    assert refusal(read_json, path) == f"{path} is missing; give a complete folder"
+    path.write_bytes(b'{"a": "\xff"}')
+    assert "is not readable JSON ('utf-8' codec can't decode" in refusal(read_json, path)
+    path.unlink()
+    path.mkdir()
+    assert refusal(read_json, path) == f"{path} is no file; give a complete folder"
+    with (tmp_path / "long.json").open("wb") as file:
+        file.truncate((64 << 20) + 1)
+    assert "has 67108865 bytes, which no such file has" in refusal(read_json, tmp_path / "long.json")
+    (tmp_path / "good.json").write_text(json.dumps({"a": [1, {"b": None}]}))
+    assert read_json(tmp_path / "good.json") == {"a": [1, {"b": None}]}
