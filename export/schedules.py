@@ -8,8 +8,8 @@ from typing import Any
 from diffusers.schedulers.scheduling_euler_ancestral_discrete import EulerAncestralDiscreteScheduler
 from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
 
-from models.errors import RequestError
 from models.schedule import MAX_STEPS, Schedule, Step
+from models.scheduler import require_served_scheduler
 
 _SERVED = {
     "EulerDiscreteScheduler": EulerDiscreteScheduler,
@@ -21,13 +21,9 @@ def schedules_of(config: Mapping[str, Any]) -> tuple[str, dict[int, Schedule]]:
     """The scheduler's class, and its schedule for each number of steps from 1 to `MAX_STEPS`.
 
     Raises:
-        RequestError: where the scheduler is not served, or predicts something else than the noise.
+        RequestError: as `require_served_scheduler`.
     """
-    name = str(config.get("_class_name"))
-    if name not in _SERVED:
-        raise RequestError(f"the scheduler is a {name}", f"served are {' and '.join(_SERVED)}")
-    if config.get("prediction_type", "epsilon") != "epsilon":
-        raise RequestError(f"the scheduler predicts {config['prediction_type']!r}", "served is 'epsilon'")
+    name = require_served_scheduler(config)
     scheduler = _SERVED[name].from_config(dict(config))
     ancestral = name == "EulerAncestralDiscreteScheduler"
     return name, {count: _schedule(scheduler, count, ancestral=ancestral) for count in range(1, MAX_STEPS + 1)}

@@ -27,7 +27,7 @@ from models.source.variants import other_variants
 EMBEDDED = {name: Path(__file__).parents[1] / name for name in ("tiny", "tiny-xl")}
 """Checkpoints that travel with this project."""
 
-Judge = Callable[[Source], None]
+Judge = Callable[[Source], object]
 """Raises RequestError where a source cannot serve what is asked, by its configs alone."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from models.precision import PRECISIONS
-from scripts.console import progress, show, show_json
+from scripts.console import notice, progress, show, show_json
 from scripts.options import as_path, json_option, overwrite_option, parts, source_options, vae_option
 
 
@@ -69,38 +69,59 @@ def export(
 ) -> None:
     """Turn SOURCE (a hub id, a diffusers folder, `tiny` or `tiny-xl`) into a bundle of static ONNX graphs."""
     from export.exporter import export_bundle, native_size
+    from export.request import ExportRequest
     from models.byte_size import parse_bytes
-    from models.source import open_source
+    from models.source import Source, open_source
 
     limit = None if max_graph_bytes is None else parse_bytes(max_graph_bytes)
     budget = None if size_budget is None else parse_bytes(size_budget)
+    request = ExportRequest(
+        output=output,
+        precision=precision,  # type: ignore[arg-type]  # checked there, with an error that names the choices
+        components=components,
+        max_graph_bytes=limit,
+        layout=layout,
+        bake_time_ids=bake_time_ids,
+        form=quantization,  # type: ignore[arg-type]  # likewise
+        size_budget=budget,
+        recipe=recipe,
+        overwrite=overwrite,
+    )
+
+    def judge(judged: Source) -> None:
+        request.plan(judged)
+        native_size(judged, batch=batch, height=height, width=width)
+
     opened = open_source(
         source,
         variant=variant,
         revision=revision,
         components=components,
-        fed=precision != "fp32",
+        fed=request.measured,
         parts=parts(vae=vae, safety_checker=safety_checker),
+        judge=judge,
         progress=not as_json,
     )
+    for line in opened.notices:
+        notice(line)
     with progress(shown=not as_json) as report:
         bundle = export_bundle(
             opened,
             output,
-            precision=precision,  # type: ignore[arg-type]  # checked there, with an error that names the choices
+            precision=request.precision,
             size=native_size(opened, batch=batch, height=height, width=width),
             components=components,
             max_graph_bytes=limit,
             layout=layout,
             bake_time_ids=bake_time_ids,
-            quantization=quantization,  # type: ignore[arg-type]  # likewise
+            quantization=request.form,
             size_budget=budget,
             recipe=recipe,
             overwrite=overwrite,
             report=report,
         )
     if as_json:
-        show_json({"bundle": str(output), "manifest": bundle.manifest.to_json()})
+        show_json({"bundle": str(output), "notices": opened.notices, "manifest": bundle.manifest.to_json()})
         return
     for chain in bundle.manifest.components.values():
         for graph in chain.graphs:

@@ -58,6 +58,8 @@ def verify(
         other = Bundle.open(reference)
     else:
         other = open_source(reference, variant=variant, revision=revision, parts=parts(vae=vae), progress=not as_json)
+        for line in other.notices:
+            notice(line)
     unkept: list[str] = []
     with progress(shown=not as_json) as report:
         parity = compare(
