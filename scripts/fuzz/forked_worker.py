@@ -52,7 +52,7 @@ def _become(module: str, words: list[str], asked: Mapping[str, Any]) -> NoReturn
         _enter(asked)
         sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
         sys.argv = [module, *words[words.index(module) + 1 :]]
-        runpy.run_module(module, run_name="__main__", alter_sys=False)
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
