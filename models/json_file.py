@@ -7,12 +7,15 @@ indexes, recipes, and the lines of other processes. msgspec decodes it straight 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import msgspec
 
 from models.errors import RequestError
+from models.printable import printable
 
 Value = TypeVar("Value")
 
@@ -39,9 +42,10 @@ def read_json(path: Path, kind: Any = None, right: str = _COPY) -> Any:
         if not path.is_file():
             missing = not path.exists()
             raise RequestError(f"{path} is {'missing' if missing else 'no file'}", "give a complete folder")
-        if path.stat().st_size > LONGEST:
-            raise RequestError(f"{path} has {path.stat().st_size} bytes, which no such file has", right)
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(LONGEST + 1)
+        if len(data) > LONGEST:
+            raise RequestError(f"{path} has more than {LONGEST} bytes, which no such file has", right)
     except OSError as error:
         raise RequestError(f"{path} cannot be read ({error.strerror})", right) from error
     return parse_json(data, kind or dict[str, Any], str(path), right)
@@ -54,13 +58,17 @@ def parse_json(data: bytes | str, kind: type[Value], where: str, right: str = _C
         RequestError: where it holds something else.
     """
     try:
-        return msgspec.json.decode(data, type=kind, dec_hook=_other)
+        value = msgspec.json.decode(data, type=kind, dec_hook=_other)
+        json.loads(data, object_pairs_hook=_require_unique)  # msgspec takes the last of two equal keys
     except msgspec.ValidationError as error:
+        _require_plain(data, where)
         raise _misfit(where, error, right) from error
     except (ValueError, RecursionError) as error:  # malformed, no UTF-8, nested without end
-        raise RequestError(f"{where} is not readable JSON ({_reason(data, error)})", right) from error
+        _require_plain(data, where)
+        raise RequestError(f"{where} is not readable JSON ({printable(str(error))})", right) from error
     except RequestError as error:
         raise RequestError(f"{where}: {error}") from error
+    return value
 
 
 def convert_json(value: Any, kind: type[Value], where: str, right: str = _COPY) -> Value:
@@ -132,23 +140,43 @@ def _misfit(where: str, error: msgspec.ValidationError, right: str) -> RequestEr
 
 def _plain(error: Exception) -> str:
     """The message of msgspec, with the place in the words of the file: `size.height` in place of `$.size.height`."""
-    return str(error).replace("`$.", "`").replace("`$`", "the top").replace("`$", "`").replace("`", "")
+    return printable(str(error).replace("`$.", "`").replace("`$`", "the top").replace("`$", "`").replace("`", ""))
 
 
-def _reason(data: bytes | str, error: Exception) -> str:
-    """Why `data` is no JSON; NaN and infinite numbers, which Python's own parser takes, are named."""
+def _require_unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of `pairs`; ValueError where two have one key, of which each parser takes another."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"an object has the key {next(key for key in keys if keys.count(key) > 1)!r} twice")
+    return value
+
+
+def _require_plain(data: bytes | str, where: str) -> None:
+    """Refuse, in plain words, what Python's own parser takes and msgspec does not.
+
+    Raises:
+        RequestError: names the first number that JSON lacks or no float is, or says that text is no Unicode.
+    """
     try:
-        json.loads(data, parse_constant=_no_number)
-    except _NoNumberError as found:
-        return str(found)
-    except (ValueError, RecursionError):
-        pass
-    return str(error)
+        value = json.loads(data)
+        for place, number in _numbers(value, ""):
+            if not math.isfinite(number):
+                raise RequestError(f"{where} has {printable(place)} = {number}", "give a finite number")
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise RequestError(f"{where} has text with half of a surrogate pair", "write it as UTF-8") from error
+    except (ValueError, RecursionError):  # Python does not take it either
+        return
 
 
-class _NoNumberError(Exception):
-    """A word that is no number of JSON."""
-
-
-def _no_number(word: str) -> Any:
-    raise _NoNumberError(f"{word} is no number of JSON")
+def _numbers(value: Any, place: str) -> Iterator[tuple[str, float]]:
+    """The floats in `value`, each with its place, as `size.height`."""
+    if isinstance(value, float):
+        yield place, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _numbers(inner, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _numbers(inner, f"{place}[{index}]")

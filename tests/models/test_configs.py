@@ -110,12 +110,15 @@ def test_a_vae_that_nobody_has(key: str, value: object, wrong: str) -> None:
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ('{"scaling_factor": NaN}', "is not readable JSON (NaN is no number of JSON)"),
-        ('{"scaling_factor": -Infinity}', "is not readable JSON (-Infinity is no number of JSON)"),
-        ('{"scaling_factor": 1e999}', "is not of the right form (Number out of range - at [...])"),
+        ('{"scaling_factor": NaN}', "has scaling_factor = nan; give a finite number"),
+        ('{"a": {"b": [1, -Infinity]}}', "has a.b[1] = -inf; give a finite number"),
+        ('{"scaling_factor": 1e999}', "has scaling_factor = inf; give a finite number"),
         ('{"a": ' + "9" * 5000 + "}", "out of range"),
         ('{"a": ' + "[" * 100_000 + "}", "is not readable JSON (maximum recursion depth exceeded"),
-        ('{"a": "\\ud800"}', "is not readable JSON ("),
+        ('{"a": "\\ud800"}', "has text with half of a surrogate pair; write it as UTF-8"),
+        ('{"a": {"b": 1, "c": 2, "b": 3}}', "is not readable JSON (an object has the key 'b' twice)"),
+        ('\ufeff{"a": 1}', "is not readable JSON (JSON is malformed: invalid character (byte 0))"),
+        ('{"' + "k" * 5000 + '": 1, "' + "k" * 5000 + '": 1}', "is not readable JSON (an object has the key 'kkk"),
         ('["a"]', "is not of the right form (Expected object, got array"),
         ("", "is not readable JSON (Input data was truncated"),
         ("{'a': 1}", "is not readable JSON ("),
@@ -140,6 +143,6 @@ def test_json_that_is_no_text_or_no_file(tmp_path: Path) -> None:
     assert refusal(read_json, path) == f"{path} is no file; give a complete folder"
     with (tmp_path / "long.json").open("wb") as file:
         file.truncate((64 << 20) + 1)
-    assert "has 67108865 bytes, which no such file has" in refusal(read_json, tmp_path / "long.json")
+    assert "has more than 67108864 bytes, which no such file has" in refusal(read_json, tmp_path / "long.json")
     (tmp_path / "good.json").write_text(json.dumps({"a": [1, {"b": None}]}))
     assert read_json(tmp_path / "good.json") == {"a": [1, {"b": None}]}
