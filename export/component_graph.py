@@ -28,6 +28,7 @@ from export.writer import write_chain
 from models.chain import Chain
 from models.component import Component, Size
 from models.layout import Place
+from models.modules import build, matched
 from models.precision import BOUNDARY_TYPE, Precision
 from models.source import Source
 
@@ -106,7 +107,9 @@ def _simplified(job: ComponentJob, progress: Progress) -> tuple[ir.Model, Overfl
     progress("tracing", 0.0)
     place, config = job.place, job.source.config(job.component)
     model = trace(place.traced(job.component, config), config, place_size(job))
-    bind(model, job.component, job.source.checkpoint(job.component))
+    with torch.device("meta"):
+        module = build(job.component, config)
+    bind(model, job.component, matched(job.component, module, job.source.checkpoint(job.component)))
     simplify(model, job.precision, overflows)
     return model, overflows, energies
 

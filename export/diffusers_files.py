@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from models.bundle import describe
 from models.chain import BundleFile
 from models.component import Component
 from models.json_file import read_json, write_json
+from models.pipeline_values import latent_statistics
 from models.source import Source
 
 _INDEX, _SCHEDULER = "model_index.json", "scheduler/scheduler_config.json"
@@ -35,7 +37,15 @@ def _written(source: Source, components: Sequence[Component], bundle: Path) -> I
     yield _write(bundle / _INDEX, index)
     yield _write(bundle / _SCHEDULER, source.scheduler_config())
     for component in components:
-        yield _write(bundle / component.name / "config.json", source.config(component))
+        yield _write(bundle / component.name / "config.json", _config(source, component))
+
+
+def _config(source: Source, component: Component) -> dict[str, Any]:
+    """The component's config, without what its graph does and a pipeline would do once more."""
+    config = source.config(component)
+    if latent_statistics(component, config) is not None:
+        config |= {"latents_mean": None, "latents_std": None}
+    return config
 
 
 def _write(path: Path, held: object) -> Path:

@@ -23,7 +23,7 @@ _QUANTIZED_BITS = 9
 
 
 def export_bundle(
-    source: str | Source,
+    source: str | Path | Source,
     output: str | Path,
     *,
     precision: Precision = "fp16",
@@ -63,7 +63,7 @@ def export_bundle(
     Example:
         >>> export_bundle("stabilityai/sd-turbo", "sd-turbo-webnn").manifest.components["unet"].nodes
     """
-    require_types(source=(source, str | Source), output=(output, str | Path), size=(size, Size | None))
+    require_types(source=(source, str | Path | Source), output=(output, str | Path), size=(size, Size | None))
     require_texts(parts=[*parts, *parts.values()])
     request = ExportRequest(
         output=Path(output),
@@ -77,8 +77,8 @@ def export_bundle(
         recipe=recipe,
         overwrite=overwrite,
     )
-    if isinstance(source, str):
-        source = open_source(source, components=components, fed=request.measured, parts=parts, judge=request.plan)
+    if not isinstance(source, Source):
+        source = open_source(str(source), components=components, fed=request.measured, parts=parts, judge=request.plan)
     elif parts:
         source = replace(source, parts={name: open_part(part, name) for name, part in parts.items()})
     plan = request.plan(source)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 
 from models.component import Component, Size
 from models.family import TOKENS, time_ids
+from models.pipeline_values import guidance_embedding, latent_statistics
 
 
 class _Forward(nn.Module):  # type: ignore[misc]  # torch is untyped here
@@ -61,14 +63,26 @@ class _UNet(_Forward):
         told = dict(zip(names, conditions, strict=True))
         states = told.pop("encoder_hidden_states")
         if self.module.config.addition_embed_type == "text_time" and "time_ids" not in told:
-            # one by one: a tensor made of numbers would be a parameter without any, under fake tensors
-            columns = [torch.full((self.size.batch, 1), float(number)) for number in time_ids(self.size)]
-            told["time_ids"] = torch.cat(columns, dim=1)  # [batch, 6]
-        return self.module(sample, timestep, states, added_cond_kwargs=told, return_dict=False)[0]
+            told["time_ids"] = _row(time_ids(self.size), self.size.batch)  # [batch, 6]
+        guidance = guidance_embedding(self.module.config)
+        cond = None if guidance is None else _row(guidance, sample.shape[0])  # [batch, time_cond_proj_dim]
+        return self.module(sample, timestep, states, timestep_cond=cond, added_cond_kwargs=told, return_dict=False)[0]
+
+
+def _row(numbers: Sequence[float], batch: int) -> torch.Tensor:
+    """`numbers` as each row of a batch, [batch, numbers].
+
+    They are made one by one: a tensor made of numbers would be a parameter without any, under fake tensors.
+    """
+    return torch.cat([torch.full((batch, 1), float(number)) for number in numbers], dim=1)
 
 
 class _VaeDecoder(_Forward):
     def forward(self, latent_sample: torch.Tensor) -> torch.Tensor:
+        statistics = latent_statistics(self.component, self.module.config)
+        if statistics is not None:
+            mean, std = (_row(numbers, 1).view(1, -1, 1, 1) for numbers in statistics)
+            latent_sample = latent_sample * std + mean
         return self.module.decode(latent_sample, return_dict=False)[0]
 
 
@@ -81,11 +95,23 @@ class _VaeEncoder(_Forward):
         moments = self.module.encoder(sample)  # [batch, 8, h, w]
         conv = self.module.quant_conv
         if self.component.outputs[0].name == "latent_parameters":
-            return moments if conv is None else conv(moments)
+            return self._relative(moments if conv is None else conv(moments))
         if conv is None:
-            return moments.chunk(2, dim=1)[0]
+            return self._relative(moments.chunk(2, dim=1)[0])
         half = conv.out_channels // 2
-        return nn.functional.conv2d(moments, conv.weight[:half], conv.bias[:half])
+        return self._relative(nn.functional.conv2d(moments, conv.weight[:half], conv.bias[:half]))
+
+    def _relative(self, latents: torch.Tensor) -> torch.Tensor:
+        """Mean, or mean and logarithm of the variance, relative to the statistics of latents where there are any."""
+        statistics = latent_statistics(self.component, self.module.config)
+        if statistics is None:
+            return latents
+        mean, std = (_row(numbers, 1).view(1, -1, 1, 1) for numbers in statistics)
+        if latents.shape[1] == len(statistics[0]):
+            return (latents - mean) / std
+        means, variances = latents.chunk(2, dim=1)
+        spread = _row([2 * math.log(number) for number in statistics[1]], 1).view(1, -1, 1, 1)
+        return torch.cat([(means - mean) / std, variances - spread], dim=1)
 
 
 class _AllPositions(nn.Module):  # type: ignore[misc]

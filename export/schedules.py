@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from diffusers.schedulers.scheduling_euler_ancestral_discrete import EulerAncestralDiscreteScheduler
 from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
 
+from models.errors import RequestError
 from models.schedule import MAX_STEPS, Schedule, Step
 from models.scheduler import require_served_scheduler
+
+_REFUSALS = (ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError, RuntimeError)
+"""What diffusers raises on values that it checks late or not at all, and where a library it needs is absent."""
 
 _SERVED = {
     "EulerDiscreteScheduler": EulerDiscreteScheduler,
@@ -21,12 +26,33 @@ def schedules_of(config: Mapping[str, Any]) -> tuple[str, dict[int, Schedule]]:
     """The scheduler's class, and its schedule for each number of steps from 1 to `MAX_STEPS`.
 
     Raises:
-        RequestError: as `require_served_scheduler`.
+        RequestError: as `require_served_scheduler`, or where diffusers makes no schedule of the config.
     """
     name = require_served_scheduler(config)
-    scheduler = _SERVED[name].from_config(dict(config))
     ancestral = name == "EulerAncestralDiscreteScheduler"
-    return name, {count: _schedule(scheduler, count, ancestral=ancestral) for count in range(1, MAX_STEPS + 1)}
+    try:
+        scheduler = _SERVED[name].from_config(dict(config))
+        schedules = {count: _schedule(scheduler, count, ancestral=ancestral) for count in range(1, MAX_STEPS + 1)}
+    except _REFUSALS as error:
+        raise RequestError(
+            f"diffusers makes no schedule of this {name} ({error})", "give the checkpoint's own scheduler_config.json"
+        ) from error
+    for count, schedule in schedules.items():
+        if not _is_sound(schedule):
+            raise RequestError(
+                f"the scheduler's {count} steps have sigmas that are not finite and falling",
+                "give the checkpoint's own scheduler_config.json",
+            )
+    return name, schedules
+
+
+def _is_sound(schedule: Schedule) -> bool:
+    """Whether all is finite, and no step goes up, nor from a sigma that is not above 0."""
+    numbers = [schedule.init_noise_sigma]
+    for step in schedule.steps:
+        numbers += [step.timestep, step.sigma, step.next_sigma, step.noise_scale]
+    down = all(step.sigma > 0 and step.sigma >= step.next_sigma >= 0 for step in schedule.steps)
+    return bool(schedule.steps) and down and all(map(math.isfinite, numbers))
 
 
 def _schedule(scheduler: Any, count: int, *, ancestral: bool) -> Schedule:

@@ -19,7 +19,7 @@ from export.forwards import forward_of
 from export.torch_functions import FunctionMode, parameter_names
 from export.weights import LazyWeight
 from models.component import Component, Size
-from models.modules import build
+from models.modules import build, matched
 from models.source import Source
 
 Tensors = Mapping[str, torch.Tensor]
@@ -60,7 +60,7 @@ class StreamedParameters(FunctionMode):
     def __init__(self, forward: nn.Module, component: Component, source: Source) -> None:
         super().__init__()
         self._names = parameter_names(forward)
-        self._checkpoint = source.checkpoint(component)
+        self._checkpoint = matched(component, forward.module, source.checkpoint(component))
         self._component = component
 
     def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:

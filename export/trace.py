@@ -19,6 +19,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from export.forwards import forward_of
 from export.translations import TRANSLATIONS
 from models.component import Component, Size
+from models.errors import RequestError
 from models.modules import build
 
 OPSET = 20
@@ -31,14 +32,19 @@ def trace(component: Component, config: Mapping[str, Any], size: Size) -> ir.Mod
     """The component's graph for `size`. Initializers bear the module's parameter names and have no values.
 
     Raises:
-        RequestError: where the config builds no module.
+        RequestError: where the config builds no module, or one that does not run.
     """
     with _quiet(), FakeTensorMode(), torch.no_grad():
         forward = forward_of(component, build(component, config), size)
         inputs = tuple(
             torch.empty(spec.shape(size, config), dtype=_TORCH_TYPES[spec.kind]) for spec in component.inputs
         )
-        program = torch.export.export(forward, inputs, strict=False)
+        try:
+            program = torch.export.export(forward, inputs, strict=False)
+        except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
+            # the libraries build modules that cannot run: blocks whose widths do not fit each other, say
+            wrong = f"the config of {component.name} makes a module that does not run ({error})"
+            raise RequestError(wrong, "give the config that its weights were saved with") from error
         exported = torch.onnx.export(
             program,
             dynamo=True,

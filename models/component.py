@@ -101,6 +101,7 @@ class Component:
         form: the types and bounds of the numbers in its config (`models.configs`).
         served: config values that the graph relies on; another value is refused.
         fed_by: the components whose outputs it takes, in the order in which their states stand side by side.
+        latent_statistics: whether its pipeline honours the mean and deviation of latents that a VAE's config may state.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Component:
     key_rules: tuple[tuple[str, str], ...] = ()
     served: tuple[tuple[str, tuple[Any, ...]], ...] = ()
     fed_by: tuple[str, ...] = ()
+    latent_statistics: bool = False
 
     def keys(self, parameter: str) -> tuple[str, ...]:
         """What checkpoints call `parameter`, the published form first."""

@@ -39,10 +39,10 @@ TEXT_ENCODER = Component(
     outputs=(TensorSpec("last_hidden_state", "float", ("batch", TOKENS, "hidden_size")),),
     tokenizer="tokenizer",
     key_rules=(("", "text_model."),),  # transformers 5 saves without
-    served=_CLIP_SERVED,
+    served=(*_CLIP_SERVED, ("use_attention_mask", (False, None))),
 )
 
-TEXT_ENCODER_XL = replace(TEXT_ENCODER, outputs=(_HIDDEN_STATES,))
+TEXT_ENCODER_XL = replace(TEXT_ENCODER, outputs=(_HIDDEN_STATES,), served=_CLIP_SERVED)
 """SDXL reads the states before the last layer, which nothing computes then."""
 
 TEXT_ENCODER_2 = Component(
@@ -74,6 +74,7 @@ UNET = Component(
         ("out_channels", (4,)),
         ("addition_embed_type", (None,)),
         ("class_embed_type", (None,)),
+        ("num_class_embeds", (None,)),
         ("encoder_hid_dim_type", (None,)),
         ("time_embedding_type", ("positional",)),
         ("attention_type", ("default",)),
@@ -136,6 +137,10 @@ VAE_ENCODER = Component(
     served=_VAE_SERVED,
 )
 
+
+VAE_DECODER_XL = replace(VAE_DECODER, latent_statistics=True)
+VAE_ENCODER_XL = replace(VAE_ENCODER, latent_statistics=True)
+"""SDXL's pipelines read the statistics of latents that some VAEs state; SD's do not."""
 
 SAFETY_PIXELS = 224
 """Side of the picture that CLIP's vision models read."""
@@ -256,7 +261,7 @@ STABLE_DIFFUSION = Family(
 STABLE_DIFFUSION_XL = Family(
     name="stable-diffusion-xl",
     pipeline="StableDiffusionXLPipeline",
-    components=(TEXT_ENCODER_XL, TEXT_ENCODER_2, UNET_XL, VAE_DECODER, VAE_ENCODER),
+    components=(TEXT_ENCODER_XL, TEXT_ENCODER_2, UNET_XL, VAE_DECODER_XL, VAE_ENCODER_XL),
 )
 
 FAMILIES = (STABLE_DIFFUSION, STABLE_DIFFUSION_XL)
@@ -267,8 +272,7 @@ def time_ids(size: Size) -> tuple[float, ...]:
 
     Source: diffusers' StableDiffusionXLPipeline._get_add_time_ids with its defaults.
     """
-    height, width = float(size.height), float(size.width)
-    return (height, width, 0.0, 0.0, height, width)
+    return (size.height, size.width, 0.0, 0.0, size.height, size.width)
 
 
 def constant_conditions(component: Component, size: Size) -> dict[str, tuple[float, ...]]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from huggingface_hub.errors import StrictDataclassError
 from transformers import CLIPConfig, CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+from models.checkpoint import Checkpoint
 from models.component import Component
 from models.errors import RequestError
 
@@ -20,6 +24,43 @@ _DIFFUSION_MODELS = {each.__name__: each for each in (AutoencoderKL, UNet2DCondi
 
 _REFUSALS = (StrictDataclassError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError)
 """What the libraries raise on a config that makes no module: they check some of its values, and use the others."""
+
+
+_HARMLESS = re.compile(r"(^|\.)(position_ids|num_batches_tracked)$")
+"""Buffers that older libraries saved and newer ones make anew: they say nothing that a config does not."""
+
+
+def matched(component: Component, module: torch.nn.Module, checkpoint: Checkpoint) -> Checkpoint:
+    """`checkpoint` with its tensors under the names that `component.keys` gives, the published form first.
+
+    Older names are brought up to date by the library's own rules. Nothing is read.
+
+    Args:
+        module: of `component`, on the meta device or fake.
+
+    Raises:
+        RequestError: names a tensor that no parameter of the module reads: the config is of another model then, and the
+            picture would be another too.
+    """
+    tensors = dict(checkpoint.tensors)
+    if isinstance(module, ModelMixin):
+        # diffusers asks for a state dict and moves its values to their newer names, whatever they are
+        tensors = dict(module._fix_state_dict_keys_on_load(OrderedDict(tensors)))
+    ours = {}
+    for name in module.state_dict():
+        keys = component.keys(name)
+        key = next((key for key in keys if key in tensors), None)
+        if key is not None:
+            ours[keys[0]] = tensors.pop(key)
+    patterns = [*(getattr(module, "_keys_to_ignore_on_load_unexpected", None) or ()), _HARMLESS]
+    unread = [name for name in tensors if not any(re.search(pattern, name) for pattern in patterns)]
+    if unread:
+        more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
+        raise RequestError(
+            f"{checkpoint.where} holds {min(unread)}{more}, which the config of {component.name} has no place for",
+            "give the config that the weights were saved with",
+        )
+    return Checkpoint(checkpoint.where, ours)
 
 
 def build(component: Component, config: Mapping[str, Any]) -> torch.nn.Module:

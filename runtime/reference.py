@@ -62,12 +62,12 @@ class Reference:
         Args:
             keep: told of the output of every module inside that gives one tensor.
         """
-        module, names = self._module(component), [spec.name for spec in self.source.family.component(component).outputs]
+        module, part = self._module(component), self.source.family.component(component)
         given = {name: self._tensor(array) for name, array in inputs.items()}
         forward = FORWARDS[component]
         with Float16Products(), kept(module, keep):
-            outputs = forward(module, given, names)
-        arrays = {name: to_numpy(output) for name, output in outputs.items()}
+            outputs = forward(module, part, given)
+        arrays = {spec.name: to_numpy(output) for spec, output in zip(part.outputs, outputs, strict=True)}
         if self.record is not None:
             self.record(component, inputs, arrays)
         return arrays

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,8 @@ from torch.overrides import TorchFunctionMode
 
 from models.component import Component
 from models.errors import RequestError
+from models.modules import build, matched
+from models.pipeline_values import guidance_embedding, latent_statistics
 from models.precision import Precision
 from models.source import Source
 from runtime.noise import Float32Array
@@ -29,18 +31,21 @@ _LOADING: dict[str, Callable[[Any], dict[str, Any]]] = {
 Keep = Callable[[str, Float32Array], None]
 """Told a module's path and its output."""
 
-Forward = Callable[[Any, Mapping[str, Any], Sequence[str]], dict[str, Any]]
-"""A module, its inputs by name and the names of its outputs in; these outputs out."""
+Forward = Callable[[Any, Component, Mapping[str, Any]], tuple[Any, ...]]
+"""A module, the component that it is, and its inputs by name in; the component's outputs out, in order.
+
+Each does what diffusers' pipelines do around the module (`models.pipeline_values`)."""
 
 
 def load(source: Source, component: Component, dtype: Any = torch.float32) -> Any:
     """The component's module in `dtype`, ready to run; nothing is fetched, and no pickle is opened.
 
     Raises:
-        RequestError: where its config or weights are missing, corrupt, or of another architecture.
+        RequestError: where its config or weights are missing, corrupt, or of another architecture, or hold more than
+            the module reads.
     """
-    source.config(component)
-    source.checkpoint(component)
+    with torch.device("meta"):
+        matched(component, build(component, source.config(component)), source.checkpoint(component))
     folder, variant = source.folder_of(component)
     library = transformers if hasattr(transformers, component.module) else diffusers
     try:
@@ -63,26 +68,41 @@ def load(source: Source, component: Component, dtype: Any = torch.float32) -> An
     return module.eval().requires_grad_(False)
 
 
-def _text(module: Any, given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    outputs = module(given["input_ids"], output_hidden_states=True)
+def _text(module: Any, component: Component, given: Mapping[str, Any]) -> tuple[Any, ...]:
+    names = [spec.name for spec in component.outputs]
+    outputs = module(given["input_ids"], output_hidden_states="hidden_states" in names)
     # SDXL's pipelines read the states before the last layer
-    return {name: outputs[name][-2] if name == "hidden_states" else outputs[name] for name in names}
+    return tuple(outputs[name][-2] if name == "hidden_states" else outputs[name] for name in names)
 
 
-def _unet(module: Any, given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+def _unet(module: Any, _component: Component, given: Mapping[str, Any]) -> tuple[Any, ...]:
     conditions = dict(given)
     sample, timestep = conditions.pop("sample"), conditions.pop("timestep")
     states = conditions.pop("encoder_hidden_states")
-    output = module(sample, timestep, encoder_hidden_states=states, added_cond_kwargs=conditions).sample
-    return dict(zip(names, [output], strict=True))
+    row = guidance_embedding(module.config)
+    cond = None if row is None else sample.new_tensor([row] * len(sample))
+    output: tuple[Any, ...] = module(
+        sample, timestep, states, timestep_cond=cond, added_cond_kwargs=conditions, return_dict=False
+    )
+    return output
 
 
-def _vae_decoder(module: Any, given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    return dict(zip(names, [module.decode(given["latent_sample"]).sample], strict=True))
+def _vae_decoder(module: Any, component: Component, given: Mapping[str, Any]) -> tuple[Any, ...]:
+    latents = given["latent_sample"]
+    statistics = latent_statistics(component, module.config)
+    if statistics is not None:
+        mean, std = (latents.new_tensor(numbers).view(1, -1, 1, 1) for numbers in statistics)
+        latents = latents * std + mean
+    return (module.decode(latents).sample,)
 
 
-def _vae_encoder(module: Any, given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    return dict(zip(names, [module.encode(given["sample"]).latent_dist.mode()], strict=True))
+def _vae_encoder(module: Any, component: Component, given: Mapping[str, Any]) -> tuple[Any, ...]:
+    latents = module.encode(given["sample"]).latent_dist.mode()
+    statistics = latent_statistics(component, module.config)
+    if statistics is not None:
+        mean, std = (latents.new_tensor(numbers).view(1, -1, 1, 1) for numbers in statistics)
+        latents = (latents - mean) / std
+    return (latents,)
 
 
 FORWARDS: dict[str, Forward] = {

@@ -16,7 +16,7 @@ from PIL import Image
 from models.source import Source, open_source
 from runtime.bench.example import Described, arrays
 from runtime.bench.worker import peak_host_bytes
-from runtime.torch_modules import load
+from runtime.torch_modules import FORWARDS, load
 
 
 class PytorchSide:
@@ -108,25 +108,8 @@ class PytorchSide:
 
     def _plain(self, name: str) -> Callable[..., tuple[Any, ...]]:
         """The component as a function of its contract's inputs to a tuple of its outputs."""
-        module, component = self._module(name), self._source.family.component(name)
-        outputs = [spec.name for spec in component.outputs]
-
-        def encode_text(input_ids: Any) -> tuple[Any, ...]:
-            given = module(input_ids, output_hidden_states="hidden_states" in outputs)
-            return tuple(given[output][-2] if output == "hidden_states" else given[output] for output in outputs)
-
-        def denoise(sample: Any, timestep: Any, encoder_hidden_states: Any, **told: Any) -> tuple[Any, ...]:
-            given: tuple[Any, ...] = module(
-                sample, timestep, encoder_hidden_states, added_cond_kwargs=told, return_dict=False
-            )
-            return given
-
-        calls: dict[str, Callable[..., tuple[Any, ...]]] = {
-            "unet": denoise,
-            "vae_decoder": lambda latent_sample: (module.decode(latent_sample).sample,),
-            "vae_encoder": lambda sample: (module.encode(sample).latent_dist.mode(),),
-        }
-        return calls.get(name, encode_text)
+        module, component, forward = self._module(name), self._source.family.component(name), FORWARDS[name]
+        return lambda **inputs: forward(module, component, inputs)
 
     def _module(self, name: str) -> Any:
         component = self._source.family.component(name)
