@@ -20,6 +20,9 @@ from scripts.fuzz.outcome import FAULTS, Outcome, faults_of
 from scripts.fuzz.runner import Run, preload
 
 _POLL_S = 0.02
+_ORIGINALS_S = 300.0
+"""Seconds that a good input may take to be made, on a machine with other work."""
+
 _TAIL = 4000
 """Characters of what a faulty run printed that are kept."""
 
@@ -154,7 +157,8 @@ def _originals(folder: Path) -> dict[str, Path]:
     """The good inputs that cases are made from: a bundle of `tiny`, and a recipe for it."""
     bundle, quantized = folder / "bundle", folder / "quantized"
     for output, options in ((bundle, []), (quantized, ["--precision", "q4f16"])):
-        _require_done(Run(["export", "tiny", "-o", str(output), *options], folder / "export", QUIET))
+        words = ["export", "tiny", "-o", str(output), *options]
+        _require_done(Run(words, folder / "export", QUIET, whole=True, limit_s=_ORIGINALS_S))
     Bundle.open(bundle)
     return {"bundle": bundle, "recipe": quantized / "report" / "recipe.json"}
 
@@ -163,4 +167,4 @@ def _require_done(run: Run) -> None:
     while (outcome := run.poll()) is None:
         time.sleep(_POLL_S)
     if outcome.status:
-        raise RuntimeError(f"the good input could not be made:\n{outcome.stderr}")
+        raise RuntimeError(f"the good input could not be made: {outcome}")

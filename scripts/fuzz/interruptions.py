@@ -94,7 +94,7 @@ class Campaign:
         self.counts = Counts()
         for precision, bundle in self._bundles.items():
             if (outcome := _ended(self._whole(bundle, precision))).status:
-                raise RuntimeError(f"the good bundle could not be made:\n{outcome.stderr}")
+                raise RuntimeError(f"the good bundle could not be made: {outcome}")
         self.output.parent.mkdir()
         shutil.copytree(self._bundles[_PRECISIONS[0]], self.output)
         self._shown = _PRECISIONS[0]

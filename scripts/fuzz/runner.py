@@ -51,6 +51,7 @@ class Run:
         *,
         whole: bool = False,
         prepare: Callable[[], object] = lambda: None,
+        limit_s: float = TIME_LIMIT_S,
     ) -> None:
         """Start it.
 
@@ -60,10 +61,11 @@ class Run:
             environment: variables to add.
             whole: whether Python starts anew, as for a user.
             prepare: called in the forked process before the command.
+            limit_s: seconds after which it is ended.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._outputs = (folder / "stdout", folder / "stderr")
-        self._began = time.monotonic()
+        self._began, self._limit_s = time.monotonic(), limit_s
         self._peak = 0
         self._processes: dict[int, psutil.Process] = {}
         sys.stdout.flush()
@@ -78,7 +80,7 @@ class Run:
         seconds = time.monotonic() - self._began
         if not pid:
             self._look()
-            if seconds < TIME_LIMIT_S and self._peak < MEMORY_LIMIT_BYTES:
+            if seconds < self._limit_s and self._peak < MEMORY_LIMIT_BYTES:
                 return None
             os.kill(self.pid, signal.SIGKILL)
             _, status = os.waitpid(self.pid, 0)
