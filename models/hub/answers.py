@@ -80,7 +80,7 @@ def require_tree(answer: object) -> None:
             lfs = entry.get("lfs")
             if lfs is not None and not isinstance(lfs, dict):
                 raise WrongAnswerError(f"a listing with lfs = {_shown(lfs)}")
-            listed_file(entry.get("size"), entry.get("oid"), None if lfs is None else lfs.get("oid", ""))
+            listed_file(entry.get("size"), entry.get("oid"), None if lfs is None else lfs.get("oid") or "")
 
 
 def listed_file(size: object, blob_id: object, sha256: object) -> ListedFile:

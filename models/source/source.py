@@ -13,6 +13,7 @@ from models.component import Component
 from models.errors import RequestError
 from models.family import Family, family_of
 from models.json_file import read_json
+from models.provenance import Provenance
 from models.scheduler import require_served_scheduler
 from models.source.files import PIPELINE_INDEX, SCHEDULER_CONFIG
 from models.source.variants import MAIN
@@ -63,16 +64,21 @@ class Source:
         return family_of(read_json(self.folder / PIPELINE_INDEX), str(self.folder))
 
     @property
-    def provenance(self) -> dict[str, Any]:
-        """What a bundle states about where it comes from. No path: two exports give the same bytes."""
-        return {
+    def provenance(self) -> Provenance:
+        """What a bundle states about where it comes from."""
+        stated: Provenance = {
             "name": self.name,
             "revision": self.revision,
             "variant": self.variant,
             "license": self.license,
-            **({"variants": dict(self.variants)} if self.variants else {}),
-            **{subfolder: part.provenance for subfolder, part in self.parts.items()},
         }
+        if self.variants:
+            stated["variants"] = dict(self.variants)
+        if "vae" in self.parts:
+            stated["vae"] = self.parts["vae"].provenance
+        if "safety_checker" in self.parts:
+            stated["safety_checker"] = self.parts["safety_checker"].provenance
+        return stated
 
     def folder_of(self, component: Component) -> tuple[Path, str | None]:
         """The folder that holds the component's config and weights, and the variant of the weights there."""

@@ -11,6 +11,10 @@ MAIN = "main"
 """What the weights without a variant are called in messages."""
 
 
+_SHARD = re.compile(r"-\d{5}-of-\d{5}\b")
+"""What the name of one shard holds: it is no weights without its index."""
+
+
 def variants_of(names: Iterable[str], stem: str) -> set[str | None]:
     """The variants of the weights `stem` that files `names` of one folder hold whole or list in an index.
 
@@ -22,7 +26,7 @@ def variants_of(names: Iterable[str], stem: str) -> set[str | None]:
         rf"{escaped}(?:\.(?P<whole>[\w-]+))?\.safetensors(?:\.index\.json)?"
         rf"|{escaped}\.safetensors\.index\.(?P<older>[\w-]+)\.json"
     )
-    matches = (form.fullmatch(name) for name in names)
+    matches = (form.fullmatch(name) for name in names if not _SHARD.search(name))
     return {match["whole"] or match["older"] for match in matches if match is not None}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -49,6 +49,9 @@ class HubServer:
     Attributes:
         asked: every request for a file, in order.
         dies_in: a file in whose middle the server falls silent, for as long as `alive` stays false.
+        fault: called for each request first; true where it has answered, rightly or not.
+        requests: every request, in order.
+        closing: set when the server is about to close, so that a fault need not wait longer.
     """
 
     def __init__(self) -> None:
@@ -56,6 +59,9 @@ class HubServer:
         self.asked: list[Asked] = []
         self.dies_in: str | None = None
         self.alive = True
+        self.fault: Fault = lambda _request: False
+        self.requests: list[Request] = []
+        self.closing = threading.Event()
         hub = self
 
         class Handler(_Handler):
@@ -79,8 +85,18 @@ class HubServer:
         return files
 
     def close(self) -> None:
+        self.closing.set()
         self._http.shutdown()
         self._http.server_close()
+
+
+class Request(NamedTuple):
+    """One request, as far as tests look at it."""
+
+    method: str
+    path: str
+    host: str
+    authorized: bool
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -96,7 +112,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def _answer(self) -> None:
-        if not self.hub.alive:
+        authorized = self.headers["Authorization"] is not None
+        self.hub.requests.append(Request(self.command, self.path, str(self.headers["Host"]), authorized))
+        if not self.hub.alive or self.hub.fault(self):
             return
         place, *rest = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
         if place == "storage":
@@ -120,9 +138,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         files = repository.commits[commit]
         if rest[:1] == ["tree"]:
-            self._json([_entry(path, held) for path, held in sorted(files.items())])
+            self.send_json(listing_of(files))
         else:
-            self._json({"id": name, "sha": commit, "siblings": [{"rfilename": path} for path in sorted(files)]})
+            self.send_json({"id": name, "sha": commit, "siblings": [{"rfilename": path} for path in sorted(files)]})
 
     def _file(self, name: str, revision: str, path: str) -> None:
         repository = self._repository(name)
@@ -174,8 +192,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _knows(self, repository: Repository) -> bool:
         return self.headers["Authorization"] == f"Bearer {repository.token}"
 
-    def _json(self, held: object) -> None:
-        self._send(HTTPStatus.OK, json.dumps(held).encode(), {"Content-Type": "application/json"})
+    def send_json(self, held: object, headers: Mapping[str, str] | None = None) -> None:
+        self._send(HTTPStatus.OK, json.dumps(held).encode(), {"Content-Type": "application/json", **(headers or {})})
 
     def _refuse(self, status: HTTPStatus, code: str, headers: Mapping[str, str] | None = None) -> None:
         self._send(status, b"", {"X-Error-Code": code, **(headers or {})})
@@ -190,8 +208,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(held[: len(held) // 2] if dies else held)
 
 
-def _entry(path: str, held: bytes) -> dict[str, object]:
-    entry: dict[str, object] = {"type": "file", "path": path, "size": len(held), "oid": git_blob_id(held)}
+Fault = Callable[[_Handler], bool]
+
+
+def listing_of(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
+    """What the hub lists of `files`."""
+    return [_entry(path, held) for path, held in sorted(files.items())]
+
+
+def _entry(path: str, held: bytes) -> dict[str, Any]:
+    entry: dict[str, Any] = {"type": "file", "path": path, "size": len(held), "oid": git_blob_id(held)}
     if path.endswith(_LARGE):
         entry["lfs"] = {"oid": _sha256(held), "size": len(held), "pointerSize": 134}
     return entry

@@ -1,140 +1,19 @@
-"""Fetching, against a hub on this machine. Each call is a process of its own: the settings are read at import."""
+"""Fetching, against a hub on this machine."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 import safetensors.numpy
 from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
-import models
 from models.checkpoint import Checkpoint
 from models.hub import is_repo_id
 from models.hub.snapshot import shown_progress
-from models.model_card import license_of
-from models.source import EMBEDDED, Source
+from models.source import EMBEDDED
 from tests.models.hub_server import HubServer, Repository
-
-NAME = "someone/turbo"
-UNET = "unet/diffusion_pytorch_model"
-VAE = "vae/diffusion_pytorch_model"
-TEXT = "text_encoder/model"
-WEIGHTS = {f"{stem}.safetensors" for stem in (TEXT, UNET, VAE)}
-
-DECOYS = (
-    "turbo.safetensors",
-    "turbo.ckpt",
-    ".gitattributes",
-    f"{UNET}.bin",
-    f"{UNET}.bin.index.json",
-    f"{UNET}.non_ema.safetensors",
-    f"{UNET}-00001-of-00002.safetensors",
-    "unet/openvino_model.bin",
-    "unet/openvino_model.xml",
-    "unet/model.onnx",
-    f"{VAE}.msgpack",
-    "text_encoder/pytorch_model.bin",
-    "safety_checker/model.safetensors",
-    "safety_checker/config.json",
-)
-
-CARD = b"---\nlicense: other\nlicense_name: community\n---\n# Turbo\n"
-
-CALL = """
-import json, sys, time
-time.sleep = lambda seconds: None  # nobody waits between tries here
-from models.errors import RequestError
-from models.source import open_source
-try:
-    source = open_source(sys.argv[1], progress=False, **json.loads(sys.argv[2]))
-    print(json.dumps({**source.provenance, "folder": str(source.folder)}))
-except RequestError as error:
-    print(json.dumps(str(error)))
-"""
-
-
-class User:
-    """Someone with a cache and an environment of their own."""
-
-    def __init__(self, endpoint: str, home: Path) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(("HF_", "HUGGING"))}
-        self.environment = {
-            **kept,
-            "HF_ENDPOINT": endpoint,
-            "HF_HOME": str(home),
-            "NO_PROXY": "127.0.0.1,localhost",
-            "no_proxy": "127.0.0.1,localhost",
-        }
-
-    def open(self, source: str = NAME, *, environment: dict[str, str] | None = None, **options: Any) -> Source:
-        answer = self._call(source, environment or {}, options)
-        assert isinstance(answer, dict), answer
-        return Source(folder=Path(answer.pop("folder")), **answer)
-
-    def provenance(self, source: str = NAME, **options: Any) -> dict[str, Any]:
-        answer = self._call(source, {}, options)
-        assert isinstance(answer, dict), answer
-        return answer
-
-    def refused(self, source: str = NAME, *, environment: dict[str, str] | None = None, **options: Any) -> str:
-        answer = self._call(source, environment or {}, options)
-        assert isinstance(answer, str), f"not refused: {answer}"
-        assert "\n" not in answer
-        return answer
-
-    def _call(self, source: str, environment: dict[str, str], options: dict[str, Any]) -> Any:
-        done = subprocess.run(
-            [sys.executable, "-c", CALL, source, json.dumps(options)],
-            cwd=Path(models.__file__).parents[1],
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-
-OFFLINE = {"HF_HUB_OFFLINE": "1"}
-
-
-@pytest.fixture
-def hub() -> Iterator[HubServer]:
-    server = HubServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def user(hub: HubServer, tmp_path: Path) -> User:
-    return User(hub.endpoint, tmp_path / "home")
-
-
-@pytest.fixture
-def files() -> dict[str, bytes]:
-    """`tiny`, and beside its files those of a repository that has served every framework."""
-    tiny = EMBEDDED["tiny"]
-    held = {path.relative_to(tiny).as_posix(): path.read_bytes() for path in tiny.rglob("*") if path.is_file()}
-    held |= {f"{stem}.fp16.safetensors": held[f"{stem}.safetensors"] for stem in (TEXT, UNET, VAE)}
-    return held | dict.fromkeys(DECOYS, b"not for us") | {"README.md": CARD}
-
-
-@pytest.fixture
-def turbo(hub: HubServer, files: dict[str, bytes]) -> Repository:
-    repository = hub.repositories[NAME] = Repository()
-    repository.commit(files, "main")
-    return repository
-
-
-def weights(fetched: set[str]) -> set[str]:
-    return {file for file in fetched if file.endswith(".safetensors")}
+from tests.models.hub_user import CARD, DECOYS, NAME, OFFLINE, TEXT, UNET, VAE, WEIGHTS, User, weights
 
 
 def sharded(files: dict[str, bytes], index: str, shard: str) -> set[str]:
@@ -380,22 +259,3 @@ def test_an_endpoint_that_is_no_hub(hub: HubServer, user: User) -> None:
 )
 def test_what_a_hub_id_looks_like(source: str, is_id: bool) -> None:
     assert is_repo_id(source) == is_id
-
-
-@pytest.mark.parametrize(
-    ("card", "expected"),
-    [
-        (CARD.decode(), "community"),
-        ("---\nlicense: apache-2.0\n---\n", "apache-2.0"),
-        ("---\nlicense: [mit, apache-2.0]\n---\n", "mit, apache-2.0"),
-        ("---\ntags: [a]\n---\n", None),
-        ("---\nlicense: [broken\n---\n", None),
-        ("---\n- a list\n---\n", None),
-        ("# no metadata\n", None),
-        (None, None),
-    ],
-)
-def test_the_licence_of_a_model_card(tmp_path: Path, card: str | None, expected: str | None) -> None:
-    if card is not None:
-        (tmp_path / "README.md").write_text(card)
-    assert license_of(tmp_path) == expected

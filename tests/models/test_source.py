@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from models.source import EMBEDDED, open_source
+from models.source.variants import variants_of
 from tests.refusal import refusal
 
 
@@ -75,6 +76,76 @@ def test_a_vae_keeps_its_own_variant(folder: Path) -> None:
     source = open_source(str(folder), variant="fp16", parts={"vae": "tiny"})
     for name in ("unet", "vae_decoder"):
         assert source.checkpoint(source.family.component(name)).count() > 0
+
+
+def rename_weights(folder: Path, subfolder: str, variant: str) -> None:
+    for path in (folder / subfolder).glob("*.safetensors"):
+        path.rename(path.with_suffix(f".{variant}.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "variants", "notice"),
+    [
+        (None, {"unet": "fp16", "text_encoder": "fp16"}, "turbo: unet has no main weights; its fp16 ones are read"),
+        ("fp16", {"vae": None}, "turbo: vae has no fp16 weights; its main ones are read"),
+    ],
+)
+def test_each_component_gives_the_variant_that_it_has(
+    folder: Path, asked: str | None, variants: dict[str, str | None], notice: str
+) -> None:
+    for subfolder in ("unet", "text_encoder"):
+        rename_weights(folder, subfolder, "fp16")
+    source = open_source(str(folder), variant=asked)
+    assert source.variants == variants
+    assert notice in source.notices
+    assert len(source.notices) == len(variants)
+    assert source.provenance["variants"] == variants
+    assert source.provenance["variant"] == asked
+    for component in source.family.components:
+        assert source.checkpoint(component).count() > 0
+    decoder_alone = open_source(str(folder), variant=asked, components=["vae_decoder"])
+    assert decoder_alone.variants == {name: taken for name, taken in variants.items() if name == "vae"}
+
+
+def test_variants_among_which_the_user_chooses(folder: Path) -> None:
+    for subfolder in ("unet", "vae"):
+        rename_weights(folder, subfolder, "fp16")
+    shutil.copy(
+        folder / "unet/diffusion_pytorch_model.fp16.safetensors",
+        folder / "unet/diffusion_pytorch_model.ema.safetensors",
+    )
+    source = open_source(str(folder))
+    assert source.variants == {"vae": "fp16"}
+    said = refusal(source.checkpoint, source.family.component("unet"))
+    assert said.endswith("it has weights with --variant ema or with --variant fp16")
+    source = open_source(str(folder), variant="bf16")  # which nothing here is
+    assert (source.variants, source.notices) == ({}, ())
+    assert "has no model.bf16.safetensors; it has weights without --variant" in refusal(
+        source.checkpoint, source.family.component("text_encoder")
+    )
+
+
+def test_a_vae_in_one_variant_only(folder: Path) -> None:
+    rename_weights(folder, "vae", "fp16")
+    source = open_source("tiny", parts={"vae": str(folder)})
+    assert source.checkpoint(source.family.component("vae_decoder")).count() > 0
+    assert source.notices == ("turbo: vae has no main weights; its fp16 ones are read",)
+    assert source.provenance["vae"]["variants"] == {"vae": "fp16"}
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["m.safetensors", "m.fp16.safetensors"], {None, "fp16"}),
+        (
+            ["m.safetensors.index.json", "m.safetensors.index.fp16.json", "m.bf16.safetensors.index.json"],
+            {None, "fp16", "bf16"},
+        ),
+        (["m-00001-of-00002.safetensors", "m.fp16-00001-of-00002.safetensors", "m.bin", "mm.safetensors"], set()),
+    ],
+)
+def test_the_variants_that_files_hold(names: list[str], expected: set[str | None]) -> None:
+    assert variants_of(names, "m") == expected
 
 
 def test_what_has_no_vae(folder: Path, tmp_path: Path) -> None:
@@ -161,7 +232,7 @@ def test_another_pipeline(folder: Path, found: object, said: str) -> None:
         ),
         ("text_encoder", {"max_position_embeddings": 248}, "has max_position_embeddings = 248"),
         ("text_encoder", {"hidden_act": "relu"}, "text_encoder is served with 'gelu' or 'quick_gelu'"),
-        ("text_encoder", {"hidden_size": None}, "has hidden_size = None; text_encoder needs a positive number"),
+        ("text_encoder", {"hidden_size": None}, "Expected int, got null - at hidden_size"),
     ],
 )
 def test_another_architecture(folder: Path, component: str, values: dict[str, Any], said: str) -> None:
