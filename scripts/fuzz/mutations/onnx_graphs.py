@@ -117,7 +117,8 @@ def _attribute(rng: Random, model: onnx.ModelProto) -> None:
         node.attribute.add(name="unknown", type=onnx.AttributeProto.INT, i=1)
         return
     attribute = rng.choice(node.attribute)
-    attribute.i, attribute.type = rng.choice(_SIZES), rng.choice((attribute.type, onnx.AttributeProto.INT, 99))
+    attribute.i = rng.choice(_SIZES)
+    attribute.type = rng.choice((attribute.type, onnx.AttributeProto.INT, onnx.AttributeProto.GRAPH))
     if attribute.ints and rng.random() < 0.5:
         attribute.ints[0] = rng.choice(_SIZES)
 
