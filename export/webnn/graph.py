@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
+import onnx.checker
 import onnx.inliner
 import onnx_ir as ir
 
 from export.webnn.weightless import Shard, read_weightless
+from models.errors import RequestError
 
 
 @dataclass(frozen=True)
@@ -26,16 +28,29 @@ class Graph:
 
 
 def read_graph(path: Path) -> Graph:
-    """Reads the graph at `path`. Raises RequestError as `read_weightless` does."""
+    """Reads the graph at `path`. Raises RequestError as `read_weightless` does, and for what is no sound ONNX."""
     weightless = read_weightless(path)
-    proto = weightless.proto
+    try:
+        return Graph(path, _model(weightless.proto), weightless.shards)
+    except _UNSOUND as error:
+        raise RequestError(f"{path} is no sound ONNX graph ({error})", "export it again") from error
+
+
+_UNSOUND = (
+    ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, RuntimeError,
+    onnx.shape_inference.InferenceError, onnx.checker.ValidationError,
+)  # fmt: skip
+"""What onnx and onnx-ir raise on graphs that break the format's rules; they have no error of their own for that."""
+
+
+def _model(proto: onnx.ModelProto) -> ir.Model:
     if proto.functions:  # onnxruntime inlines a model's own functions before it asks any provider
         proto = onnx.inliner.inline_local_functions(proto)
     model = ir.from_proto(proto)
     if not all(_is_known(value) for node in model.graph for value in node.outputs):
         # Providers infer what a file leaves out, so a missing shape alone is no fault.
         model = ir.from_proto(onnx.shape_inference.infer_shapes(proto, data_prop=True))
-    return Graph(path, model, weightless.shards)
+    return model
 
 
 def _is_known(value: ir.Value) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
 from models.errors import RequestError
+from models.printable import printable
 
 # The one external file that all weights of a weightless graph share: they overlap at offset 0.
 ZEROS = "zeros"
@@ -23,6 +25,12 @@ KEPT_BYTES = 4096
 
 # The newest operator set that onnxruntime-web 1.30 loads without being told to take unreleased ones.
 NEWEST_OPSET = 26
+
+
+# Bits of one tensor: a terabyte, which no graph has.
+MOST_BITS = 8 << 40
+
+_DISTRUST = "take a graph that you trust"
 
 
 @dataclass(frozen=True)
@@ -54,16 +62,17 @@ def read_weightless(path: Path) -> Weightless:
     """Reads the graph at `path`; weights in external data stay on disk.
 
     Every node gets a name, so that verdicts can point at it. Raises RequestError for a missing file, one that
-    is not ONNX, a shard that is missing or too short, and an operator set that the provider does not know.
+    is not ONNX, a shard that is missing, too short or outside of the graph's folder, and an operator set that the
+    provider does not know.
     """
     proto = _load(path)
     _refuse_newer_opsets(path, proto)
     shards: dict[str, Shard] = {}
     largest = 0
-    for tensor in _initializers(proto.graph):
+    for tensor in _tensors(proto.graph):
         if tensor.data_location == TensorProto.EXTERNAL:
             _inline_small(path, tensor, shards)
-        largest = max(largest, _drop_values(tensor))
+        largest = max(largest, _drop_values(path, tensor))
     for index, node in enumerate(proto.graph.node):
         node.name = node.name or f"{node.op_type}_{index}"
     return Weightless(path, proto, tuple(shards.values()), largest)
@@ -90,25 +99,29 @@ def _refuse_newer_opsets(path: Path, proto: onnx.ModelProto) -> None:
         )
 
 
-def _initializers(graph: onnx.GraphProto) -> Iterator[TensorProto]:
-    """The initializers of `graph` and of the bodies inside it."""
+def _tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
+    """Every tensor of `graph` and of the bodies inside it: initializers, sparse ones, and attributes."""
     yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
     for node in graph.node:
         for attribute in node.attribute:
-            for body in [attribute.g, *attribute.graphs]:
-                yield from _initializers(body)
+            yield from (*([attribute.t] if attribute.HasField("t") else []), *attribute.tensors)
+            for body in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from _tensors(body)
 
 
 def _inline_small(path: Path, tensor: TensorProto, shards: dict[str, Shard]) -> None:
     """Notes the tensor's shard, and turns its external data into bytes of the tensor where they are few."""
-    place = {entry.key: entry.value for entry in tensor.external_data}
-    name, offset = place.get("location", ""), int(place.get("offset", 0))
+    name, offset = _place(path, tensor)
     file = path.parent / name
     if name not in shards:
+        if not file.resolve().is_relative_to(path.parent.resolve()) or "\0" in name:
+            raise RequestError(f"{path} reads {printable(name)}, which is outside of its folder", _DISTRUST)
         if not file.is_file():
             raise RequestError(f"{path} needs {file}, which is missing", "keep its external data beside it")
         shards[name] = Shard(name, file.stat().st_size)
-    length = tensor_bytes(tensor)
+    length = tensor_bytes(tensor, path)
     if shards[name].bytes < offset + length:
         raise RequestError(f"{file} ends before {tensor.name}", "it is cut short: copy or export it again")
     if length <= KEPT_BYTES:
@@ -119,9 +132,19 @@ def _inline_small(path: Path, tensor: TensorProto, shards: dict[str, Shard]) -> 
         del tensor.external_data[:]
 
 
-def _drop_values(tensor: TensorProto) -> int:
+def _place(path: Path, tensor: TensorProto) -> tuple[str, int]:
+    """The file and the offset of a tensor's external data."""
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    name, offset = entries.get("location", ""), entries.get("offset", "0")
+    if not name or not re.fullmatch(r"\d{1,15}", offset):
+        wrong = f"{path}: tensor {printable(tensor.name)} lies at {printable(offset)} of {printable(name)!r}"
+        raise RequestError(wrong, "export it again")
+    return name, int(offset)
+
+
+def _drop_values(path: Path, tensor: TensorProto) -> int:
     """Makes a large tensor the first bytes of ZEROS; returns how many, 0 for one that stays."""
-    length = tensor_bytes(tensor)
+    length = tensor_bytes(tensor, path)
     if length <= KEPT_BYTES:
         return 0
     for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data"):
@@ -133,9 +156,19 @@ def _drop_values(tensor: TensorProto) -> int:
     return length
 
 
-def tensor_bytes(tensor: TensorProto) -> int:
-    """How many bytes the values of `tensor` take, two 4-bit values to a byte; 0 for strings, which stay."""
+def tensor_bytes(tensor: TensorProto, path: Path | str = "the graph") -> int:
+    """How many bytes the values of `tensor` take, two 4-bit values to a byte; 0 for strings, which stay.
+
+    Raises RequestError for a type or a shape that no tensor has.
+    """
     if tensor.data_type in (TensorProto.STRING, TensorProto.UNDEFINED):
         return 0
-    bits = math.prod(tensor.dims) * ir.DataType(tensor.data_type).bitwidth
+    try:
+        bits = math.prod(tensor.dims) * ir.DataType(tensor.data_type).bitwidth
+    except (ValueError, TypeError) as error:
+        wrong = f"{path}: tensor {printable(tensor.name)} has the type {tensor.data_type}, which ONNX has not"
+        raise RequestError(wrong, "export it again") from error
+    if min(tensor.dims, default=0) < 0 or bits > MOST_BITS:
+        wrong = f"{path}: tensor {printable(tensor.name)} has the shape {printable(str(list(tensor.dims)))}"
+        raise RequestError(wrong, "export it again")
     return int(bits + 7) // 8
