@@ -11,6 +11,10 @@ from msgspec import Meta
 
 Count = Annotated[int, Meta(ge=0)]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Dimension = Annotated[int, Meta(ge=0, lt=1 << 31)]
+
+TensorType = Annotated[str, Meta(pattern="^(float16|float32|int8|uint8|int32|int64|bool)$")]
+"""numpy's names of the types that cross boundaries."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,8 @@ class Tensor:
     """One tensor at a graph's boundary; `dtype` is numpy's name of the type."""
 
     name: str
-    dtype: str
-    shape: tuple[Count, ...]
+    dtype: TensorType
+    shape: Annotated[tuple[Dimension, ...], Meta(max_length=8)]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from models.errors import RequestError
 from models.json_file import convert_json
@@ -19,22 +21,39 @@ Kind = Literal["float", "int"]
 VAE_FACTOR = 8
 """Pixels per latent, each way: AutoencoderKL halves three times (FACTS of both published VAEs)."""
 
+MAX_BATCH = 1024
+"""Pictures that one run may make: no device that these models fit holds more."""
+
+MAX_SIDE = 32768
+"""Pixels along one side of a picture."""
+
+Batch = Annotated[int, Meta(ge=1, le=MAX_BATCH)]
+Pixels = Annotated[int, Meta(ge=VAE_FACTOR, le=MAX_SIDE, multiple_of=VAE_FACTOR)]
+
 
 @dataclass(frozen=True)
 class Size:
     """The one size that a bundle serves: `batch` pictures of `height` by `width` pixels.
 
     Raises:
-        RequestError: where a side is not a positive multiple of the VAE's factor, or the batch is not positive.
+        RequestError: where a side is not a positive multiple of the VAE's factor, the batch is not positive, or either
+            is beyond what any device holds.
     """
 
-    batch: int = 1
-    height: int = 512
-    width: int = 512
+    batch: Batch = 1
+    height: Pixels = 512
+    width: Pixels = 512
 
     def __post_init__(self) -> None:
         if self.batch < 1:
             raise RequestError(f"batch {self.batch} is not positive", "give 1 or more")
+        for name, value, most in (
+            ("batch", self.batch, MAX_BATCH),
+            ("height", self.height, MAX_SIDE),
+            ("width", self.width, MAX_SIDE),
+        ):
+            if value > most:
+                raise RequestError(f"{name} {printable(str(value), 40)} is too large", f"give {most} or less")
         for name, side in (("height", self.height), ("width", self.width)):
             if side < VAE_FACTOR or side % VAE_FACTOR:
                 near = max(VAE_FACTOR, round(side / VAE_FACTOR) * VAE_FACTOR)

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
+
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
 
 MAX_STEPS = 4
 """Turbo models are distilled for 1 to 4 steps."""
@@ -17,10 +23,10 @@ class Step:
     noise_scale is 0, and its EulerAncestralDiscreteScheduler otherwise.
     """
 
-    timestep: float
-    sigma: float
-    next_sigma: float
-    noise_scale: float = 0.0
+    timestep: NotNegative
+    sigma: Positive
+    next_sigma: NotNegative
+    noise_scale: NotNegative = 0.0
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,8 @@ class Schedule:
     Image to image enters at step `first(strength)`, as `latents + sigma·noise` there.
     """
 
-    init_noise_sigma: float
-    steps: tuple[Step, ...]
+    init_noise_sigma: Positive
+    steps: Annotated[tuple[Step, ...], Meta(min_length=1, max_length=MAX_STEPS)]
 
     def first(self, strength: float) -> int:
         """Where image to image enters: `int(steps·strength)` steps are left to run (diffusers' get_timesteps)."""

@@ -18,6 +18,7 @@ from models.bundle import Bundle
 from models.component import Size
 from models.errors import RequestError
 from models.precision import BOUNDARY_TYPE, Precision
+from models.provenance import Provenance
 from models.source import Source
 from runtime.bundle_reference import BundleReference
 from runtime.cases import PROMPTS, cases_of
@@ -150,7 +151,7 @@ class _Clock:
         self.laps[name], self._began = now - self._began, now
 
 
-def _provenance(reference: Source | Bundle) -> dict[str, str | None]:
+def _provenance(reference: Source | Bundle) -> Provenance:
     if isinstance(reference, Source):
         return reference.provenance
     manifest = reference.manifest

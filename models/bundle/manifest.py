@@ -14,7 +14,8 @@ from models.component import Size
 from models.errors import RequestError
 from models.json_file import convert_json, json_bytes, read_json, require_same_keys
 from models.precision import Precision
-from models.schedule import Schedule
+from models.provenance import Provenance
+from models.schedule import Positive, Schedule
 from models.staging import folder_lock, write_whole
 
 FORMAT = 1
@@ -49,29 +50,37 @@ class Manifest:
     """Everything that a consumer of a bundle needs and cannot read from the graphs.
 
     Attributes:
-        source: name, revision, variant and licence of the checkpoint; under `vae` those of another's VAE, if any.
+        format: version of the manifest.
+        family: `stable-diffusion` or `stable-diffusion-xl`.
+        layout: the name of the one that the bundle is laid out in.
+        precision: `fp32`, or one whose floats are 16 bits wide at every boundary.
+        size: the one size that the bundle serves.
+        source: the checkpoint that the bundle was made from.
         schedules: by number of steps.
         scaling_factor: the VAE's; the decoder takes latents divided by it, the encoder's mean is multiplied.
+        scheduler: diffusers' class that the schedules come from.
+        components: by name.
+        tokenizers: by folder.
         conditions: inputs of the UNet that are the same in every run, by name: one row of the batch each.
         files: what else the layout has.
+        vae_encoder_output: whether the VAE's encoder gives the mean of the latents, or mean and deviation.
         image: how pixels become the VAE's numbers and back.
 
     Raises:
-        ValueError: where the source has no name, a schedule has another number of steps than it is for, or a file is
-            named twice.
+        ValueError: where a schedule has another number of steps than it is for, or a file is named twice.
     """
 
     family: str
     layout: str
     precision: Precision
     size: Size
-    source: dict[str, Any]
-    scaling_factor: Annotated[float, Meta(gt=0)]
+    source: Provenance
+    scaling_factor: Positive
     scheduler: str
-    schedules: dict[Annotated[int, Meta(ge=1)], Schedule]
-    components: dict[str, Chain]
+    schedules: Annotated[dict[int, Schedule], Meta(min_length=1)]
+    components: Annotated[dict[str, Chain], Meta(min_length=1)]
     tokenizers: dict[str, Tokenizer]
-    conditions: dict[str, tuple[float, ...]]
+    conditions: dict[str, tuple[int | float, ...]]
     files: tuple[BundleFile, ...] = ()
     vae_encoder_output: Literal["mean", "moments"] = "mean"
     image: Image = field(
@@ -85,8 +94,6 @@ class Manifest:
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        if not isinstance(self.source.get("name"), str):
-            raise ValueError("the source has no name")
         for count, schedule in self.schedules.items():
             if len(schedule.steps) != count:
                 raise ValueError(f"the schedule for {count} steps has {len(schedule.steps)}")
@@ -128,7 +135,10 @@ def read_manifest(folder: Path) -> Manifest:
         right = "update turbo-webnn" if newer else _ANEW
         raise RequestError(f"{path} has format {repr(version)[:40]}, this reads {FORMAT}", right)
     manifest = convert_json(value, Manifest, str(path), _ANEW)
-    require_same_keys(value, manifest.to_json(), str(path), _ANEW)
+    written = manifest.to_json()
+    require_same_keys(value, written, str(path), _ANEW)
+    if value["size"] != written["size"]:
+        raise RequestError(f"{path} has latents of another size than its pictures", _ANEW)
     return manifest
 
 

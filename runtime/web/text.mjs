@@ -9,7 +9,7 @@ export class PromptTokenizer {
   /**
    * @param {typeof import('@huggingface/tokenizers')} library
    * @param {string} name
-   * @param {import('./types.js').TokenizerEntry} entry
+   * @param {import('./types.js').Tokenizer} entry
    * @param {Record<string, Blob>} files by path: tokenizer.json, tokenizer_config.json
    */
   static async read(library, name, entry, files) {
@@ -29,7 +29,7 @@ export class PromptTokenizer {
 
   /**
    * @param {import('@huggingface/tokenizers').Tokenizer} tokenizer
-   * @param {import('./types.js').TokenizerEntry} entry
+   * @param {import('./types.js').Tokenizer} entry
    */
   constructor(tokenizer, entry) {
     this.#tokenizer = tokenizer;

@@ -1,4 +1,7 @@
-/** Public types of the pipeline, and the manifest of a bundle as it is read. */
+/** Public types of the pipeline. Those of a bundle's manifest are made from its schema: manifest.d.ts. */
+import type { Manifest, Tensor } from './manifest.js';
+
+export type { BundleFile, Chain, Graph, Manifest, Schedule, Step, Tensor, Tokenizer } from './manifest.js';
 
 /** Where a bundle runs. A WebNN device is a wish that the browser's back end may or may not fulfil. */
 export type Device = 'webnn-gpu' | 'webnn-npu' | 'webnn-cpu' | 'webgpu' | 'wasm';
@@ -150,72 +153,10 @@ export interface TurboPipelineClass {
 
 export const TurboPipeline: TurboPipelineClass;
 
-export interface BundleFile {
-  /** Relative to the bundle. */
-  path: string;
-  bytes: number;
-  sha256: string;
-}
-
 /** A tensor at a graph's boundary; `dtype` is numpy's name, and onnxruntime-web's. */
 export interface Boundary {
-  dtype: string;
-  shape: readonly number[];
-}
-
-export interface NamedBoundary extends Boundary {
-  name: string;
-}
-
-export interface Graph {
-  /** The .onnx file first, then its weights. */
-  files: BundleFile[];
-  inputs: NamedBoundary[];
-  outputs: NamedBoundary[];
-}
-
-/** A component: graphs that run one after another, mostly one alone. */
-export interface Chain {
-  inputs: NamedBoundary[];
-  outputs: NamedBoundary[];
-  graphs: Graph[];
-}
-
-export interface TokenizerEntry {
-  files: BundleFile[];
-  length: number;
-  pad_id: number;
-  /** The component that reads its ids. */
-  text_encoder: string;
-}
-
-export interface Step {
-  timestep: number;
-  sigma: number;
-  next_sigma: number;
-  noise_scale: number;
-}
-
-export interface Schedule {
-  init_noise_sigma: number;
-  steps: Step[];
-}
-
-/** As models/bundle.py writes it. */
-export interface Manifest {
-  format: number;
-  family: string;
-  /** `fp32`, or one whose floats are 16 bits wide at every boundary, as `fp16`. */
-  precision: string;
-  source: Record<string, string | null>;
-  size: { batch: number; height: number; width: number; latent_height: number; latent_width: number };
-  scaling_factor: number;
-  vae_encoder_output: string;
-  schedules: Record<string, Schedule>;
-  components: Record<string, Chain>;
-  tokenizers: Record<string, TokenizerEntry>;
-  /** Inputs of the UNet that are the same in every run, one row of the batch each. */
-  conditions: Record<string, readonly number[]>;
+  dtype: Tensor['dtype'];
+  shape: Readonly<Tensor['shape']>;
 }
 
 /** What crosses to the worker. */

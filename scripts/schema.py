@@ -1,0 +1,103 @@
+"""`python -m scripts.schema`: writes the manifest's JSON Schema and the browser's types anew, from the dataclasses.
+
+`models.bundle.manifest` says what a manifest is. `docs/manifest.schema.json` says the same to other programs, and
+`runtime/web/manifest.d.ts`, which `json-schema-to-typescript` makes of it, to the browser's.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import subprocess
+import sys
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import models.bundle.manifest
+import models.chain
+import models.component
+import models.schedule
+from models.bundle import Manifest
+from models.component import Size
+from models.json_file import json_bytes
+
+ROOT = Path(__file__).parents[1]
+SCHEMA = ROOT / "docs" / "manifest.schema.json"
+TYPES = ROOT / "runtime" / "web" / "manifest.d.ts"
+
+CONVERTER = ROOT / "node_modules" / ".bin" / "json2ts"
+BANNER = "// Written by: python -m scripts.schema. A bundle's manifest, as docs/manifest.schema.json describes it."
+
+_MODULES = (models.bundle.manifest, models.chain, models.component, models.schedule)
+_WRITTEN_WHOLE = {name for module in _MODULES for name, value in vars(module).items() if is_dataclass(value)}
+"""Types of which every field is written, those with a default too."""
+
+
+def manifest_schema() -> dict[str, Any]:
+    """The JSON Schema of a manifest as it is written."""
+    definitions = msgspec.json.schema(Manifest)["$defs"]
+    for name, definition in definitions.items():
+        _complete(name, definition)
+    for side in ("latent_height", "latent_width"):  # Size gives them, and its file states them
+        size = definitions[Size.__name__]
+        size["properties"][side] = {"type": "integer", "minimum": 1, "description": getattr(Size, side).__doc__}
+        size["required"].append(side)
+    root = definitions.pop(Manifest.__name__)
+    version = {**root["properties"].pop("format"), "const": models.bundle.manifest.FORMAT}
+    root["properties"] = {"format": version, **root["properties"]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "$defs": definitions}
+
+
+def manifest_types(schema: dict[str, Any]) -> str:
+    """The TypeScript types of what `schema` describes.
+
+    Raises:
+        OSError: where the npm package that makes them is not installed.
+        subprocess.CalledProcessError: where it fails.
+    """
+    style = ("--style.singleQuote", "--style.printWidth=120", "--maxItems=-1", f"--bannerComment={BANNER}")
+    made = subprocess.run(
+        [CONVERTER, *style], input=json.dumps(schema), capture_output=True, encoding="utf-8", timeout=60, check=True
+    )
+    return made.stdout
+
+
+def _complete(name: str, definition: dict[str, Any]) -> None:
+    """Say of the type `name` which keys are written, and what they mean."""
+    summary, meanings = _documented(definition.pop("description", ""))
+    properties = definition["properties"]
+    for key, value in properties.items():
+        value.pop("default", None)
+        if key in meanings and "$ref" not in value:  # what is described anew becomes a type of its own in TypeScript
+            value["description"] = meanings[key]
+    required = sorted(properties) if name in _WRITTEN_WHOLE else definition["required"]
+    definition |= {"description": summary, "required": required, "additionalProperties": False}
+
+
+def _documented(docstring: str) -> tuple[str, dict[str, str]]:
+    """The text of `docstring` before its sections, and by name what its attributes mean; None is JSON's null."""
+    text, _, sections = re.sub(r"\bNone\b", "null", inspect.cleandoc(docstring)).partition("\n\nAttributes:\n")
+    meanings: dict[str, str] = {}
+    name = ""
+    for line in sections.partition("\n\n")[0].splitlines():
+        if not line.startswith(" " * 8):
+            name, _, line = line.strip().partition(": ")
+            meanings[name] = ""
+        meanings[name] = f"{meanings[name]} {line.strip()}".strip()
+    return text.partition("\n\nRaises:\n")[0], meanings
+
+
+def main() -> int:
+    """Write both files."""
+    schema = manifest_schema()
+    SCHEMA.write_bytes(json_bytes(schema))
+    TYPES.write_text(manifest_types(schema), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
