@@ -14,7 +14,7 @@ import sys
 
 from models.errors import RequestError
 from models.python_process import leave_working_folder
-from models.staging.interruption import Stopped, deaf, stoppable
+from models.staging.interruption import asked_to_stop, deaf, stoppable
 
 REQUEST, DEFECT = 2, 3
 
@@ -64,10 +64,10 @@ def _fail(error: BaseException, *, as_json: bool) -> int:
     """Say in one line why nothing came of it; return the exit status."""
     from scripts.console import fail
 
+    if asked_to_stop() or isinstance(error, KeyboardInterrupt):
+        return fail("stopped before the end; nothing was written", REQUEST, as_json=as_json)
     if isinstance(error, RequestError):
         return fail(str(error), REQUEST, as_json=as_json)
-    if isinstance(error, (Stopped, KeyboardInterrupt)):
-        return fail("stopped before the end; nothing was written", REQUEST, as_json=as_json)
     if isinstance(error, MemoryError):
         return fail("there is not enough memory; close other programs", REQUEST, as_json=as_json)
     if os.environ.get("TURBO_WEBNN_DEBUG"):

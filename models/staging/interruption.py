@@ -14,7 +14,7 @@ STOPPING = tuple(
 )
 """The signals that ask a process to end."""
 
-_state = {"done": False}
+_state = {"done": False, "asked": False}
 
 
 class Stopped(BaseException):
@@ -30,6 +30,7 @@ def stoppable() -> Iterator[None]:
 
     def stop(_number: int, _frame: object) -> None:
         if not too_late():
+            _state["asked"] = True
             raise Stopped
 
     heard = [number for number in STOPPING if signal.getsignal(number) not in (signal.SIG_IGN, None)]
@@ -71,6 +72,11 @@ def uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
         if waiting:
             signal.raise_signal(waiting[0])
+
+
+def asked_to_stop() -> bool:
+    """Whether `Stopped` was raised; what came of it may be another error, where a library's import was under way."""
+    return _state["asked"]
 
 
 def too_late() -> bool:
