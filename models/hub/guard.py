@@ -6,14 +6,17 @@ kept, with hooks: proxies, certificates and a client that the user has set stay 
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 import httpx2
@@ -21,17 +24,14 @@ from huggingface_hub import constants, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import _http, parse_ratelimit_headers
 
-from models.hub.answers import (
-    WrongAnswerError,
-    is_etag,
-    require_commit,
-    require_etag,
-    require_model_info,
-    require_tree,
-)
+from models.hub.answers import WrongAnswerError, require_commit
+from models.hub.responses import asked_of_api, require_answer, require_etags
 
 LIMIT_S = max(constants.HF_HUB_DOWNLOAD_TIMEOUT, constants.HF_HUB_ETAG_TIMEOUT)
 """Seconds to wait for a connection, or for the next bytes."""
+
+ANSWER_S = 3 * LIMIT_S
+"""Seconds until an answer's headers must be there, and of the API also its body: a page of 300 KB."""
 
 STATUS_TRIES = 4
 """Requests until a hub that answers 429 or 5xx is given up."""
@@ -104,6 +104,7 @@ class Guard:
 
     def _send(self, send: Callable[..., httpx2.Response], request: httpx2.Request, options: Any) -> httpx2.Response:
         """Send `request` as `send` does, and again where the hub fails to answer it."""
+        send = partial(_in_time, send)
         if "/api/" in request.url.path and "/api/models/" not in request.url.path:
             return send(request, **options)  # what the library asks for itself, and does without
         tries = 0
@@ -137,7 +138,7 @@ class Guard:
 
     def _after(self, response: httpx2.Response) -> None:
         """Each answer, before any of its body is read: what the library makes names of, and how much may come."""
-        kind = _asked_of_api(response.request.url)
+        kind = asked_of_api(response.request.url)
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise WrongAnswerError("compressed contents, which nobody asked for")
         limit = self.largest if kind is None and response.status_code < 400 else MAX_ANSWER_BYTES
@@ -147,12 +148,12 @@ class Guard:
         if "X-Repo-Commit" in response.headers:
             require_commit(response.headers["X-Repo-Commit"])
         if response.request.method == "HEAD" and response.status_code < 400:
-            _require_etags(response)
+            require_etags(response)
         if kind is not None and response.status_code == HTTPStatus.OK:
             self._answers += 1
             if self._answers > MAX_ANSWERS:
                 raise WrongAnswerError("a listing that does not end")
-            _require_answer(kind, response)
+            require_answer(kind, response)
 
     def broken(self, request: httpx2.Request, error: Exception) -> Exception:
         """What to raise where the body of an answer breaks off: the same again, until it has happened too often."""
@@ -169,6 +170,29 @@ class Guard:
     def _failure(self, request: httpx2.Request, response: httpx2.Response | None = None) -> HubFailure:
         answer = response or httpx2.Response(HTTPStatus.GATEWAY_TIMEOUT, request=request)
         return HubFailure(str(self.trouble), response=answer)
+
+
+def _in_time(send: Callable[..., httpx2.Response], request: httpx2.Request, **options: Any) -> httpx2.Response:
+    """`send`, given up after `ANSWER_S`: headers that come byte by byte are within every other limit.
+
+    It runs in a thread of its own, which ends with its connection when the client is closed.
+    """
+    outcome: SimpleQueue[httpx2.Response | Exception] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            outcome.put(send(request, **options))
+        except Exception as error:  # noqa: BLE001 - it is raised again where it is awaited
+            outcome.put(error)
+
+    Thread(target=copy_context().run, args=(run,), daemon=True).start()
+    try:
+        answer = outcome.get(timeout=ANSWER_S)
+    except Empty:
+        raise _TooSlowError("the answer does not come to its end", request=request) from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 class _BoundedStream(httpx2.SyncByteStream):
@@ -203,40 +227,6 @@ class _BoundedStream(httpx2.SyncByteStream):
         self._stream.close()
 
 
-def _require_etags(response: httpx2.Response) -> None:
-    """Refuse an ETag that cannot name a file; a redirect's own, of no file, is left out."""
-    linked = response.headers.get("X-Linked-Etag")
-    if linked is not None:
-        require_etag(linked)
-    elif response.has_redirect_location and not is_etag(response.headers.get("ETag", "")):
-        response.headers.pop("ETag", None)
-    elif "ETag" in response.headers:
-        require_etag(response.headers["ETag"])
-
-
-def _require_answer(kind: str, response: httpx2.Response) -> None:
-    try:
-        answer = json.loads(response.read())
-    except (ValueError, RecursionError) as error:
-        raise WrongAnswerError("no JSON that can be read") from error
-    if kind == "tree":
-        require_tree(answer)
-        following = response.links.get("next", {}).get("url")
-        if following is not None and _asked_of_api(response.request.url.join(following)) != "tree":
-            raise WrongAnswerError("a listing that goes on elsewhere")
-    else:
-        require_model_info(answer)
-
-
-def _asked_of_api(url: httpx2.URL) -> str | None:
-    """What of the models' API `url` asks for: "tree", "revision", or None where it is another place."""
-    _, found, rest = url.path.partition("/api/models/")
-    parts = rest.split("/")
-    if not found:
-        return None
-    return {2: "revision"}.get(len(parts)) or (parts[2] if parts[2:] and parts[2] in ("tree", "revision") else None)
-
-
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
@@ -262,7 +252,7 @@ def _told_status(status: int, wait: float) -> str:
 
 def _described(error: Exception) -> str:
     if isinstance(error, _TooSlowError):
-        return f"the hub sends less than {MIN_BYTES} bytes in {2 * LIMIT_S} s"
+        return "the hub answers too slowly"
     if isinstance(error, httpx2.ReadTimeout):
         return f"the hub sends nothing for {LIMIT_S} s"
     return "the hub ended the connection early"

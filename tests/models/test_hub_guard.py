@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -110,9 +111,26 @@ def test_a_body_of_a_byte_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(guard.BODY_TRIES - 1):
         with pytest.raises(httpx2.ReadTimeout):
             list(slow)
-    with pytest.raises(HubFailure, match="less than 16384 bytes"):
+    with pytest.raises(HubFailure, match="answers too slowly"):
         list(slow)
     assert time.monotonic() - began < 2
+
+
+def test_headers_of_a_byte_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "ANSWER_S", 0.1)
+    sent: list[httpx2.Request] = []
+
+    def send(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request)
+        time.sleep(0.5)
+        return httpx2.Response(200, request=request)
+
+    shared = Guard()
+    monkeypatch.setattr(time, "sleep", partial(lambda slept, seconds: slept(min(seconds, 0.5)), time.sleep))
+    for _ in range(2):
+        with pytest.raises(HubFailure, match="answers too slowly"):
+            shared._send(send, REQUEST, {})
+    assert len(sent) == guard.SILENT_TRIES
 
 
 def test_a_body_that_does_not_end() -> None:
