@@ -103,7 +103,8 @@ export class Artifacts {
    */
   async #intact(file, tell) {
     const stored = await this.#store.get(file);
-    if (stored && (this.#verified.has(file.sha256) || (await this.#digest(stored, tell)) === file.sha256)) return stored;
+    if (stored && (this.#verified.has(file.sha256) || (await this.#digest(stored, tell)) === file.sha256))
+      return stored;
     await this.#store.remove(file);
     return null;
   }

@@ -3,6 +3,7 @@ import { TurboError, firstLine } from './errors.mjs';
 import { filesOf } from './artifacts.mjs';
 
 const FORMAT = 1;
+const SHA256 = /^[0-9a-f]{64}$/;
 
 /**
  * The manifest of the bundle at `base`, asked of the server each time: what it names by sha256 is kept.
@@ -24,16 +25,68 @@ export async function readManifest(base) {
     const right = held?.format > FORMAT ? 'update the page' : 'export it anew';
     throw new TurboError('bundle', `${url} has format ${held?.format}, this reads ${FORMAT}`, right);
   }
-  requireInside(held, url);
+  requireFiles(held, url);
   return held;
 }
 
 /**
+ * What the manifest names lies in the bundle, and can be told by its digest.
+ *
  * @param {import('./types.js').Manifest} manifest
  * @param {URL} url
  */
-function requireInside({ components, tokenizers }, url) {
-  const files = [...Object.values(components), ...Object.values(tokenizers)].flatMap(filesOf);
-  const outside = files.find(({ path }) => !new URL(path, url).href.startsWith(new URL('.', url).href));
-  if (outside) throw new TurboError('bundle', `${outside.path} leaves the bundle`, 'export it anew', outside.path);
+function requireFiles({ components, tokenizers }, url) {
+  for (const { path, bytes, sha256 } of namedFiles(components, tokenizers, url)) {
+    if (!isPlain(path)) throw refused(url, `the path ${JSON.stringify(path)} is not a plain relative one`);
+    if (typeof sha256 !== 'string' || !SHA256.test(sha256))
+      throw refused(url, `the sha256 of ${path} is not 64 hexadecimal digits`, path);
+    if (!Number.isSafeInteger(bytes) || bytes < 0)
+      throw refused(url, `the size of ${path} is no number of bytes`, path);
+  }
+}
+
+/**
+ * @param {import('./types.js').Manifest['components']} components
+ * @param {import('./types.js').Manifest['tokenizers']} tokenizers
+ * @param {URL} url
+ */
+function namedFiles(components, tokenizers, url) {
+  const entries = [components, tokenizers].flatMap((group) =>
+    group instanceof Object ? Object.values(group) : [null],
+  );
+  const files = entries.flatMap((entry) => (entry instanceof Object ? listed(entry) : [null]));
+  if (files.every((file) => file instanceof Object)) return files;
+  throw refused(url, 'its components or tokenizers have no files');
+}
+
+/**
+ * The files of `entry`; null stands for what is no list of them.
+ *
+ * @param {import('./artifacts.mjs').Entry} entry
+ */
+function listed(entry) {
+  try {
+    return filesOf(entry);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Whether `path` names a file in the bundle's folder, and means the same in a URL.
+ *
+ * @param {unknown} path
+ */
+function isPlain(path) {
+  if (typeof path !== 'string' || /[\\:?#%\p{Cc}]/u.test(path)) return false;
+  return path.split('/').every((part) => !['', '.', '..'].includes(part));
+}
+
+/**
+ * @param {URL} url
+ * @param {string} wrong
+ * @param {string} [file]
+ */
+function refused(url, wrong, file) {
+  return new TurboError('bundle', `${url}: ${wrong}`, 'export it anew', file);
 }

@@ -6,6 +6,9 @@ import { clearStore } from './store.mjs';
 const LIMIT_S = 600;
 const HARMED = ['build', 'run', 'lost', 'late', 'aborted', 'internal']; // after these the worker is not to be trusted
 
+/** sha256 of stored files that were hashed in this visit, and were right: workers come and go. @type {Set<string>} */
+const verified = new Set();
+
 /**
  * What the worker has been asked and has not answered.
  *
@@ -25,6 +28,7 @@ const HARMED = ['build', 'run', 'lost', 'late', 'aborted', 'internal']; // after
  * @property {unknown} [value]
  * @property {import('./types.js').ErrorTold} [error]
  * @property {string} [lost]
+ * @property {string} [verified] sha256 of a file that is known to be stored right
  */
 
 export class TurboPipeline {
@@ -39,7 +43,7 @@ export class TurboPipeline {
   #held = /** @type {any} */ (null); // open() gives no pipeline before it is there
 
   /**
-   * @param {import('./types.js').WorkerOptions} options
+   * @param {Omit<import('./types.js').WorkerOptions, 'verified'>} options
    * @param {number} limit
    * @private
    */
@@ -110,7 +114,7 @@ export class TurboPipeline {
 
   async #opened() {
     this.#start();
-    this.#held = await this.#send('open', this.#options, []);
+    this.#held = await this.#send('open', { ...this.#options, verified: [...verified] }, []);
   }
 
   /**
@@ -166,7 +170,8 @@ export class TurboPipeline {
   }
 
   /** @param {Message} message */
-  #heard({ id, event, value, error, lost }) {
+  #heard({ id, event, value, error, lost, verified: sha256 }) {
+    if (sha256 !== undefined) verified.add(sha256);
     if (lost !== undefined) this.#lost(lost);
     if (id !== this.#calls || !this.#call) return;
     this.#wind();

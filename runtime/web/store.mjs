@@ -1,7 +1,7 @@
 // Where a bundle's files are kept between visits: the origin's private file system (OPFS), by sha256.
 //
-// What lies there under its sha256 has been hashed before it was given that name, so nothing wrong is ever kept. A
-// download that was broken off lies under <sha256>.part, and is taken up again.
+// What is stored under its sha256 was hashed before it was given that name. A disk can damage it since, so that each
+// visit hashes it once more. A download that was broken off is stored as <sha256>.part, and is taken up again.
 import { TurboError } from './errors.mjs';
 
 const FOLDER = 'turbo-webnn';
@@ -42,15 +42,28 @@ export class DiskStore {
   }
 
   /**
-   * The verified file, or null where it is not held.
+   * The stored file, of the right size, or null where there is none.
    *
    * @param {import('./types.js').BundleFile} file
    * @returns {Promise<Blob | null>}
    */
   async get({ sha256, bytes }) {
-    const handle = await this.#folder.getFileHandle(sha256).catch(() => null);
-    const held = await handle?.getFile();
-    return held?.size === bytes ? held : null;
+    try {
+      const stored = await (await this.#folder.getFileHandle(sha256)).getFile();
+      return stored.size === bytes ? stored : null;
+    } catch {
+      return null; // there is none, or none that can be read
+    }
+  }
+
+  /**
+   * Remove whatever is stored under the file's name.
+   *
+   * @param {import('./types.js').BundleFile} file
+   */
+  async remove({ sha256 }) {
+    // where there is nothing that is well, and what another page holds makes keep() fail
+    await this.#folder.removeEntry(sha256, { recursive: true }).catch(() => {});
   }
 
   /**
@@ -72,6 +85,7 @@ export class DiskStore {
         const chunk = new Uint8Array(1 << 22);
         for (let at = 0; at < size;) {
           const count = access.read(chunk, { at });
+          if (!count) throw new DOMException('it ends early', 'NotReadableError');
           yield chunk.subarray(0, count);
           at += count;
         }
@@ -94,7 +108,7 @@ export class DiskStore {
       },
       close: async () => {
         access.close();
-        if (size === 0) await folder.removeEntry(handle.name);
+        if (size === 0) await folder.removeEntry(handle.name).catch(() => {}); // an empty one does no harm
       },
     };
     return part;
@@ -142,6 +156,11 @@ export class MemoryStore {
   /** @param {import('./types.js').BundleFile} file */
   async get({ sha256 }) {
     return this.#files.get(sha256) ?? null;
+  }
+
+  /** @param {import('./types.js').BundleFile} file */
+  async remove({ sha256 }) {
+    this.#files.delete(sha256);
   }
 
   /**

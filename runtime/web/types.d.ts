@@ -56,7 +56,7 @@ export interface ErrorTold {
 
 /** What is heard of a drawing while it is made. */
 export type TurboEvent =
-  /** Bytes of a component or tokenizer that are held; `cached` where `file` was there already. */
+  /** Bytes of a component or tokenizer that are stored and verified; `cached` where `file` was stored already. */
   | { kind: 'download'; name: string; file: string; received: number; total: number; cached: boolean }
   /** A component's graph, the `graph`-th of `of`, is being built on the device. */
   | { kind: 'load'; name: string; graph: number; of: number; bytes: number }
@@ -166,6 +166,8 @@ export interface WorkerOptions {
   cache: boolean;
   keepBytes: number | undefined;
   libraries: Libraries;
+  /** sha256 of stored files that need not be hashed again in this visit. */
+  verified: readonly string[];
 }
 
 export interface WorkerRequest {

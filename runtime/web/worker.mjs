@@ -1,7 +1,7 @@
 // The worker that a TurboPipeline draws in: nothing that it does holds up the page, and ending it gives all back.
 //
 // { id, method, argument } in; { id, event } while it works, then { id, value } or { id, error } out; { lost } where
-// the device has gone.
+// the device has gone; { verified } with the sha256 of each file that is known to be stored right.
 import { Artifacts } from './artifacts.mjs';
 import { choose, offers, webnnType } from './devices.mjs';
 import { Drawer } from './drawer.mjs';
@@ -47,10 +47,11 @@ function opened() {
  * @param {import('./types.js').Device} device
  * @param {import('./types.js').WorkerOptions} options
  */
-async function makeDrawer(manifest, device, { url, cache, keepBytes, libraries }) {
+async function makeDrawer(manifest, device, { url, cache, keepBytes, libraries, verified }) {
   const store = cache ? await DiskStore.open() : new MemoryStore();
   const [ort, tokenizers, { createSHA256 }] = await imported(libraries);
-  const artifacts = new Artifacts(url, manifest, store, createSHA256);
+  const artifacts = new Artifacts(url, manifest, store, createSHA256, verified);
+  artifacts.onVerified = (sha256) => postMessage({ verified: sha256 });
   const { tensors, options } = await runner(ort, device);
   const keep = keepBytes ?? (inThePage(device) ? IN_THE_PAGE : ELSEWHERE);
   const sessions = new Sessions(ort, options, manifest, artifacts, tensors, keep);

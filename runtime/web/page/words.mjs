@@ -47,7 +47,8 @@ export function seconds(count) {
 export function doing(event) {
   if (event.kind === 'download') {
     const { received, total, cached } = event;
-    return cached && received === total ? `${bytes(total)}, kept here` : `${bytes(received)} of ${bytes(total)}`;
+    if (cached && received === total) return `${bytes(total)}, kept here`;
+    return `${cached ? 'checking ' : ''}${bytes(received)} of ${bytes(total)}`;
   }
   if (event.kind === 'load')
     return event.of > 1 ? `building graph ${event.graph} of ${event.of}` : `building, ${bytes(event.bytes)}`;
