@@ -1,16 +1,13 @@
-"""The process that makes a bundle's files.
+"""The job of making a bundle's files, done in a process of its own: `export.worker_process`.
 
-It loads torch and does nothing else, so that it can fork a process for each component safely and cheaply whatever
-the caller's own process holds: threads, a notebook, another torch. A job goes in as one line of JSON; progress and
-the outcome come back as lines of JSON.
+That process loads torch and does nothing else, so that it can fork a process for each component safely and cheaply
+whatever the caller's own process holds: threads, a notebook, another torch. A job goes in as one line of JSON; progress
+and the outcome come back as lines of JSON.
 """
 
 from __future__ import annotations
 
-import gc
 import json
-import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,7 +60,7 @@ def run_worker(job: BundleJob, report: Report) -> None:
         RequestError: what the job cannot be served for, or that the process was killed.
         OSError: where the files cannot be written.
     """
-    with PythonProcess("export.worker", environment=_MEMORY, avoid=job.source.folders) as process:
+    with PythonProcess("export.worker_process", environment=_MEMORY, avoid=job.source.folders) as process:
         process.send(job.to_json())
         outcome = _outcome(process.answers, report)
         _raise_unless_done(outcome, process)
@@ -95,32 +92,3 @@ def _raise_unless_done(outcome: Mapping[str, Any], process: PythonProcess) -> No
     failure = RuntimeError(f"the exporting process failed: {complaints.splitlines()[-1] if complaints else status}")
     failure.add_note(complaints)
     raise failure
-
-
-def main() -> int:
-    """The process itself. Its standard input stays open for as long as the process lives that asked for the job."""
-    events = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever a library prints is no event
-
-    def tell(event: Mapping[str, Any]) -> None:
-        events.write(json.dumps(event) + "\n")
-
-    job = BundleJob.from_json(sys.stdin.readline())
-    from export.assembly import assemble
-
-    gc.freeze()  # what libraries hold stays: no collection need look at it, nor copy its pages in a forked process
-    try:
-        assemble(job, lambda *progress: tell({"progress": progress}), sys.stdin.fileno())
-    except RequestError as error:
-        tell({"refused": str(error)})
-    except OSError as error:
-        tell({"failed": [error.errno, error.strerror, error.filename and str(error.filename)]})
-    except MemoryError:
-        tell({"refused": "there is not enough memory; close other programs, or export one --component at a time"})
-    else:
-        tell({"done": True})
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

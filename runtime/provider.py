@@ -68,6 +68,7 @@ def onnxruntime() -> Any:
     except ImportError as error:
         right = "pip install 'turbo-webnn[cpu]', or 'turbo-webnn[cuda]' for a GPU"
         raise RequestError("onnxruntime is not installed", right) from error
+    onnxruntime.set_default_logger_severity(4)  # what it would print comes back as exceptions
     if EXECUTION_PROVIDER["cuda"] in onnxruntime.get_available_providers():
         _preloaded()
     return onnxruntime

@@ -84,7 +84,7 @@ class Settings:
         options = onnxruntime().SessionOptions()
         # products by quantised weights in float32: by default onnxruntime rounds the other factor to 8 bits too
         options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
-        options.log_severity_level = 3  # errors: they come back as exceptions, warnings are no user's business
+        options.log_severity_level = 4  # errors come back as exceptions, and warnings are no user's business
         if self.threads is not None:
             options.intra_op_num_threads = self.threads
         for key, value in self.options.items():

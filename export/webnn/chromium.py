@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from export.webnn.provider import Optimization
 from export.webnn.verdict import Refusal, reason_of, refusals_of
 from export.webnn.weightless import Weightless, read_weightless
 from models.errors import RequestError
+from models.staging import scratch_folder
 
 Device = Literal["cpu", "gpu", "npu"]
 
@@ -75,9 +77,10 @@ class Chromium:
 
     def __init__(self) -> None:
         executable = unpacked_chromium()
-        self._folder = tempfile.TemporaryDirectory(prefix="turbo-webnn-", ignore_cleanup_errors=True)
+        self._stack = ExitStack()
+        self._folder = self._stack.enter_context(scratch_folder(Path(tempfile.gettempdir(), "check")))
         # Its profiles and pipes lie in our folder, so that they go with it even where Chromium is killed.
-        settings = {"TMPDIR": self._folder.name, **library_path(executable)}
+        settings = {"TMPDIR": str(self._folder), **library_path(executable)}
         self._worker = Worker("Chromium", SCRIPT, arguments=[str(executable)], settings=settings)
 
     @property
@@ -90,7 +93,7 @@ class Chromium:
 
     def __exit__(self, *_: object) -> None:
         self._worker.close()
-        self._folder.cleanup()
+        self._stack.close()
 
     def run(
         self,
@@ -108,7 +111,7 @@ class Chromium:
         """
         graph = read_weightless(path)
         _refuse_other_inputs(graph, inputs)
-        folder = Path(self._folder.name)
+        folder = self._folder
         outputs = [value.name for value in graph.proto.graph.output]
         job = {
             "model": str(path.resolve()),
@@ -123,7 +126,7 @@ class Chromium:
 
     def _write(self, index: int, name: str, array: NDArray[Any]) -> dict[str, Any]:
         kind = next(kind for kind, dtype in TYPES.items() if dtype == array.dtype)
-        file = Path(self._folder.name) / f"input{index}"
+        file = self._folder / f"input{index}"
         file.write_bytes(np.ascontiguousarray(array).tobytes())
         return {"name": name, "type": kind, "dims": list(array.shape), "file": str(file)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from export.webnn.node import Worker, WorkerLostError, require_packages
 from export.webnn.target import Target, verdict_targets
 from export.webnn.verdict import Refusal, reason_of, refusals_of
 from export.webnn.weightless import ZEROS, read_weightless
+from models.staging import scratch_folder
 
 Optimization = Literal["disabled", "all"]
 
@@ -56,14 +58,15 @@ class Provider:
         require_packages("onnxruntime-web")
         # Optimised, 27 MB of WebAssembly take half a minute to start.
         self._worker = Worker("the WebNN provider", SCRIPT, flags=["--liftoff-only"])
-        self._folder = tempfile.TemporaryDirectory(prefix="turbo-webnn-")
+        self._stack = ExitStack()
+        self._folder = self._stack.enter_context(scratch_folder(Path(tempfile.gettempdir(), "check")))
 
     def __enter__(self) -> Provider:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._worker.close()
-        self._folder.cleanup()
+        self._stack.close()
 
     def place(
         self, path: Path, targets: Sequence[Target], optimizations: Sequence[Optimization] = OPTIMIZATIONS
@@ -73,7 +76,7 @@ class Provider:
         Weights are neither read nor held. Raises RequestError as `read_weightless` does.
         """
         weightless = read_weightless(path)
-        twin = Path(self._folder.name) / "model.onnx"
+        twin = self._folder / "model.onnx"
         onnx.save(weightless.proto, twin)
         zeros = {"path": ZEROS, "bytes": weightless.largest} if weightless.largest else None
         for target in targets:

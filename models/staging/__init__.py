@@ -4,12 +4,14 @@ from models.staging.files import write_whole
 from models.staging.folders import NamedFiles, require_apart, require_free, staged_folder
 from models.staging.interruption import too_late, uninterrupted
 from models.staging.locks import folder_lock
+from models.staging.scratch import scratch_folder
 
 __all__ = [
     "NamedFiles",
     "folder_lock",
     "require_apart",
     "require_free",
+    "scratch_folder",
     "staged_folder",
     "too_late",
     "uninterrupted",

@@ -29,7 +29,7 @@ def scratch_folder(destination: Path) -> Iterator[Path]:
     Raises:
         OSError: where it cannot be made.
     """
-    yield from _locked(destination, os.mkdir)
+    yield from _locked(destination, lambda path: path.mkdir(0o700))
 
 
 @contextmanager
