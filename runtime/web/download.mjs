@@ -81,11 +81,17 @@ async function receive(file, url, part, hasher, tell) {
       response.status === 404 ? `${file.path} is missing` : `${file.path}: the server says ${response.status}`;
     throw new TurboError('network', wrong, 'copy the bundle whole to the server', file.path);
   }
+  requireSize(response, file);
   if (response.status !== 206 && part.size) {
     part.clear(); // it gives no ranges, or has another file
     hasher.init();
   }
-  requireSize(response, file);
+  if (response.status === 206 && firstByte(response, part.size) !== part.size) {
+    await response.body?.cancel();
+    part.clear(); // it gives other bytes than were asked for
+    hasher.init();
+    return;
+  }
   const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
   for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
     part.write(chunk.value);
@@ -107,6 +113,16 @@ function requireSize({ status, headers }, file) {
   const length = status === 200 && !headers.has('Content-Encoding') ? headers.get('Content-Length') : null;
   const size = Number(range ?? length ?? file.bytes);
   if (Number.isFinite(size) && size !== file.bytes) throw sizeError(file, String(size));
+}
+
+/**
+ * Where in the file a partial response begins. A server of another origin may not show it: then it is as asked for.
+ *
+ * @param {Response} response
+ * @param {number} asked
+ */
+function firstByte({ headers }, asked) {
+  return Number(headers.get('Content-Range')?.match(/^bytes ([0-9]+)-/)?.[1] ?? asked);
 }
 
 /**
