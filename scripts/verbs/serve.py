@@ -9,24 +9,30 @@ from pathlib import Path
 import click
 
 from models.bundle import Bundle
+from models.staging.interruption import Stopped
 from scripts.console import show, show_json
 from scripts.options import bundle_argument, json_option
+
+_HOST = (
+    "The address to listen on. Requests must name a loopback host (127.0.0.0/8, localhost, [::1]) or this one; "
+    "with 0.0.0.0 or ::, any IP address."
+)
 
 
 @click.command()
 @bundle_argument
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--host", default="127.0.0.1", show_default=True, help=_HOST)
 @click.option("--port", type=click.IntRange(0, 65535), default=8017, show_default=True, help="0 for any that is free.")
 @json_option
 def serve(folder: Path, host: str, port: int, as_json: bool) -> None:
     """Serve a page that draws with BUNDLE in the browser, until Ctrl-C."""
     from runtime.serving import PageServer, routes_of
 
-    with PageServer(routes_of(Bundle.open(folder)), host, port) as server:
+    routes = routes_of(Bundle.open(folder))
+    with suppress(Stopped, KeyboardInterrupt), PageServer(routes, host, port) as server:
         if as_json:
             show_json({"url": server.url})
         else:
             show(f"{server.url} draws with {folder}; Ctrl-C ends it")
         sys.stdout.flush()  # whoever reads a pipe waits for the address
-        with suppress(KeyboardInterrupt):
-            server.serve_forever()
+        server.serve_forever()

@@ -16,7 +16,7 @@ from export.webnn.browser import library_path, unpacked_chromium
 from export.webnn.node import Worker
 from models.bundle import Bundle
 from models.component import Size
-from runtime.serving import PageServer, routes_of
+from runtime.serving import PageServer, ServedFile, routes_of
 
 HERE = Path(__file__).parent
 
@@ -102,9 +102,10 @@ def serve() -> Iterator[Serve]:
         server.server_close()
 
 
-def routes_for_tests(bundle: Bundle) -> dict[str, Path]:
+def routes_for_tests(bundle: Bundle) -> dict[str, ServedFile]:
     """What is served of `bundle`, and the parts of tests that run in the page."""
-    return routes_of(bundle) | {f"/test/{name}": HERE / name for name in ("blank.html", "in_page.mjs")}
+    parts = {f"/test/{name}": ServedFile.of(HERE, name) for name in ("blank.html", "in_page.mjs")}
+    return routes_of(bundle) | parts
 
 
 def pixels_of(flat: list[int], size: Size) -> NDArray[np.uint8]:

@@ -24,6 +24,9 @@ const jobs = {
     page = await context.newPage();
     errors = [];
     page.on('pageerror', (error) => errors.push(error.message));
+    page.on('console', (message) => {
+      if (message.text().includes('Content Security Policy')) errors.push(message.text());
+    });
     await page.goto(url);
   },
   call: ({ name, argument }) =>

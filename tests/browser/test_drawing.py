@@ -12,7 +12,7 @@ from PIL import Image
 from models.shapes import plain_caption
 from models.shapes_judge import exam, score
 from runtime import Pipeline
-from runtime.serving import WEB
+from runtime.serving import WEB, ServedFile
 from tests.browser.conftest import HERE, Browser, Serve, Served, pixels_of
 from tests.pictures import psnr
 
@@ -122,7 +122,11 @@ def test_a_request_that_cannot_be_drawn_is_told_before_anything_is_fetched(brows
 
 def test_a_lost_device_is_told_and_the_next_drawing_starts_anew(browser: Browser, tiny: Served) -> None:
     routes = tiny.server.routes
-    tiny.server.routes = {**routes, "/worker.mjs": HERE / "lossy_worker.mjs", "/the_worker.mjs": WEB / "worker.mjs"}
+    tiny.server.routes = {
+        **routes,
+        "/worker.mjs": ServedFile.of(HERE, "lossy_worker.mjs"),
+        "/the_worker.mjs": ServedFile.of(WEB, "worker.mjs"),
+    }
     browser.do("open", url=tiny.blank, fresh=True)
     browser.call("open", {"device": "webnn-cpu"})
     request = {"prompt": PROMPT, "seed": 7, "steps": 1}

@@ -1,0 +1,135 @@
+"""The ASGI application: what a request is answered with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from http import HTTPStatus
+from typing import BinaryIO
+
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from runtime.serving.policy import CONTENT_POLICY, Hosts, content_policy
+from runtime.serving.ranges import Validators, range_of
+from runtime.serving.routes import PAGE, WORKERS, ServedFile
+
+_METHODS = ("GET", "HEAD")
+
+_SCHEME = "http://"
+
+_CHUNK_BYTES = 1 << 18
+
+
+class ShrunkError(Exception):
+    """A file became shorter while it was sent, so that the connection has to end: its length was promised."""
+
+
+class Site:
+    """Answers for the files of `routes`, URL paths to files, to readers that name one of `hosts`.
+
+    Starlette's own FileResponse opens a file by its name, after links were judged, and answers a range that is
+    nonsense with 400.
+
+    Attributes:
+        on_request: called with the path of each request, and its Range header, empty where it has none.
+    """
+
+    def __init__(self, routes: Mapping[str, ServedFile], hosts: Hosts) -> None:
+        self.routes = routes
+        self.on_request: Callable[[str, str], object] = lambda _path, _range: None
+        self._hosts = hosts
+        pages = [served.path.read_text("utf-8") for served in routes.values() if served.media_type == PAGE]
+        self._policy = content_policy(pages)
+        self._worker_policy = content_policy(pages, evaluate=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        request = Request(scope)
+        host, path = _target(request)
+        try:
+            response = await self._response(request, host, path)
+        except Exception as error:  # noqa: BLE001 - uvicorn's own answer would lack the policy
+            text = f"this is a defect of turbo-webnn ({type(error).__name__})\n"
+            response = PlainTextResponse(text, HTTPStatus.INTERNAL_SERVER_ERROR)
+        response.headers[CONTENT_POLICY] = self._worker_policy if path in WORKERS else self._policy
+        await response(scope, receive, send)
+
+    async def _response(self, request: Request, host: str | None, path: str) -> Response:
+        if not self._hosts.allow(host):
+            text = "this server answers to the host that it was started for (turbo-webnn serve --host)\n"
+            return PlainTextResponse(text, HTTPStatus.MISDIRECTED_REQUEST)
+        if request.method not in _METHODS:
+            allowed = ", ".join(_METHODS)
+            text = f"files are read with {allowed}\n"
+            return PlainTextResponse(text, HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": allowed})
+        self.on_request(path, request.headers.get("range", ""))
+        served = self.routes.get(path)
+        file = await run_sync(served.open) if served else None
+        if served is None or file is None:
+            return PlainTextResponse("there is no such file\n", HTTPStatus.NOT_FOUND)
+        response = _file_response(request, served.media_type, file)
+        if not isinstance(response, _Sending):
+            file.close()
+        return response
+
+
+def _target(request: Request) -> tuple[str | None, str]:
+    """The host that a request names, None where it names none, and the path; a target may be a whole URL."""
+    target: str = request.scope["path"]
+    if not target.lower().startswith(_SCHEME):
+        return request.headers.get("host"), target
+    host, slash, path = target[len(_SCHEME) :].partition("/")
+    return host, slash + path
+
+
+def _file_response(request: Request, media_type: str, file: BinaryIO) -> Response:
+    """The answer to a request for `file`; one that sends it takes it over."""
+    state = os.fstat(file.fileno())
+    validators = Validators.of(state)
+    headers = {
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "no-cache",
+        "ETag": validators.etag,
+        "Last-Modified": validators.last_modified,
+    }
+    if validators.is_known(request.headers):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    if request.method == "HEAD":  # for which the standard defines no ranges
+        return Response(headers={**headers, "Content-Type": media_type, "Content-Length": str(state.st_size)})
+    ranged = ", ".join(request.headers.getlist("range")) if "range" in request.headers else None
+    span = range_of(ranged, state.st_size) if validators.allow_range(request.headers) else None
+    if span is None:
+        return _Sending(file, range(state.st_size), HTTPStatus.OK, {**headers, "Content-Type": media_type})
+    if not span:
+        headers["Content-Range"] = f"bytes */{state.st_size}"
+        return Response(status_code=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers=headers)
+    headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{state.st_size}"
+    return _Sending(file, span, HTTPStatus.PARTIAL_CONTENT, {**headers, "Content-Type": media_type})
+
+
+class _Sending(StreamingResponse):
+    """The bytes `span` of `file`, which is closed at the end; it stops where the reader leaves."""
+
+    def __init__(self, file: BinaryIO, span: range, status: HTTPStatus, headers: Mapping[str, str]) -> None:
+        super().__init__(_chunks(file, span), status, {**headers, "Content-Length": str(len(span))})
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._file.close()
+
+
+async def _chunks(file: BinaryIO, span: range) -> AsyncIterator[bytes]:
+    file.seek(span.start)
+    left = len(span)
+    while left:
+        chunk = await run_sync(file.read, min(left, _CHUNK_BYTES))
+        if not chunk:
+            raise ShrunkError
+        left -= len(chunk)
+        yield chunk
