@@ -60,6 +60,27 @@ export async function kept() {
   return sizes;
 }
 
+// → of each file that is kept whether its bytes are those that its name promises
+export async function keptRight() {
+  const right = {};
+  for await (const [name, handle] of (await folder()).entries()) {
+    const digest = await crypto.subtle.digest('SHA-256', await (await handle.getFile()).arrayBuffer());
+    right[name] = [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, '0')).join('') === name;
+  }
+  return right;
+}
+
+// Change bytes of a kept file, as a disk does that fails: `flip` one at `at`, or `resize` it.
+export async function damage({ name, at, flip, resize }) {
+  const handle = await (await folder()).getFileHandle(name);
+  const writable = await handle.createWritable({ keepExistingData: true });
+  if (flip) {
+    const [byte] = new Uint8Array(await (await handle.getFile()).slice(at, at + 1).arrayBuffer());
+    await writable.write({ type: 'write', position: at, data: new Uint8Array([byte ^ flip]) });
+  } else await writable.truncate(resize);
+  await writable.close();
+}
+
 // Leave a file as a visit leaves it that is broken off: its first `bytes` bytes, or as many of another file.
 export async function plant({ path, name, bytes, garbage }) {
   const whole = garbage
@@ -100,5 +121,16 @@ export async function prepare() {
     return {};
   } catch (error) {
     return told(error);
+  }
+}
+
+// prepare(), and what is heard of it → { events } or { error, events }
+export async function prepareHeard() {
+  const events = [];
+  try {
+    await pipeline.prepare({ onEvent: (event) => events.push(event) });
+    return { events };
+  } catch (error) {
+    return { ...told(error), events };
   }
 }
