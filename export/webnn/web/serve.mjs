@@ -5,19 +5,26 @@ import path from 'node:path';
 import { pipeline } from 'node:stream';
 
 const TYPES = { '.html': 'text/html', '.mjs': 'text/javascript', '.wasm': 'application/wasm' };
-const ISOLATED = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
+const ISOLATED = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+};
 
 // routes: Map from a URL path to a file (GET) ; puts: Map from a URL path to the file that a PUT writes.
-// Nothing else is reachable. Resolves to { origin, close() }.
+// Nothing else is reachable, and nothing by another host: a foreign page whose name was made to point here has one.
+// Resolves to { origin, close() }.
 export async function serve(routes, puts) {
   const server = http.createServer((request, response) => {
-    const { pathname } = new URL(request.url, 'http://loopback');
-    if (request.method === 'PUT' && puts.has(pathname)) {
+    const [pathname] = request.url.split('?');
+    if (request.headers.host !== `127.0.0.1:${server.address().port}`) {
+      response.writeHead(421, ISOLATED).end();
+    } else if (request.method === 'PUT' && puts.has(pathname)) {
       pipeline(request, fs.createWriteStream(puts.get(pathname)), (error) => response.writeHead(error ? 500 : 204).end());
     } else if (request.method === 'GET' && routes.has(pathname)) {
       send(routes.get(pathname), request.headers.range, response);
     } else {
-      response.writeHead(404).end();
+      response.writeHead(404, ISOLATED).end();
     }
   });
   await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
@@ -29,7 +36,11 @@ export async function serve(routes, puts) {
 }
 
 function send(file, range, response) {
-  const size = fs.statSync(file).size;
+  const size = fs.statSync(file, { throwIfNoEntry: false })?.size;
+  if (size === undefined) {
+    response.writeHead(404, ISOLATED).end();
+    return;
+  }
   const headers = { ...ISOLATED, 'Accept-Ranges': 'bytes', 'Content-Type': TYPES[path.extname(file)] ?? 'application/octet-stream' };
   const asked = /^bytes=(\d+)-(\d*)$/.exec(range ?? '');
   const start = asked ? Number(asked[1]) : 0;
