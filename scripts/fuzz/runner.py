@@ -141,8 +141,7 @@ def _become(
     status = _UNCAUGHT
     try:
         os.setsid()
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell's background jobs ignore some
             signal.signal(number, signal.SIG_DFL)
         os.chdir(folder)
         os.environ.update(environment)
