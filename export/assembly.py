@@ -42,7 +42,7 @@ def assemble(job: BundleJob, report: Report, lifeline: int) -> None:
     components = tuple(family.component(name).without_inputs(baked) for name in job.components if name in layout.places)
     scheduler, schedules = schedules_of(source.scheduler_config())
     tokenizers = {
-        component.tokenizer: write_tokenizer(source.folder, job.stage, component, layout.tokenizer_files)
+        component.tokenizer: write_tokenizer(source, job.stage, component, layout.tokenizer_files)
         for component in components
         if component.tokenizer is not None
     }

@@ -100,10 +100,10 @@ def native_size(source: Source, *, batch: int = 1, height: int | None = None, wi
         RequestError: where a side is neither named nor known, or no such size is served.
     """
     if height is None or width is None:
-        sample_size = source.config(source.family.component("unet")).get("sample_size")
-        if sample_size is None:
+        native = source.native_latent_size()
+        if native is None:
             raise RequestError(f"the UNet of {source.name} states no sample_size", "give --height and --width")
-        rows, columns = sample_size if isinstance(sample_size, list) else (sample_size, sample_size)
+        rows, columns = native
         height = VAE_FACTOR * rows if height is None else height
         width = VAE_FACTOR * columns if width is None else width
     return Size(batch, height, width)

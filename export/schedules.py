@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from diffusers.schedulers.scheduling_euler_ancestral_discrete import EulerAncestralDiscreteScheduler
@@ -38,21 +39,33 @@ def schedules_of(config: Mapping[str, Any]) -> tuple[str, dict[int, Schedule]]:
             f"diffusers makes no schedule of this {name} ({error})", "give the checkpoint's own scheduler_config.json"
         ) from error
     for count, schedule in schedules.items():
-        if not _is_sound(schedule):
+        wrong = _unsound(schedule, count)
+        if wrong is not None:
             raise RequestError(
-                f"the scheduler's {count} steps have sigmas that are not finite and falling",
-                "give the checkpoint's own scheduler_config.json",
+                f"the scheduler's {count} steps have {wrong}", "give the checkpoint's own scheduler_config.json"
             )
     return name, schedules
 
 
-def _is_sound(schedule: Schedule) -> bool:
-    """Whether all is finite, and no step goes up, nor from a sigma that is not above 0."""
+def _unsound(schedule: Schedule, count: int) -> str | None:
+    """What is wrong with a schedule, or None.
+
+    diffusers finds a step by its timestep, so that it cannot run two steps of one timestep.
+    """
+    steps = schedule.steps
     numbers = [schedule.init_noise_sigma]
-    for step in schedule.steps:
+    for step in steps:
         numbers += [step.timestep, step.sigma, step.next_sigma, step.noise_scale]
-    down = all(step.sigma > 0 and step.sigma >= step.next_sigma >= 0 for step in schedule.steps)
-    return bool(schedule.steps) and down and all(map(math.isfinite, numbers))
+    if not all(map(math.isfinite, numbers)):
+        return "numbers that are not finite"
+    if len(steps) != count or schedule.init_noise_sigma <= 0:
+        return f"{len(steps)} timesteps and an initial sigma of {schedule.init_noise_sigma:g}"
+    if not all(step.sigma > 0 and step.sigma >= step.next_sigma >= 0 for step in steps):
+        return "sigmas that do not fall"
+    timesteps = [step.timestep for step in steps]
+    if timesteps[-1] < 0 or not all(earlier > later for earlier, later in pairwise(timesteps)):
+        return "timesteps that do not fall"
+    return None
 
 
 def _schedule(scheduler: Any, count: int, *, ancestral: bool) -> Schedule:

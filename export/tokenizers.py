@@ -5,35 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from transformers import CLIPTokenizer
 
 from models.bundle import Tokenizer, describe
+from models.clip_tokenizer import open_clip_tokenizer
 from models.component import Component
 from models.errors import RequestError
 from models.family import TOKENS
 from models.json_file import read_json
+from models.source import Source
 
 
-def write_tokenizer(source: Path, bundle: Path, encoder: Component, kept: Sequence[str]) -> Tokenizer:
+def write_tokenizer(source: Source, bundle: Path, encoder: Component, kept: Sequence[str]) -> Tokenizer:
     """Write the files `kept` of the tokenizer that `encoder` reads to its own folder in `bundle`; return its entry.
 
-    The padding is the token that `special_tokens_map.json` names where there is one: SD-Turbo was trained with
-    "!" (id 0) there, though its `tokenizer_config.json` names the end-of-text token.
-
     Raises:
-        RequestError: where the folder holds no CLIP tokenizer.
+        RequestError: as `open_clip_tokenizer`, or where the tokenizer has ids that the encoder has no embedding of.
     """
     name = str(encoder.tokenizer)
-    folder = source / name
-    if not folder.is_dir():
-        raise RequestError(f"{source} has no {name}/", "give a complete diffusers folder")
-    try:
-        tokenizer = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise RequestError(f"{folder} holds no CLIP tokenizer ({error})", "copy or download it anew") from error
-    tokenizer.pad_token = _pad_token(folder) or tokenizer.pad_token
+    folder = source.folder / name
+    tokenizer = open_clip_tokenizer(folder)
+    known, last = source.config(encoder)["vocab_size"], max(tokenizer.get_vocab().values())
+    if last >= known:
+        raise RequestError(
+            f"{folder} has tokens up to id {last}, and {encoder.name} embeds {known}",
+            "give the tokenizer that the text encoder was trained with",
+        )
     target = bundle / name
     tokenizer.save_pretrained(str(target))
     for extra in target.iterdir():
@@ -44,15 +40,6 @@ def write_tokenizer(source: Path, bundle: Path, encoder: Component, kept: Sequen
         _write_words(target)
     files = tuple(describe(bundle, target / file) for file in kept)
     return Tokenizer(files=files, length=TOKENS, pad_id=tokenizer.pad_token_id, text_encoder=encoder.name)
-
-
-def _pad_token(folder: Path) -> str | None:
-    path = folder / "special_tokens_map.json"
-    if not path.is_file():
-        return None
-    token: Any = read_json(path).get("pad_token")
-    token = token["content"] if isinstance(token, dict) else token
-    return None if token is None else str(token)
 
 
 def _write_words(folder: Path) -> None:

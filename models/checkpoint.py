@@ -6,19 +6,23 @@ dropped, and no step of an export may hold a component's weights.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors
 
 from models.errors import RequestError
-from models.json_file import read_json
+from models.json_file import convert_json, parse_json, read_json
+from models.printable import printable
+
+_COPY = "copy or download it anew"
+_ANEW = "download the shards anew"
 
 ITEM_BYTES: Mapping[str, int] = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 """Bytes of one number, by the name that safetensors gives its type."""
@@ -93,7 +97,7 @@ class Checkpoint:
         index = index_in(folder, stem, variant)
         if index is not None:
             return cls(index, _tensors_of_shards(index))
-        found = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        found = [path.name for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
         raise missing_weights(folder, found, stem, variant)
 
     def count(self) -> int:
@@ -173,24 +177,34 @@ def missing_weights(where: str | Path, found: Iterable[str], stem: str, variant:
     return RequestError(wrong, "give a complete diffusers folder")
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """What the header of a safetensors file says of a tensor."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data_offsets: tuple[int, int]
+
+
 def _tensors_of(path: Path) -> dict[str, StoredTensor]:
     try:
         with safetensors.safe_open(path, framework="numpy"):  # checks the header against the file's length
             pass
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length))
+            data = file.read(length)
     except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise RequestError(f"{path} is truncated or corrupt ({error})", "copy or download it anew") from error
+        raise RequestError(f"{path} is truncated or corrupt ({printable(str(error))})", _COPY) from error
+    # parse_json refuses a name that comes twice, of which safetensors takes the last in silence
+    header = parse_json(data, dict[str, Any], f"the header of {path}", _COPY)
     header.pop("__metadata__", None)
-    return {name: _stored(name, path, 8 + length, **info) for name, info in header.items()}
+    entries = convert_json(header, dict[str, _Entry], f"the header of {path}", _COPY)
+    return {name: _stored(name, path, 8 + length, entry) for name, entry in entries.items()}
 
 
-def _stored(
-    name: str, path: Path, start: int, *, dtype: str, shape: list[int], data_offsets: tuple[int, int]
-) -> StoredTensor:
-    begin, end = data_offsets
-    return StoredTensor(name, path, dtype, tuple(shape), start + begin, end - begin)
+def _stored(name: str, path: Path, start: int, entry: _Entry) -> StoredTensor:
+    begin, end = entry.data_offsets
+    return StoredTensor(name, path, entry.dtype, entry.shape, start + begin, end - begin)
 
 
 def _tensors_of_shards(index: Path) -> dict[str, StoredTensor]:
@@ -200,8 +214,12 @@ def _tensors_of_shards(index: Path) -> dict[str, StoredTensor]:
         path = index.parent / shard
         if not path.is_file():
             raise RequestError(f"{index} names {shard}, which is missing", "copy or download it too")
-        tensors |= _tensors_of(path)
+        for name, stored in _tensors_of(path).items():
+            if shards.get(name) != shard:
+                listed = f"lists in {shards[name]}" if name in shards else "does not list"
+                raise RequestError(f"{shard} holds tensor {printable(name)}, which {index} {listed}", _ANEW)
+            tensors[name] = stored
     missing = next((name for name in shards if name not in tensors), None)
     if missing is not None:
-        raise RequestError(f"{index} promises tensor {missing}, which no shard holds", "download the shards anew")
+        raise RequestError(f"{index} promises tensor {printable(missing)}, which no shard holds", _ANEW)
     return tensors

@@ -15,6 +15,9 @@ from models.errors import RequestError
 from models.json_file import convert_json
 from models.printable import printable
 
+_NOT_QUANTIZED: tuple[str, tuple[Any, ...]] = ("quantization_config", (None,))
+"""The libraries change the weights of any module whose config has another value."""
+
 Kind = Literal["float", "int"]
 """`float` is the bundle's precision at the boundary; `int` is int32."""
 
@@ -157,7 +160,7 @@ class Component:
         if found is not None and found != self.module:
             raise RequestError(f"{where} describes {printable(str(found))}", f"{self.name} must be {self.module}")
         convert_json(config, self.form, where, "give the config that its weights were saved with")
-        for key, values in self.served:
+        for key, values in (*self.served, _NOT_QUANTIZED):
             value = config.get(key, values[0])
             value = tuple(value) if isinstance(value, list) else value
             if value not in values:

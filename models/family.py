@@ -27,6 +27,7 @@ _HIDDEN_STATES = TensorSpec("hidden_states", "float", ("batch", TOKENS, "hidden_
 _CLIP_SERVED: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("max_position_embeddings", (TOKENS,)),
     ("hidden_act", ("gelu", "quick_gelu")),
+    ("text_config", (None,)),  # transformers reads the config of a whole CLIP there, and nothing beside it
 )
 
 TEXT_ENCODER = Component(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,14 +16,15 @@ from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionS
 from huggingface_hub.errors import StrictDataclassError
 from transformers import CLIPConfig, CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from models.checkpoint import Checkpoint
+from models.checkpoint import Checkpoint, StoredTensor
 from models.component import Component
 from models.errors import RequestError
+from models.printable import printable
 
 _TEXT_MODELS = {each.__name__: each for each in (CLIPTextModel, CLIPTextModelWithProjection)}
 _DIFFUSION_MODELS = {each.__name__: each for each in (AutoencoderKL, UNet2DConditionModel)}
 
-_REFUSALS = (StrictDataclassError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError)
+_REFUSALS = (StrictDataclassError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError)
 """What the libraries raise on a config that makes no module: they check some of its values, and use the others."""
 
 
@@ -33,34 +35,46 @@ _HARMLESS = re.compile(r"(^|\.)(position_ids|num_batches_tracked)$")
 def matched(component: Component, module: torch.nn.Module, checkpoint: Checkpoint) -> Checkpoint:
     """`checkpoint` with its tensors under the names that `component.keys` gives, the published form first.
 
-    Older names are brought up to date by the library's own rules. Nothing is read.
+    Older names are brought up to date by the library's own rules, and a VAE's attention from 1×1 convolutions to linear
+    layers. Nothing is read.
 
     Args:
         module: of `component`, on the meta device or fake.
 
     Raises:
-        RequestError: names a tensor that no parameter of the module reads: the config is of another model then, and the
-            picture would be another too.
+        RequestError: names a tensor that no parameter of the module reads, because the config is of another model or
+            the file has the parameter under two names: the picture would be another too.
     """
     tensors = dict(checkpoint.tensors)
+    is_vae = isinstance(module, AutoencoderKL)
     if isinstance(module, ModelMixin):
         # diffusers asks for a state dict and moves its values to their newer names, whatever they are
         tensors = dict(module._fix_state_dict_keys_on_load(OrderedDict(tensors)))
-    ours = {}
-    for name in module.state_dict():
+    ours: dict[str, StoredTensor] = {}
+    for name, parameter in module.state_dict().items():
         keys = component.keys(name)
         key = next((key for key in keys if key in tensors), None)
         if key is not None:
-            ours[keys[0]] = tensors.pop(key)
+            ours[keys[0]] = _linear(name, tensors[key], parameter) if is_vae else tensors[key]
+    read = {stored.name for stored in ours.values()}
     patterns = [*(getattr(module, "_keys_to_ignore_on_load_unexpected", None) or ()), _HARMLESS]
-    unread = [name for name in tensors if not any(re.search(pattern, name) for pattern in patterns)]
+    unread = [
+        name for name in checkpoint.tensors.keys() - read if not any(re.search(pattern, name) for pattern in patterns)
+    ]
     if unread:
         more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
         raise RequestError(
-            f"{checkpoint.where} holds {min(unread)}{more}, which the config of {component.name} has no place for",
+            f"{checkpoint.where} holds {printable(min(unread))}{more}, which the config of {component.name} has no "
+            f"place for",
             "give the config that the weights were saved with",
         )
     return Checkpoint(checkpoint.where, ours)
+
+
+def _linear(name: str, stored: StoredTensor, parameter: torch.Tensor) -> StoredTensor:
+    """`stored` as a linear layer's weight, where it is the 1×1 convolution that older VAEs attend by."""
+    is_convolution = ".attentions." in name and stored.shape == (*parameter.shape, 1, 1)
+    return replace(stored, shape=tuple(parameter.shape)) if is_convolution else stored
 
 
 def build(component: Component, config: Mapping[str, Any]) -> torch.nn.Module:

@@ -5,15 +5,81 @@ Sources: StableDiffusionPipeline, StableDiffusionXLPipeline and their image-to-i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from models.component import Component
+from models.errors import RequestError
+from models.printable import printable
 
 GUIDANCE = 0.0
 """The guidance scale of turbo models: none."""
+
+_LEAST_GUIDANCE_WIDTH = 4
+
+_STABLE_DIFFUSION = "StableDiffusionPipeline"
+
+_UNSERVED: Mapping[str, str] = {
+    "requires_aesthetics_score": "its image-to-image pipeline tells the UNet a score in place of a size",
+    "add_watermarker": "its pipeline changes every picture that it decodes",
+}
+"""Values of `model_index.json` that change pictures, and how."""
+
+
+def require_served_index(model_index: Mapping[str, Any], classes: Mapping[str, str], where: str) -> None:
+    """Refuse a pipeline whose own values change pictures in a way that no bundle repeats, or that has other parts.
+
+    Args:
+        classes: by folder, the class that is served.
+
+    Raises:
+        RequestError: names the value or the class.
+    """
+    for key, effect in _UNSERVED.items():
+        if model_index.get(key):
+            raise RequestError(f"{where} has {key} = true: {effect}", "give a checkpoint where it is false")
+    for folder, served in classes.items():
+        named = class_in(model_index, folder)
+        if named not in (None, served):
+            raise RequestError(f"{where} names {printable(str(named))} for {folder}", f"served is {served}")
+
+
+def class_in(model_index: Mapping[str, Any], name: str) -> str | None:
+    """The class that the pipeline loads from the folder `name`, whatever the config there says; None where unstated."""
+    entry = model_index.get(name)
+    return entry[1] if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], str) else None
+
+
+def scheduler_config_in_use(model_index: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """`config` of a scheduler with what the pipeline makes of it.
+
+    The pipeline loads the class that `model_index` names, and StableDiffusionPipeline sets `steps_offset` to 1.
+    A `steps_offset` that is no number is left for `require_served_scheduler` to refuse.
+    """
+    changed = dict(config)
+    named = class_in(model_index, "scheduler")
+    if named is not None:
+        changed["_class_name"] = named
+    if model_index.get("_class_name") == _STABLE_DIFFUSION and isinstance(config.get("steps_offset", 0), int):
+        changed["steps_offset"] = 1
+    return changed
+
+
+def native_latent_size(model_index: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Rows and columns of latents that the pipeline draws where no size is named; None where the UNet states none.
+
+    StableDiffusionPipeline takes a `sample_size` below 64 of diffusers before 0.9 as an error, and draws 64.
+    """
+    stated = config.get("sample_size")
+    if stated is None or isinstance(stated, list):
+        return None if stated is None else (stated[0], stated[1])
+    release = re.match(r"(\d+)\.(\d+)", str(config.get("_diffusers_version", "")))
+    old = release is not None and (int(release[1]), int(release[2])) < (0, 9)
+    side = 64 if old and model_index.get("_class_name") == _STABLE_DIFFUSION and stated < 64 else stated
+    return side, side
 
 
 def latent_statistics(component: Component, config: Mapping[str, Any]) -> tuple[list[float], list[float]] | None:
@@ -33,10 +99,17 @@ def guidance_embedding(config: Mapping[str, Any]) -> list[float] | None:
     """What a UNet distilled with guidance is told of `GUIDANCE`: its `timestep_cond`, a row of `time_cond_proj_dim`.
 
     None for any other UNet. Source: `get_guidance_scale_embedding` of the pipelines, from `guidance_scale - 1`.
+
+    Raises:
+        RequestError: where the row is too short to have frequencies.
     """
     width = config.get("time_cond_proj_dim")
     if width is None:
         return None
+    if width < _LEAST_GUIDANCE_WIDTH:  # the distance between two frequencies would be a division by zero
+        raise RequestError(
+            f"the UNet's time_cond_proj_dim is {width}", f"served is {_LEAST_GUIDANCE_WIDTH} or more, or null"
+        )
     half = width // 2
     frequencies = np.exp(np.arange(half, dtype=np.float32) * -np.float32(np.log(10000.0) / (half - 1)))
     angles = np.float32((GUIDANCE - 1.0) * 1000.0) * frequencies

@@ -12,13 +12,12 @@ from typing import Any
 import diffusers
 import numpy as np
 import torch
-import transformers
 from numpy.typing import NDArray
 
+from models.clip_tokenizer import open_clip_tokenizer
 from models.component import Size
 from models.errors import RequestError
 from models.family import TOKENS, constant_conditions
-from models.json_file import read_json
 from models.precision import Precision
 from models.source import Source
 from runtime.conditions import Conditions, Encoded, TokenIds, join
@@ -26,7 +25,7 @@ from runtime.evidence import Recorder
 from runtime.noise import Float32Array
 from runtime.sessions import Array
 from runtime.stages import Sampling, latent_shape
-from runtime.torch_modules import FORWARDS, TYPES, Float16Products, Keep, kept, load, quiet, to_numpy
+from runtime.torch_modules import FORWARDS, TYPES, Float16Products, Keep, kept, load, quiet, refused, to_numpy
 
 
 class Reference:
@@ -65,7 +64,7 @@ class Reference:
         module, part = self._module(component), self.source.family.component(component)
         given = {name: self._tensor(array) for name, array in inputs.items()}
         forward = FORWARDS[component]
-        with Float16Products(), kept(module, keep):
+        with Float16Products(), kept(module, keep), refused(f"run {component} of {self.source.name}"):
             outputs = forward(module, part, given)
         arrays = {spec.name: to_numpy(output) for spec, output in zip(part.outputs, outputs, strict=True)}
         if self.record is not None:
@@ -88,15 +87,18 @@ class Reference:
 
     def sample(self, conditions: Conditions, sampling: Sampling, start: Float32Array | None = None) -> Float32Array:
         """Finished latents [batch, 4, h, w], as StableDiffusionPipeline and its Img2Img sister make them."""
-        scheduler = _scheduler(self.source)
+        sampled = f"sample with the scheduler of {self.source.name}"
         generator = torch.Generator().manual_seed(sampling.seed)
         noise = torch.randn(self._latent_shape, generator=generator)
-        timesteps, latents = _begin(scheduler, sampling, noise, start)
+        with refused(sampled):
+            scheduler = _scheduler(self.source)
+            timesteps, latents = _begin(scheduler, sampling, noise, start)
         for timestep in timesteps:
             scaled = scheduler.scale_model_input(latents, timestep)
             inputs = {"sample": to_numpy(scaled), "timestep": to_numpy(timestep).reshape(1), **conditions}
             eps = torch.from_numpy(self.run("unet", inputs)["out_sample"])
-            latents = scheduler.step(eps, timestep, latents, generator=generator).prev_sample
+            with refused(sampled):
+                latents = scheduler.step(eps, timestep, latents, generator=generator).prev_sample
         return to_numpy(latents)
 
     def decode(self, latents: Float32Array) -> Float32Array:
@@ -110,8 +112,9 @@ class Reference:
 
     @cached_property
     def _tokenizers(self) -> dict[str, Any]:
-        encoders = self.source.family.text_encoders
-        return {encoder.name: _load_tokenizer(self.source, str(encoder.tokenizer)) for encoder in encoders}
+        encoders, folder = self.source.family.text_encoders, self.source.folder
+        with quiet():
+            return {encoder.name: open_clip_tokenizer(folder / str(encoder.tokenizer)) for encoder in encoders}
 
     def _tensor(self, array: Array) -> Any:
         tensor = torch.from_numpy(array)
@@ -126,7 +129,7 @@ class Reference:
 
 def _scheduler(source: Source) -> Any:
     config = source.scheduler_config()
-    name = config.get("_class_name", "")
+    name = str(config.get("_class_name"))
     kind = getattr(diffusers, name, None)
     if not (name.endswith("Scheduler") and kind):
         raise RequestError(f"diffusers has no scheduler {name!r}", "give the checkpoint's own scheduler_config")
@@ -142,19 +145,3 @@ def _begin(scheduler: Any, sampling: Sampling, noise: Any, start: Float32Array |
     scheduler.set_begin_index(first)
     timesteps = scheduler.timesteps[first:]
     return timesteps, scheduler.add_noise(torch.from_numpy(start), noise, timesteps[:1])
-
-
-def _load_tokenizer(source: Source, name: str) -> Any:
-    """transformers' CLIPTokenizer, padding with the token that the published special_tokens_map names.
-
-    SD-Turbo's tokenizer_config names another, and newer transformers read only the latter.
-    """
-    folder = source.folder / name
-    if not folder.is_dir():
-        raise RequestError(f"{source.folder} has no {name}", "give a complete diffusers folder")
-    with quiet():
-        tokenizer = transformers.CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-    if (folder / "special_tokens_map.json").is_file():
-        pad = read_json(folder / "special_tokens_map.json").get("pad_token", tokenizer.pad_token)
-        tokenizer.pad_token = pad["content"] if isinstance(pad, dict) else pad
-    return tokenizer

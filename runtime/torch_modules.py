@@ -11,13 +11,17 @@ import torch
 import transformers
 from torch.overrides import TorchFunctionMode
 
+from models.checkpoint import Checkpoint
 from models.component import Component
 from models.errors import RequestError
 from models.modules import build, matched
 from models.pipeline_values import guidance_embedding, latent_statistics
 from models.precision import Precision
+from models.printable import printable
 from models.source import Source
 from runtime.noise import Float32Array
+
+_STORED_TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 TYPES: dict[Precision, Any] = {"fp32": torch.float32, "fp16": torch.float16}
 
@@ -44,28 +48,60 @@ def load(source: Source, component: Component, dtype: Any = torch.float32) -> An
         RequestError: where its config or weights are missing, corrupt, or of another architecture, or hold more than
             the module reads.
     """
+    config, checkpoint = source.config(component), source.checkpoint(component)
     with torch.device("meta"):
-        matched(component, build(component, source.config(component)), source.checkpoint(component))
+        read = matched(component, build(component, config), checkpoint)
+    if any(stored.shape != checkpoint.tensors[stored.name].shape for stored in read.tensors.values()):
+        return _assembled(component, config, read, dtype)
     folder, variant = source.folder_of(component)
     library = transformers if hasattr(transformers, component.module) else diffusers
-    try:
-        with quiet():
-            module, loaded = getattr(library, component.module).from_pretrained(
-                folder,
-                variant=variant,
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-                **_LOADING[library.__name__](dtype),
-            )
-    except (OSError, ValueError, RuntimeError) as error:
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        wrong = f"PyTorch cannot load {component.name} of {source.name} ({first})"
-        raise RequestError(wrong, "give a complete diffusers folder") from error
+    with quiet(), refused(f"load {component.name} of {source.name}", "give a complete diffusers folder"):
+        module, loaded = getattr(library, component.module).from_pretrained(
+            folder,
+            variant=variant,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            **_LOADING[library.__name__](dtype),
+        )
     if loaded["missing_keys"]:  # the libraries put random numbers there, and warn
         name = min(loaded["missing_keys"])
         raise RequestError(f"{component.name} of {source.name} has no tensor {name}", "give a complete checkpoint")
     return module.eval().requires_grad_(False)
+
+
+def _assembled(component: Component, config: Mapping[str, Any], read: Checkpoint, dtype: Any) -> Any:
+    """The module with the tensors of `read`, some of which have another shape on disk than diffusers loads."""
+    module = build(component, config)
+    for name, parameter in module.named_parameters():
+        stored = read.tensor(tuple(parameter.shape), *component.keys(name))
+        numbers = torch.empty(stored.shape, dtype=_STORED_TYPES[stored.dtype])
+        stored.read_into(memoryview(numbers.view(torch.uint8).numpy().reshape(-1)))
+        parameter.data.copy_(numbers)
+    return module.to(dtype).requires_grad_(False)
+
+
+@contextmanager
+def refused(task: str, right: str = "give the checkpoint that the bundle was made from") -> Iterator[None]:
+    """Turns what the libraries raise on a checkpoint that they cannot serve into one line.
+
+    Raises:
+        RequestError: says that PyTorch cannot do `task`, why, and what would be `right`.
+    """
+    try:
+        yield
+    except (
+        AssertionError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        OSError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ) as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise RequestError(f"PyTorch cannot {task} ({printable(first)})", right) from error
 
 
 def _text(module: Any, component: Component, given: Mapping[str, Any]) -> tuple[Any, ...]:

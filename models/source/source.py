@@ -11,8 +11,9 @@ from typing import Any
 from models.checkpoint import Checkpoint
 from models.component import Component
 from models.errors import RequestError
-from models.family import Family, family_of
+from models.family import UNET, Family, family_of
 from models.json_file import read_json
+from models.pipeline_values import native_latent_size, require_served_index, scheduler_config_in_use
 from models.provenance import Provenance
 from models.scheduler import require_served_scheduler
 from models.source.files import PIPELINE_INDEX, SCHEDULER_CONFIG
@@ -59,9 +60,16 @@ class Source:
         return (self.root or self.folder, *(folder for part in self.parts.values() for folder in part.folders))
 
     @cached_property
+    def _index(self) -> dict[str, Any]:
+        return read_json(self.folder / PIPELINE_INDEX)
+
+    @cached_property
     def family(self) -> Family:
-        """The family of the pipeline; RequestError where it is not served."""
-        return family_of(read_json(self.folder / PIPELINE_INDEX), str(self.folder))
+        """The family of the pipeline; RequestError where it, a class or a value in `model_index.json` is not served."""
+        family = family_of(self._index, str(self.folder))
+        own = {each.subfolder: each.module for each in family.components if each.subfolder not in self.parts}
+        require_served_index(self._index, own, str(self.folder / PIPELINE_INDEX))
+        return family
 
     @property
     def provenance(self) -> Provenance:
@@ -115,8 +123,12 @@ class Source:
         return config
 
     def scheduler_config(self) -> dict[str, Any]:
-        """The scheduler's config; RequestError where it is missing or unreadable."""
-        return read_json(self.folder / SCHEDULER_CONFIG)
+        """The scheduler's config as the pipeline uses it; RequestError where it is missing or unreadable."""
+        return scheduler_config_in_use(self._index, read_json(self.folder / SCHEDULER_CONFIG))
+
+    def native_latent_size(self) -> tuple[int, int] | None:
+        """Rows and columns of latents that the pipeline draws where no size is named, or None."""
+        return native_latent_size(self._index, self.config(self.family.component(UNET.name)))
 
     def checkpoint(self, component: Component) -> Checkpoint:
         """The component's weights, opened but unread; RequestError as `Checkpoint.open` raises it."""

@@ -93,6 +93,11 @@ def test_a_schedule_computes_what_diffusers_computes(name: str, options: dict[st
         {"steps_offset": 1.5},
         {"interpolation_type": "cubic", "use_karras_sigmas": False},
         {"use_karras_sigmas": True, "sigma_min": -1.0},
+        # two steps of one timestep, at which diffusers' own scheduler runs out of its sigmas
+        {"use_karras_sigmas": True, "sigma_max": 100.0},
+        {"num_train_timesteps": 2, "timestep_spacing": "trailing"},
+        {"num_train_timesteps": 3, "timestep_spacing": "leading"},
+        {"use_karras_sigmas": True, "sigma_min": 5.0, "sigma_max": 1.0},
     ],
     ids=str,
 )

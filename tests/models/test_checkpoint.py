@@ -219,3 +219,106 @@ def test_no_mapping_stays(tmp_path: Path) -> None:
     for block in checkpoint.tensors["a"].blocks(8):
         assert block
         assert str(path) not in maps.read_text()
+
+
+def entry(
+    dtype: str = "F32", shape: tuple[object, ...] = (16,), offsets: tuple[int, int] = (0, 64)
+) -> dict[str, object]:
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets)}
+
+
+def write_header(folder: Path, header: object, length: int | None = None) -> Path:
+    """A file of that header and 64 bytes of numbers."""
+    raw = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path = folder / f"{STEM}.safetensors"
+    path.write_bytes((len(raw) if length is None else length).to_bytes(8, "little") + raw + bytes(64))
+    return path
+
+
+A = json.dumps(entry()).encode()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'{"a":%b,"a":%b}' % (A, A),
+        b'{"a":%b,"a":{"dtype":"F32","shape":[8],"data_offsets":[32,64]}}' % A,
+        b'{"a":{"dtype":"F32","dtype":"F16","shape":[16],"data_offsets":[0,64]}}',
+        {"a": entry(), "b": entry()},
+        {"a": entry(shape=(8,), offsets=(0, 32)), "b": entry(shape=(8,), offsets=(16, 48))},
+        {"a": entry(shape=(8,), offsets=(0, 32)), "b": entry(shape=(4,), offsets=(48, 64))},
+        {"a": entry(shape=(17,), offsets=(0, 68))},
+        {"a": entry(shape=(8,), offsets=(0, 32))},
+        {"a": entry(offsets=(64, 0))},
+        {"a": entry(offsets=(-64, 0))},
+        {"a": entry("Q9")},
+        {"a": entry(shape=(3, 5))},
+        {"a": entry(shape=(-16,))},
+        {"a": entry(shape=(10**30,))},
+        {"a": entry(shape=(2**32, 2**32))},
+        {"a": entry(shape=(16.0,))},
+        {"a": entry(shape=(True, 16))},
+        {"a": entry(shape=("16",))},
+        {"a": {"dtype": "F32", "shape": [16]}},
+        {"a": None},
+        {"a": [1]},
+        {"__metadata__": [], "a": entry()},
+        {"__metadata__": {"format": 1}, "a": entry()},
+        b"[" * 100_000,
+        b'{"__metadata__":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"\xff":%b}' % A,
+        b'{"\\ud800":%b}' % A,
+        b"null",
+        b"",
+    ],
+    ids=lambda header: str(header)[:60],
+)
+def test_a_header_that_lies(tmp_path: Path, header: object) -> None:
+    path = write_header(tmp_path, header)
+    said = refusal(Checkpoint.open, tmp_path, STEM)
+    assert str(path) in said
+    assert said.endswith("; copy or download it anew")
+    assert len(said) < len(str(path)) + 350
+
+
+@pytest.mark.parametrize("length", [0, 1, 200_000_000, 1 << 40, (1 << 64) - 1])
+def test_a_header_of_another_length(tmp_path: Path, length: int) -> None:
+    write_header(tmp_path, {"a": entry()}, length)
+    assert "is truncated or corrupt" in refusal(Checkpoint.open, tmp_path, STEM)
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"__metadata__": None}, {"__metadata__": {"format": "x" * 10**6}}], ids=["none", "null", "long"]
+)
+def test_metadata_means_nothing(tmp_path: Path, more: dict[str, object]) -> None:
+    write_header(tmp_path, more | {"a": entry() | {"unheard": 1}})
+    assert Checkpoint.open(tmp_path, STEM).tensors.keys() == {"a"}
+
+
+def test_numbers_of_a_type_that_is_not_served(tmp_path: Path) -> None:
+    write_header(tmp_path, {"a": entry("F8_E4M3", (64,))})
+    said = refusal(Checkpoint.open(tmp_path, STEM).tensor, (64,), "a")
+    assert "tensor a is F8_E4M3; served are F64, F32, F16, BF16" in said
+
+
+def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / f"{STEM}.safetensors").mkdir()
+    assert "has no model.safetensors; give a complete" in refusal(Checkpoint.open, tmp_path, STEM)
+
+
+@pytest.mark.parametrize(
+    ("second", "weight_map", "said"),
+    [
+        ("b", {"a": "1", "b": "1"}, "promises tensor b, which no shard holds"),
+        ("ab", {"a": "1", "b": "2"}, "model-2.safetensors holds tensor a, which"),
+        ("bc", {"a": "1", "b": "2"}, "model-2.safetensors holds tensor c, which"),
+        ("b", {"a": "2", "b": "1"}, "model-1.safetensors holds tensor a, which"),
+        ("b", {"a": "1", "b": "2", "c": "2"}, "promises tensor c, which no shard holds"),
+    ],
+)
+def test_an_index_that_lies(tmp_path: Path, second: str, weight_map: dict[str, str], said: str) -> None:
+    write(tmp_path, "model-1.safetensors", "a")
+    write(tmp_path, "model-2.safetensors", second)
+    names = {name: f"model-{shard}.safetensors" for name, shard in weight_map.items()}
+    write_index(tmp_path, "model.safetensors.index.json", names)
+    assert said in refusal(Checkpoint.open, tmp_path, STEM)
