@@ -7,7 +7,7 @@ types, in the moment they are read. Defaults are the libraries' own, for keys th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -28,6 +28,13 @@ Names = Annotated[tuple[str, ...], Meta(min_length=1, max_length=8)]
 PerHead = Width | Annotated[tuple[Width, ...], Meta(max_length=8)]
 PerBlock = Layers | Annotated[tuple[Layers, ...], Meta(max_length=8)]
 
+Flag = bool | None
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Kernel = Annotated[int, Meta(ge=1, le=15)]
+
+Dtype = Literal["float16", "bfloat16", "float32", "float64", "auto"] | None
+"""What a CLIP config says of the type that it was saved in: torch's name of it."""
+
 MOST_WEIGHTS = 40_000_000_000
 """Weights that one module may come to, by the rough count below: the largest that this project serves has 2.6e9."""
 
@@ -47,7 +54,11 @@ class ClipTextForm:
     num_hidden_layers: Layers = 12
     num_attention_heads: Width = 8
     max_position_embeddings: Width = 77
+    hidden_act: str = "quick_gelu"
     layer_norm_eps: Positive = 1e-5
+    attention_dropout: Fraction = 0.0
+    dtype: Dtype = None
+    torch_dtype: Dtype = None
 
     def __post_init__(self) -> None:
         _require_heads(self.hidden_size, self.num_attention_heads)
@@ -69,6 +80,11 @@ class ClipVisionForm:
     num_attention_heads: Width = 12
     image_size: Side = 224
     patch_size: Side = 32
+    hidden_act: str = "quick_gelu"
+    layer_norm_eps: Positive = 1e-5
+    attention_dropout: Fraction = 0.0
+    dtype: Dtype = None
+    torch_dtype: Dtype = None
 
     def __post_init__(self) -> None:
         _require_heads(self.hidden_size, self.num_attention_heads)
@@ -82,6 +98,8 @@ class SafetyCheckerForm:
 
     projection_dim: Width = 512
     vision_config: ClipVisionForm = field(default_factory=ClipVisionForm)
+    dtype: Dtype = None
+    torch_dtype: Dtype = None
 
 
 @dataclass(frozen=True)
@@ -111,12 +129,26 @@ class UnetForm:
     time_cond_proj_dim: Width | None = None
     addition_time_embed_dim: Width | None = None
     projection_class_embeddings_input_dim: Width | None = None
+    act_fn: str = "silu"
+    time_embedding_act_fn: str | None = None
+    timestep_post_act: str | None = None
+    conv_in_kernel: Kernel = 3
+    conv_out_kernel: Kernel = 3
+    downsample_padding: Annotated[int, Meta(ge=0, le=8)] = 1
+    mid_block_scale_factor: Positive = 1.0
+    resnet_out_scale_factor: Positive = 1.0
+    dropout: Fraction = 0.0
+    freq_shift: float = 0.0
+    flip_sin_to_cos: Flag = True
+    center_input_sample: Flag = False
+    use_linear_projection: Flag = False
+    upcast_attention: Flag = False
+    dual_cross_attention: Flag = False
+    class_embeddings_concat: Flag = False
+    resnet_skip_time_act: Flag = False
 
     def __post_init__(self) -> None:
-        blocks = len(self.block_out_channels)
-        for names in (self.down_block_types, self.up_block_types):
-            if names is not None and len(names) != blocks:
-                raise ValueError(f"there are {len(names)} types of blocks for {blocks} numbers of channels")
+        _require_types(self.block_out_channels, self.down_block_types, self.up_block_types)
         _require_groups(self.block_out_channels, self.norm_num_groups)
         deepest = max(_flat(self.transformer_layers_per_block)) + 1
         resnets = 2 * max(_flat(self.layers_per_block)) + 1
@@ -136,14 +168,22 @@ class AutoencoderForm:
     out_channels: Width = 3
     latent_channels: Width = 4
     block_out_channels: Blocks = (64,)
+    down_block_types: Names | None = None
+    up_block_types: Names | None = None
     layers_per_block: Layers = 1
     norm_num_groups: Width = 32
     scaling_factor: Positive = 0.18215
     shift_factor: float | None = None
     latents_mean: tuple[float, ...] | None = None
     latents_std: tuple[Positive, ...] | None = None
+    act_fn: str = "silu"
+    use_quant_conv: Flag = True
+    use_post_quant_conv: Flag = True
+    mid_block_add_attention: Flag = True
+    force_upcast: Flag = True
 
     def __post_init__(self) -> None:
+        _require_types(self.block_out_channels, self.down_block_types, self.up_block_types)
         _require_groups(self.block_out_channels, self.norm_num_groups)
         for name, numbers in (("latents_mean", self.latents_mean), ("latents_std", self.latents_std)):
             if numbers is not None and len(numbers) != self.latent_channels:
@@ -155,6 +195,12 @@ class AutoencoderForm:
 def _require_heads(width: int, heads: int) -> None:
     if width % heads:
         raise ValueError(f"{heads} attention heads do not divide a width of {width}")
+
+
+def _require_types(channels: tuple[int, ...], *blocks: tuple[str, ...] | None) -> None:
+    for names in blocks:
+        if names is not None and len(names) != len(channels):
+            raise ValueError(f"there are {len(names)} types of blocks for {len(channels)} numbers of channels")
 
 
 def _require_groups(channels: tuple[int, ...], groups: int | None) -> None:

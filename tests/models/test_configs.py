@@ -43,6 +43,9 @@ def test_published_configs_pass(pipeline: Path) -> None:
         ("layer_norm_eps", 0, "Expected float > 0.0"),
         ("num_attention_heads", 3, "3 attention heads do not divide a width of 64"),
         ("intermediate_size", 32768 * 10, "Expected int <= 32768"),
+        ("hidden_act", ["gelu"], "Expected str, got array"),
+        ("torch_dtype", "int4", "Invalid enum value 'int4' - at torch_dtype"),
+        ("dtype", {}, "got object"),
     ],
 )
 def test_a_text_encoder_that_nobody_has(key: str, value: object, wrong: str) -> None:
@@ -69,6 +72,11 @@ def test_a_text_encoder_that_nobody_has(key: str, value: object, wrong: str) -> 
         ("sample_size", 10**6, "Expected int <= 4096"),
         ("norm_eps", -1e-5, "Expected float > 0.0"),
         ("time_cond_proj_dim", 0, "Expected int >= 1"),
+        ("act_fn", None, "Expected str, got null"),
+        ("timestep_post_act", 1, "Expected str | null, got int"),
+        ("use_linear_projection", "false", "Expected bool | null, got str"),
+        ("conv_in_kernel", 0, "Expected int >= 1"),
+        ("mid_block_scale_factor", 0, "Expected float > 0.0"),
         ("class_embed_type", ["timestep"], "has class_embed_type = ('timestep',); unet is served with None"),
         ("time_embedding_type", {"a": 1}, "has time_embedding_type"),
     ],
@@ -101,6 +109,10 @@ def test_a_unets_sample_size_is_a_number_a_pair_or_none(size: object) -> None:
         ("latents_mean", [1.0], "latents_mean has 1 numbers for 4 channels"),
         ("latents_std", [1.0, 1.0, 0.0, 1.0], "Expected float > 0.0"),
         ("layers_per_block", [1], "Expected int, got array"),
+        ("down_block_types", [1], "Expected str, got int - at down_block_types[0]"),
+        ("up_block_types", ["UpDecoderBlock2D"] * 2, "there are 2 types of blocks for 1 numbers of channels"),
+        ("act_fn", ["silu"], "Expected str, got array"),
+        ("use_quant_conv", 1, "Expected bool | null, got int"),
     ],
 )
 def test_a_vae_that_nobody_has(key: str, value: object, wrong: str) -> None:
