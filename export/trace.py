@@ -21,9 +21,13 @@ from export.translations import TRANSLATIONS
 from models.component import Component, Size
 from models.errors import RequestError
 from models.modules import build
+from models.printable import printable
 
 OPSET = 20
 """The first with Gelu, and one that onnxruntime-web's WebNN provider reads."""
+
+_REFUSALS = (AssertionError, AttributeError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError)
+"""What modules raise that the libraries build and that cannot run: blocks whose widths do not fit each other, say."""
 
 _TORCH_TYPES = {"float": torch.float32, "int": torch.int32}
 
@@ -41,9 +45,8 @@ def trace(component: Component, config: Mapping[str, Any], size: Size) -> ir.Mod
         )
         try:
             program = torch.export.export(forward, inputs, strict=False)
-        except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
-            # the libraries build modules that cannot run: blocks whose widths do not fit each other, say
-            wrong = f"the config of {component.name} makes a module that does not run ({error})"
+        except _REFUSALS as error:
+            wrong = f"the config of {component.name} makes a module that does not run ({printable(str(error))})"
             raise RequestError(wrong, "give the config that its weights were saved with") from error
         exported = torch.onnx.export(
             program,

@@ -54,6 +54,7 @@ class ClipTextForm:
     num_hidden_layers: Layers = 12
     num_attention_heads: Width = 8
     max_position_embeddings: Width = 77
+    eos_token_id: Annotated[int, Meta(ge=0)] = 49407
     hidden_act: str = "quick_gelu"
     layer_norm_eps: Positive = 1e-5
     attention_dropout: Fraction = 0.0
@@ -126,7 +127,7 @@ class UnetForm:
     cross_attention_dim: Width | Annotated[tuple[Width, ...], Meta(max_length=8)] = 1280
     norm_num_groups: Width | None = 32
     norm_eps: Positive = 1e-5
-    time_cond_proj_dim: Width | None = None
+    time_cond_proj_dim: Annotated[int, Meta(ge=4, le=32768)] | None = None  # 4 is the least that has two frequencies
     addition_time_embed_dim: Width | None = None
     projection_class_embeddings_input_dim: Width | None = None
     act_fn: str = "silu"

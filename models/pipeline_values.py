@@ -18,8 +18,6 @@ from models.printable import printable
 GUIDANCE = 0.0
 """The guidance scale of turbo models: none."""
 
-_LEAST_GUIDANCE_WIDTH = 4
-
 _STABLE_DIFFUSION = "StableDiffusionPipeline"
 
 _UNSERVED: Mapping[str, str] = {
@@ -99,17 +97,10 @@ def guidance_embedding(config: Mapping[str, Any]) -> list[float] | None:
     """What a UNet distilled with guidance is told of `GUIDANCE`: its `timestep_cond`, a row of `time_cond_proj_dim`.
 
     None for any other UNet. Source: `get_guidance_scale_embedding` of the pipelines, from `guidance_scale - 1`.
-
-    Raises:
-        RequestError: where the row is too short to have frequencies.
     """
     width = config.get("time_cond_proj_dim")
     if width is None:
         return None
-    if width < _LEAST_GUIDANCE_WIDTH:  # the distance between two frequencies would be a division by zero
-        raise RequestError(
-            f"the UNet's time_cond_proj_dim is {width}", f"served is {_LEAST_GUIDANCE_WIDTH} or more, or null"
-        )
     half = width // 2
     frequencies = np.exp(np.arange(half, dtype=np.float32) * -np.float32(np.log(10000.0) / (half - 1)))
     angles = np.float32((GUIDANCE - 1.0) * 1000.0) * frequencies

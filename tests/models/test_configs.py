@@ -46,6 +46,11 @@ def test_published_configs_pass(pipeline: Path) -> None:
         ("hidden_act", ["gelu"], "Expected str, got array"),
         ("torch_dtype", "int4", "Invalid enum value 'int4' - at torch_dtype"),
         ("dtype", {}, "got object"),
+        ("eos_token_id", None, "Expected int, got null"),
+        ("eos_token_id", [2], "Expected int, got array"),
+        ("eos_token_id", -1, "Expected int >= 0"),
+        ("text_config", {"hidden_size": 64}, "served with None"),
+        ("quantization_config", {"quant_method": "gptq"}, "served with None"),
     ],
 )
 def test_a_text_encoder_that_nobody_has(key: str, value: object, wrong: str) -> None:
@@ -71,7 +76,8 @@ def test_a_text_encoder_that_nobody_has(key: str, value: object, wrong: str) -> 
         ("sample_size", "64", "got str"),
         ("sample_size", 10**6, "Expected int <= 4096"),
         ("norm_eps", -1e-5, "Expected float > 0.0"),
-        ("time_cond_proj_dim", 0, "Expected int >= 1"),
+        ("time_cond_proj_dim", 0, "Expected int >= 4"),
+        ("time_cond_proj_dim", 3, "Expected int >= 4"),
         ("act_fn", None, "Expected str, got null"),
         ("timestep_post_act", 1, "Expected str | null, got int"),
         ("use_linear_projection", "false", "Expected bool | null, got str"),

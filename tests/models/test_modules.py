@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
+from models.checkpoint import Checkpoint
 from models.component import Component
 from models.family import STABLE_DIFFUSION, STABLE_DIFFUSION_XL
 from models.json_file import read_json
-from models.modules import build
+from models.modules import build, matched
 from models.source import open_source
 from models.synth import PRESETS
 from tests.refusal import refusal
@@ -76,3 +78,47 @@ def test_a_config_that_makes_no_module(component: str, values: dict[str, Any]) -
     with torch.device("meta"):
         said = refusal(build, part, source.config(part) | values)
     assert said.startswith(f"the config of {component} makes no {part.module}: ")
+
+
+OLDER = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+
+
+def renamed(checkpoint: Checkpoint, *, convolutions: bool) -> Checkpoint:
+    """`checkpoint` of a VAE with the names that SD 1.5 and SD 2.x have, and with their oldest files' shapes."""
+    tensors = {}
+    for name, stored in checkpoint.tensors.items():
+        new = next((new for new in OLDER if ".attentions." in name and f".{new}." in name), None)
+        if new is not None:
+            shape = (*stored.shape, 1, 1) if convolutions and len(stored.shape) == 2 else stored.shape
+            name = name.replace(f".{new}.", f".{OLDER[new]}.")
+            stored = replace(stored, name=name, shape=shape)
+        tensors[name] = stored
+    return Checkpoint(checkpoint.where, tensors)
+
+
+@pytest.mark.parametrize("half", ["vae_decoder", "vae_encoder"])
+@pytest.mark.parametrize("convolutions", [False, True])
+def test_a_vaes_older_attention_is_read_as_today(half: str, convolutions: bool) -> None:
+    source = open_source("tiny")
+    part = source.family.component(half)
+    with torch.device("meta"):
+        module = build(part, source.config(part))
+    older = renamed(source.checkpoint(part), convolutions=convolutions)
+    assert sum(".proj_attn." in name for name in older.tensors) == 4  # weight and bias, in both halves
+    read = matched(part, module, older).tensors
+    for name, parameter in module.named_parameters():
+        expected = source.checkpoint(part).tensors[name]
+        assert (read[name].shape, read[name].offset) == (tuple(parameter.shape), expected.offset)
+
+
+def test_a_convolution_elsewhere_stays_one() -> None:
+    source = open_source("tiny")
+    part = source.family.component("unet")
+    with torch.device("meta"):
+        module = build(part, source.config(part))
+    checkpoint = source.checkpoint(part)
+    name = next(name for name in checkpoint.tensors if name.endswith(".to_q.weight"))
+    stored = checkpoint.tensors[name]
+    changed = {**checkpoint.tensors, name: replace(stored, shape=(*stored.shape, 1, 1))}
+    read = matched(part, module, Checkpoint(checkpoint.where, changed))
+    assert f"tensor {name} has shape" in refusal(read.tensor, stored.shape, name)

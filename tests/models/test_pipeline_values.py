@@ -74,12 +74,6 @@ def test_the_guidance_that_a_distilled_unet_is_told(width: int) -> None:
     torch.testing.assert_close(torch.tensor([row]), expected, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("width", [1, 2, 3])
-def test_a_guidance_without_frequencies(width: int) -> None:
-    said = refusal(guidance_embedding, {"time_cond_proj_dim": width})
-    assert said == f"the UNet's time_cond_proj_dim is {width}; served is 4 or more, or null"
-
-
 @pytest.mark.parametrize(
     ("values", "said"),
     [

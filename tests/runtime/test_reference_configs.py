@@ -23,8 +23,9 @@ from tests.refusal import refusal
 Changes = Mapping[str, Mapping[str, Any]]
 """By file, the values that are changed in it; None where the key is left out."""
 
-SCHEDULER, VAE, UNET = "scheduler/scheduler_config.json", "vae/config.json", "unet/config.json"
-PROMPT, SIZE, SEED = "a red circle", Size(1, 64, 64), 11
+INDEX, SCHEDULER = "model_index.json", "scheduler/scheduler_config.json"
+VAE, UNET = "vae/config.json", "unet/config.json"
+PROMPT, SIZE, SEED = "a red circle", Size(1, 32, 32), 11
 
 
 def changed(folder: Path, model: str, changes: Changes) -> Path:
@@ -68,26 +69,40 @@ STATISTICS = {"latents_mean": [0.5, -0.2, 0.1, 0.3], "latents_std": [1.2, 0.8, 1
     [
         ("tiny", {SCHEDULER: {"timestep_spacing": "leading", "steps_offset": 0}}),
         ("tiny", {SCHEDULER: {"timestep_spacing": "leading", "steps_offset": None}}),
-        ("tiny-xl", {SCHEDULER: {"timestep_spacing": "leading", "steps_offset": 0}}),
-        ("tiny-xl", {SCHEDULER: {"timestep_spacing": "leading", "steps_offset": 30}}),
         ("tiny", {SCHEDULER: {"use_karras_sigmas": True, "final_sigmas_type": "sigma_min"}}),
         ("tiny", {SCHEDULER: {"rescale_betas_zero_snr": True}}),
         ("tiny", {SCHEDULER: {"_class_name": "EulerAncestralDiscreteScheduler"}}),  # its index names another
-        ("tiny", {"model_index.json": {"scheduler": ["diffusers", "EulerAncestralDiscreteScheduler"]}}),
-        ("tiny", {VAE: STATISTICS | {"shift_factor": 0.5, "scaling_factor": 0.3}}),
-        ("tiny-xl", {VAE: STATISTICS | {"shift_factor": 0.5, "scaling_factor": 0.3}}),
-        ("tiny-xl", {VAE: {"latents_mean": STATISTICS["latents_mean"]}}),
-        ("tiny", {UNET: {"center_input_sample": True, "freq_shift": 1, "flip_sin_to_cos": False}}),
-        ("tiny", {"text_encoder/config.json": {"eos_token_id": 2}}),
-        ("tiny-xl", {"text_encoder_2/config.json": {"eos_token_id": 2}}),
-        ("tiny-xl", {"text_encoder_2/config.json": {"eos_token_id": 5}}),
-        ("tiny-xl", {"model_index.json": {"force_zeros_for_empty_prompt": False}}),
+        ("tiny", {INDEX: {"scheduler": ["diffusers", "EulerAncestralDiscreteScheduler"]}}),
+        (
+            "tiny",
+            {
+                VAE: STATISTICS | {"shift_factor": 0.5, "scaling_factor": 0.3},
+                UNET: {"center_input_sample": True, "freq_shift": 1, "flip_sin_to_cos": False},
+                "text_encoder/config.json": {"eos_token_id": 2},
+            },
+        ),
+        (
+            "tiny-xl",
+            {
+                SCHEDULER: {"timestep_spacing": "leading", "steps_offset": 0},
+                VAE: STATISTICS | {"shift_factor": 0.5, "scaling_factor": 0.3},
+                "text_encoder_2/config.json": {"eos_token_id": 2},
+            },
+        ),
+        (
+            "tiny-xl",
+            {
+                INDEX: {"force_zeros_for_empty_prompt": False},
+                VAE: {"latents_mean": STATISTICS["latents_mean"]},
+                "text_encoder_2/config.json": {"eos_token_id": 5},
+            },
+        ),
     ],
     ids=str,
 )
 def test_a_config_means_what_it_means_to_diffusers(tmp_path: Path, model: str, changes: Changes) -> None:
     checkpoint = changed(tmp_path, model, changes)
-    np.testing.assert_allclose(drawn(checkpoint, 3), expected(checkpoint, 3), rtol=0, atol=1e-4)
+    np.testing.assert_allclose(drawn(checkpoint, 2), expected(checkpoint, 2), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +111,7 @@ def test_a_config_means_what_it_means_to_diffusers(tmp_path: Path, model: str, c
         ("tiny-xl", {"text_encoder_2/config.json": {"eos_token_id": [2]}}, "text_encoder_2"),
         ("tiny", {SCHEDULER: {"use_karras_sigmas": True, "sigma_max": 100.0}}, "sample with the scheduler of turbo"),
         ("tiny", {SCHEDULER: {"timestep_spacing": "middle"}}, "sample with the scheduler of turbo"),
-        ("tiny", {"model_index.json": {"scheduler": ["diffusers", "UnheardScheduler"]}}, "no scheduler 'Unheard"),
+        ("tiny", {INDEX: {"scheduler": ["diffusers", "UnheardScheduler"]}}, "no scheduler 'Unheard"),
         ("tiny", {"text_encoder/config.json": {"text_config": {"num_attention_heads": 1}}}, "has text_config = {'num_"),
         ("tiny", {UNET: {"quantization_config": {"quant_method": "bitsandbytes"}}}, "has quantization_config"),
         ("tiny", {VAE: {"quantization_config": {"quant_method": "torchao"}}}, "has quantization_config"),
@@ -131,9 +146,9 @@ def test_a_vaes_older_attention_decodes_the_same(tmp_path: Path, convolutions: b
     named = older(safetensors.torch.load_file(weights), convolutions=convolutions)
     assert any(name.endswith(".query.weight") and tensor.ndim == 2 + 2 * convolutions for name, tensor in named.items())
     safetensors.torch.save_file(named, weights, metadata={"format": "pt"})
-    latents = np.random.default_rng(0).normal(size=(1, 4, 8, 8)).astype(np.float32)
-    pictures = [Reference(open_source(str(source)), SIZE).decode(latents) for source in (checkpoint, "tiny")]
-    np.testing.assert_allclose(*pictures, rtol=0, atol=1e-6)
+    latents = np.random.default_rng(0).normal(size=(1, 4, 4, 4)).astype(np.float32)
+    older_one, newer = (Reference(open_source(str(source)), SIZE).decode(latents) for source in (checkpoint, "tiny"))
+    np.testing.assert_allclose(older_one, newer, rtol=0, atol=1e-6)
 
 
 def test_a_parameter_under_two_names_is_told(tmp_path: Path) -> None:
@@ -145,6 +160,6 @@ def test_a_parameter_under_two_names_is_told(tmp_path: Path) -> None:
     }
     safetensors.torch.save_file(both, weights, metadata={"format": "pt"})
     reference = Reference(open_source(str(checkpoint)), SIZE)
-    said = refusal(reference.decode, np.zeros((1, 4, 8, 8), np.float32))
+    said = refusal(reference.decode, np.zeros((1, 4, 4, 4), np.float32))
     assert "attentions.0.to_k.bias and " in said
     assert "which the config of vae_decoder has no place for" in said
