@@ -14,6 +14,7 @@ import numpy as np
 from models.component import Component
 from models.errors import RequestError
 from models.printable import printable
+from models.scheduler import SERVED_SCHEDULERS
 
 GUIDANCE = 0.0
 """The guidance scale of turbo models: none."""
@@ -51,16 +52,21 @@ def class_in(model_index: Mapping[str, Any], name: str) -> str | None:
     return entry[1] if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], str) else None
 
 
-def scheduler_config_in_use(model_index: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """`config` of a scheduler with what the pipeline makes of it.
+def scheduler_config_in_use(model_index: Mapping[str, Any], config: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """`config` of a scheduler, read from `where`, with what the pipeline makes of it.
 
-    The pipeline loads the class that `model_index` names, and StableDiffusionPipeline sets `steps_offset` to 1.
-    A `steps_offset` that is no number is left for `require_served_scheduler` to refuse.
+    StableDiffusionPipeline sets `steps_offset` to 1. One that is no number is left for `require_served_scheduler`.
+
+    Raises:
+        RequestError: where `model_index` names another class, which the pipeline would load in silence.
     """
+    named, stated = class_in(model_index, "scheduler"), config.get("_class_name")
+    if named not in (None, stated) and stated in SERVED_SCHEDULERS:
+        raise RequestError(
+            f"{where} is of {stated}, and model_index.json names {printable(str(named))}",
+            "give a checkpoint where both name one class",
+        )
     changed = dict(config)
-    named = class_in(model_index, "scheduler")
-    if named is not None:
-        changed["_class_name"] = named
     if model_index.get("_class_name") == _STABLE_DIFFUSION and isinstance(config.get("steps_offset", 0), int):
         changed["steps_offset"] = 1
     return changed

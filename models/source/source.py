@@ -123,8 +123,9 @@ class Source:
         return config
 
     def scheduler_config(self) -> dict[str, Any]:
-        """The scheduler's config as the pipeline uses it; RequestError where it is missing or unreadable."""
-        return scheduler_config_in_use(self._index, read_json(self.folder / SCHEDULER_CONFIG))
+        """The scheduler's config as the pipeline uses it; RequestError where it is missing, unreadable or not used."""
+        path = self.folder / SCHEDULER_CONFIG
+        return scheduler_config_in_use(self._index, read_json(path), str(path))
 
     def native_latent_size(self) -> tuple[int, int] | None:
         """Rows and columns of latents that the pipeline draws where no size is named, or None."""

@@ -30,11 +30,8 @@ EULER = {"_class_name": "EulerDiscreteScheduler"}
         (SD, EULER | {"steps_offset": "0"}, {}),
         (XL, EULER | {"steps_offset": 0}, {}),
         (XL, EULER, {}),
-        (
-            XL | {"scheduler": ["diffusers", "EulerAncestralDiscreteScheduler"]},
-            EULER,
-            {"_class_name": "EulerAncestralDiscreteScheduler"},
-        ),
+        (XL | {"scheduler": ["diffusers", "EulerDiscreteScheduler"]}, EULER, {}),
+        (XL | {"scheduler": ["diffusers", "EulerDiscreteScheduler"]}, {"_class_name": "PNDMScheduler"}, {}),
         (XL | {"scheduler": [None, None]}, EULER, {}),
         (XL | {"scheduler": "EulerAncestralDiscreteScheduler"}, EULER, {}),
     ],
@@ -42,7 +39,13 @@ EULER = {"_class_name": "EulerDiscreteScheduler"}
 def test_a_schedulers_config_as_the_pipeline_uses_it(
     model_index: dict[str, Any], config: dict[str, Any], changed: dict[str, Any]
 ) -> None:
-    assert scheduler_config_in_use(model_index, config) == config | changed
+    assert scheduler_config_in_use(model_index, config, "it") == config | changed
+
+
+@pytest.mark.parametrize("named", ["EulerAncestralDiscreteScheduler", "PNDMScheduler", "Unheard\nScheduler"])
+def test_a_scheduler_that_the_pipeline_does_not_load(named: str) -> None:
+    said = refusal(scheduler_config_in_use, SD | {"scheduler": ["diffusers", named]}, EULER, "it")
+    assert said.startswith(f"it is of EulerDiscreteScheduler, and model_index.json names {' '.join(named.split())}; ")
 
 
 @pytest.mark.parametrize(

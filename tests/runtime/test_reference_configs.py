@@ -71,8 +71,13 @@ STATISTICS = {"latents_mean": [0.5, -0.2, 0.1, 0.3], "latents_std": [1.2, 0.8, 1
         ("tiny", {SCHEDULER: {"timestep_spacing": "leading", "steps_offset": None}}),
         ("tiny", {SCHEDULER: {"use_karras_sigmas": True, "final_sigmas_type": "sigma_min"}}),
         ("tiny", {SCHEDULER: {"rescale_betas_zero_snr": True}}),
-        ("tiny", {SCHEDULER: {"_class_name": "EulerAncestralDiscreteScheduler"}}),  # its index names another
-        ("tiny", {INDEX: {"scheduler": ["diffusers", "EulerAncestralDiscreteScheduler"]}}),
+        (
+            "tiny",
+            {
+                INDEX: {"scheduler": ["diffusers", "EulerAncestralDiscreteScheduler"]},
+                SCHEDULER: {"_class_name": "EulerAncestralDiscreteScheduler"},
+            },
+        ),
         (
             "tiny",
             {
@@ -111,7 +116,8 @@ def test_a_config_means_what_it_means_to_diffusers(tmp_path: Path, model: str, c
         ("tiny-xl", {"text_encoder_2/config.json": {"eos_token_id": [2]}}, "text_encoder_2"),
         ("tiny", {SCHEDULER: {"use_karras_sigmas": True, "sigma_max": 100.0}}, "sample with the scheduler of turbo"),
         ("tiny", {SCHEDULER: {"timestep_spacing": "middle"}}, "sample with the scheduler of turbo"),
-        ("tiny", {INDEX: {"scheduler": ["diffusers", "UnheardScheduler"]}}, "no scheduler 'Unheard"),
+        ("tiny", {INDEX: {"scheduler": ["diffusers", "LCMScheduler"]}}, "model_index.json names LCMScheduler"),
+        ("tiny", {SCHEDULER: {"_class_name": "UnheardScheduler"}}, "no scheduler 'UnheardScheduler'"),
         ("tiny", {"text_encoder/config.json": {"text_config": {"num_attention_heads": 1}}}, "has text_config = {'num_"),
         ("tiny", {UNET: {"quantization_config": {"quant_method": "bitsandbytes"}}}, "has quantization_config"),
         ("tiny", {VAE: {"quantization_config": {"quant_method": "torchao"}}}, "has quantization_config"),
