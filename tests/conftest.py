@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,12 @@ def turbo_webnn(*words: str | Path, timeout: float = 300) -> subprocess.Complete
     return subprocess.run(
         [sys.executable, "-m", "scripts.cli", *map(str, words)], capture_output=True, text=True, timeout=timeout
     )
+
+
+def hear_signals() -> None:
+    """In a new process, before its command: hear what a shell has its background jobs ignore."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
 def exported(folder: Path, *words: str, source: str = "tiny") -> Path:

@@ -116,7 +116,7 @@ def _inline_small(path: Path, tensor: TensorProto, shards: dict[str, Shard]) -> 
     name, offset = _place(path, tensor)
     file = path.parent / name
     if name not in shards:
-        if not file.resolve().is_relative_to(path.parent.resolve()) or "\0" in name:
+        if "\0" in name or not file.resolve().is_relative_to(path.parent.resolve()):
             raise RequestError(f"{path} reads {printable(name)}, which is outside of its folder", _DISTRUST)
         if not file.is_file():
             raise RequestError(f"{path} needs {file}, which is missing", "keep its external data beside it")

@@ -18,7 +18,7 @@ import pytest
 
 from models.bundle import Bundle
 from runtime.serving import PageServer, routes, routes_of
-from tests.conftest import turbo_webnn
+from tests.conftest import hear_signals, turbo_webnn
 from tests.refusal import refusal
 from tests.runtime.conftest import MakeBundle
 
@@ -229,16 +229,20 @@ def test_packages_that_are_not_the_pinned_ones_are_told(
 def test_the_command_serves_until_it_is_ended(bundle: Bundle, node_modules: None, number: signal.Signals) -> None:
     words = [sys.executable, "-m", "scripts.cli", "serve", str(bundle.folder), "--port", "0", "--json"]
     environment = {**os.environ, "WEB_CONCURRENCY": "many"}  # which uvicorn would read
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, env=environment, preexec_fn=hear_signals)
+    try:
         assert process.stdout is not None
-        assert process.stderr is not None
         url = json.loads("".join(process.stdout.readline() for _ in range(3)))["url"]
         assert url.startswith("http://127.0.0.1:")
         with urllib.request.urlopen(url, timeout=10) as page:
             assert page.status == 200
             process.send_signal(number)
-            assert process.wait(10) == 0
-        assert process.stdout.read() + process.stderr.read() == ""
+            printed = process.communicate(timeout=10)
+        assert (process.returncode, printed) == (0, ("", ""))
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_what_cannot_be_served_is_one_line(tmp_path: Path, bundle: Bundle, node_modules: None) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from runtime.publish import PARITY
+from tests.conftest import hear_signals
 
 CLI = [sys.executable, "-m", "scripts.cli"]
 REFUSED = ["export", "nonsense", "-o", "x"]
@@ -122,12 +123,8 @@ HEARD = ("SIGINT", "SIGTERM", "SIGHUP")
 
 def started(*words: str) -> subprocess.Popen[str]:
     """The command, hearing all signals whatever this process ignores."""
-
-    def hear() -> None:
-        for name in HEARD:
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
-
-    return subprocess.Popen([*CLI, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear)
+    pipe = subprocess.PIPE
+    return subprocess.Popen([*CLI, *words], stdout=pipe, stderr=pipe, text=True, preexec_fn=hear_signals)
 
 
 @pytest.mark.parametrize("name", HEARD)
