@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from msgspec import Meta
 
+from models.bundle.agreement import first_misfit
 from models.chain import BundleFile, Chain, Files
 from models.component import Size
 from models.errors import RequestError
@@ -124,8 +125,8 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of the bundle at `folder`.
 
     Raises:
-        RequestError: where there is none, it is of a newer format, lacks a field, holds what does not belong there, or
-            names a file outside the bundle.
+        RequestError: where there is none, it is of a newer format, lacks a field, holds what does not belong there,
+            names a file outside the bundle, or describes components that do not fit each other.
     """
     path = folder / MANIFEST
     value = read_json(path)
@@ -139,6 +140,9 @@ def read_manifest(folder: Path) -> Manifest:
     require_same_keys(value, written, str(path), _ANEW)
     if value["size"] != written["size"]:
         raise RequestError(f"{path} has latents of another size than its pictures", _ANEW)
+    misfit = first_misfit(manifest)
+    if misfit is not None:
+        raise RequestError(f"{path} does not agree with itself: {misfit}", _ANEW)
     return manifest
 
 

@@ -29,11 +29,19 @@ def bundle(tmp_path: Path) -> Bundle:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(path.name)
     graph, data, tokenizer = (describe(folder, path) for path in files)
-    sample, noise = (Tensor(name, "float16", (1, 4, 2, 3)) for name in ("sample", "out_sample"))
-    alone = Graph(files=(graph, data), nodes=7, inputs=(sample,), outputs=(noise,))
-    unet = Chain(inputs=(sample,), outputs=(noise,), graphs=(alone,), webnn={"whole": True, "graphs": []})
+    shapes: dict[str, tuple[int, ...]] = {
+        "sample": (1, 4, 2, 3),
+        "timestep": (1,),
+        "encoder_hidden_states": (1, 77, 64),
+        "text_embeds": (1, 32),
+        "time_ids": (1, 6),
+    }
+    inputs = tuple(Tensor(name, "float16", shape) for name, shape in shapes.items())
+    noise = Tensor("out_sample", "float16", (1, 4, 2, 3))
+    alone = Graph(files=(graph, data), nodes=7, inputs=inputs, outputs=(noise,))
+    unet = Chain(inputs=inputs, outputs=(noise,), graphs=(alone,), webnn={"whole": True, "graphs": []})
     manifest = Manifest(
-        family="stable-diffusion",
+        family="stable-diffusion-xl",
         layout="webnn",
         precision="fp16",
         size=Size(1, 16, 24),

@@ -1,0 +1,103 @@
+"""Whether a manifest's components fit each other, its size, its tokenizers and the contract of its family.
+
+What runs a bundle takes that for granted: without it each misfit would show as an error of its own in the midst of a
+run. Whether graphs are what the manifest says is asked where they are loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from models.chain import Chain, Tensor
+from models.component import Component, Dim, Size, TensorSpec
+from models.family import FAMILIES, TOKENS, UNET, VAE_ENCODER, constant_conditions
+
+if TYPE_CHECKING:
+    from models.bundle.manifest import Manifest
+
+
+def first_misfit(manifest: Manifest) -> str | None:
+    """What does not fit first, in words; None where all does, or the family is none that is known."""
+    return next(_misfits(manifest), None)
+
+
+def _misfits(manifest: Manifest) -> Iterator[str]:
+    for family in FAMILIES:
+        if family.name == manifest.family:
+            for component in (*family.components, *family.optional):
+                if component.name in manifest.components:
+                    yield from _component_misfits(manifest, component, manifest.components[component.name])
+            if {UNET.name, *(encoder.name for encoder in family.text_encoders)} <= manifest.components.keys():
+                yield from _width_misfits(manifest.components, family.text_encoders)
+
+
+def _component_misfits(manifest: Manifest, component: Component, chain: Chain) -> Iterator[str]:
+    conditions = manifest.conditions if component.name == UNET.name else {}
+    fixed = constant_conditions(component, manifest.size).keys() - conditions.keys()  # the graph holds their numbers
+    inputs = [spec for spec in component.inputs if spec.name not in fixed]
+    known = {spec.name for spec in inputs}
+    for name in conditions:
+        if name not in known:
+            yield f"{component.name} takes no {name}"
+    names = [chain.names.get(spec.name, spec.name) for spec in inputs]
+    if len(set(names)) < len(names):
+        yield f"two inputs of {component.name} have one name"
+    for specs, tensors in ((inputs, chain.inputs), (component.outputs, chain.outputs)):
+        by_name = {tensor.name: tensor for tensor in tensors}
+        for spec in specs:
+            tensor = by_name.get(chain.names.get(spec.name, spec.name))
+            if tensor is None:
+                yield f"{component.name} lacks {spec.name}"
+            elif not _fits(tensor, spec, component, manifest):
+                yield f"{component.name} has {spec.name} of shape {list(tensor.shape)}"
+            elif spec.name in conditions and tensor.shape[1:] != (len(conditions[spec.name]),):
+                yield f"the condition {spec.name} has {len(conditions[spec.name])} numbers"
+
+
+def _fits(tensor: Tensor, spec: TensorSpec, component: Component, manifest: Manifest) -> bool:
+    """Whether `tensor` has the shape that `spec` says, as far as the manifest tells the numbers."""
+    dims = list(spec.dims)
+    if dims == [1] and tensor.shape == ():  # a number may lose its one dimension
+        return True
+    if component.name == VAE_ENCODER.name and spec in component.outputs and manifest.vae_encoder_output == "moments":
+        dims[1] = 8  # mean and variance of each of the four
+    read = [entry.length for name, entry in manifest.tokenizers.items() if component.tokenizer in (None, name)]
+    lengths = set(read) or {TOKENS}
+    # one prompt may serve all pictures: who takes nothing else may take them one by one
+    alone = all(each.dims[0] == "batch" for each in component.inputs)
+    batches = {manifest.size.batch, 1} if alone else {manifest.size.batch}
+    return len(dims) == len(tensor.shape) and all(
+        found in _numbers(dim, manifest.size, lengths, batches) if _is_known(dim) else found > 0
+        for dim, found in zip(dims, tensor.shape, strict=True)
+    )
+
+
+def _is_known(dim: Dim) -> bool:
+    """Whether no config is needed to tell the number."""
+    return isinstance(dim, int) or (isinstance(dim, str) and hasattr(Size, dim))
+
+
+def _numbers(dim: Dim, size: Size, lengths: set[int], batches: set[int]) -> set[int]:
+    """What `dim` may be."""
+    if dim == TOKENS:
+        return lengths
+    if dim == "batch":
+        return batches
+    return {dim} if isinstance(dim, int) else {getattr(size, str(dim))}
+
+
+def _width_misfits(chains: Mapping[str, Chain], encoders: tuple[Component, ...]) -> Iterator[str]:
+    """Where the UNet reads states of other widths than the text encoders give."""
+    read = {tensor.name: tensor.shape[-1] for tensor in chains[UNET.name].inputs if tensor.shape}
+    given = {"encoder_hidden_states": 0}
+    for encoder in encoders:
+        chain = chains[encoder.name]
+        widths = {tensor.name: tensor.shape[-1] for tensor in chain.outputs if tensor.shape}
+        first, *further = encoder.outputs
+        given["encoder_hidden_states"] += widths[chain.names.get(first.name, first.name)]
+        given |= {spec.name: widths[chain.names.get(spec.name, spec.name)] for spec in further}
+    names = chains[UNET.name].names
+    for name, width in given.items():
+        if read[names.get(name, name)] != width:
+            yield f"the text encoders give {name} of width {width}, the UNet reads {read[names.get(name, name)]}"
