@@ -6,7 +6,7 @@ run. Whether graphs are what the manifest says is asked where they are loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import TYPE_CHECKING
 
 from models.chain import Chain, Tensor
@@ -36,10 +36,7 @@ def _component_misfits(manifest: Manifest, component: Component, chain: Chain) -
     conditions = manifest.conditions if component.name == UNET.name else {}
     fixed = constant_conditions(component, manifest.size).keys() - conditions.keys()  # the graph holds their numbers
     inputs = [spec for spec in component.inputs if spec.name not in fixed]
-    known = {spec.name for spec in inputs}
-    for name in conditions:
-        if name not in known:
-            yield f"{component.name} takes no {name}"
+    yield from _condition_misfits(conditions, fixed, component, chain)
     names = [chain.names.get(spec.name, spec.name) for spec in inputs]
     if len(set(names)) < len(names):
         yield f"two inputs of {component.name} have one name"
@@ -51,8 +48,21 @@ def _component_misfits(manifest: Manifest, component: Component, chain: Chain) -
                 yield f"{component.name} lacks {spec.name}"
             elif not _fits(tensor, spec, component, manifest):
                 yield f"{component.name} has {spec.name} of shape {list(tensor.shape)}"
-            elif spec.name in conditions and tensor.shape[1:] != (len(conditions[spec.name]),):
-                yield f"the condition {spec.name} has {len(conditions[spec.name])} numbers"
+
+
+def _condition_misfits(
+    conditions: Mapping[str, tuple[float, ...]], fixed: Set[str], component: Component, chain: Chain
+) -> Iterator[str]:
+    """Where the rows of `conditions` are not the ones that the component reads; its graph holds those of `fixed`."""
+    read = {chain.names.get(spec.name, spec.name): spec.name for spec in component.inputs}
+    shapes = {read[tensor.name]: tensor.shape for tensor in chain.inputs if tensor.name in read}
+    for name, row in conditions.items():
+        if name not in shapes:
+            yield f"{component.name} takes no {name}"
+        elif shapes[name][1:] != (len(row),):
+            yield f"the condition {name} has {len(row)} numbers"
+    for name in fixed & shapes.keys():
+        yield f"there is no condition {name}, which {component.name} takes"
 
 
 def _fits(tensor: Tensor, spec: TensorSpec, component: Component, manifest: Manifest) -> bool:

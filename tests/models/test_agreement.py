@@ -55,6 +55,10 @@ EDITS: dict[str, tuple[Edit, str]] = {
         "vae_encoder has latent_sample of shape [1, 4, 16, 16]",
     ),
     "a condition that is none": (lambda held: held["conditions"].update(guidance=[1.0]), "unet takes no guidance"),
+    "no conditions": (
+        lambda held: held.update(conditions={}),
+        "there is no condition time_ids, which unet takes",
+    ),
     "a condition of another length": (
         lambda held: held["conditions"].update(time_ids=[128, 128]),
         "the condition time_ids has 2 numbers",
