@@ -8,10 +8,10 @@ and the outcome come back as lines of JSON.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from export.quantize.plan import Quantization
 from models.component import Size
@@ -62,25 +62,49 @@ def run_worker(job: BundleJob, report: Report) -> None:
     """
     with PythonProcess("export.worker_process", environment=_MEMORY, avoid=job.source.folders) as process:
         process.send(job.to_json())
-        outcome = _outcome(process.answers, report)
+        outcome = read_outcome(process.answers, report)
         _raise_unless_done(outcome, process)
 
 
-def _outcome(lines: IO[str], report: Report) -> Mapping[str, Any]:
+@dataclass(frozen=True)
+class Event:
+    """A line of the process: how far it is, or how it came out.
+
+    Attributes:
+        progress: a component, what is done with it, and which fraction of that is done.
+        refused: the line that says why the job cannot be served.
+        failed: number, words and file of an OSError.
+        done: whether all files are written.
+    """
+
+    progress: tuple[str, str, float] | None = None
+    refused: str | None = None
+    failed: tuple[int | None, str | None, str | None] | None = None
+    done: bool = False
+
+
+def read_outcome(lines: IO[str], report: Report) -> Event:
+    """The last event of `lines`; one that says nothing where the process ended without.
+
+    Raises:
+        RequestError: where a line is no event.
+    """
     for line in lines:
-        event = json.loads(line)
-        if "progress" not in event:
-            return dict(event)
-        report(*event["progress"])
-    return {}
+        if not line.endswith("\n"):  # it ended in the midst of a line
+            break
+        event = parse_json(line, Event, "what the exporting process told", "report it as a defect")
+        if event.progress is None:
+            return event
+        report(*event.progress)
+    return Event()
 
 
-def _raise_unless_done(outcome: Mapping[str, Any], process: PythonProcess) -> None:
-    if "refused" in outcome:
-        raise RequestError(outcome["refused"])
-    if "failed" in outcome:
-        raise OSError(*outcome["failed"])
-    if "done" in outcome:
+def _raise_unless_done(outcome: Event, process: PythonProcess) -> None:
+    if outcome.refused is not None:
+        raise RequestError(outcome.refused)
+    if outcome.failed is not None:
+        raise OSError(*outcome.failed)
+    if outcome.done:
         return
     status = process.wait()
     if status < 0:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import RequestError
+from models.json_file import parse_json
 
 ROOT = Path(__file__).parents[2]
 MODULES = ROOT / "node_modules"
@@ -114,7 +115,7 @@ class Worker:
                 text=True,
             )
             try:
-                self.version = str(_answer(self._process, START_LIMIT_S)["ready"])
+                self.version = str(_answer(self._process, START_LIMIT_S).get("ready"))
             except WorkerLostError as loss:
                 self.close()
                 complaints.seek(0)
@@ -144,5 +145,7 @@ def _answer(process: subprocess.Popen[str], limit_s: float) -> dict[str, Any]:
     late.cancel()
     if not line:
         raise WorkerLostError("the process has ended" if in_time else f"no answer within {limit_s:g} s")
-    answer: dict[str, Any] = json.loads(line)
-    return answer
+    try:
+        return parse_json(line, dict[str, Any], "what it said")
+    except RequestError as error:  # it was ended in the midst of a line, or a library of its printed
+        raise WorkerLostError(str(error)) from error

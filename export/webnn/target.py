@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from models.errors import RequestError
+from models.json_file import convert_json, read_json
 
 TABLES = Path(__file__).parent / "tables"
+
+
+Rank = Annotated[int, Meta(ge=0, le=16)]
+
+
+@dataclass(frozen=True)
+class _Ranks:
+    """The least and the greatest rank of a tensor."""
+
+    min: Rank
+    max: Rank
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """What one parameter takes, as MLContext.opSupportLimits() writes it."""
+
+    dataTypes: frozenset[str]  # noqa: N815, the file's name of it
+    rankRange: _Ranks  # noqa: N815
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A file of limits; `limits` has numbers and names besides those of operations."""
+
+    source: str
+    verdict: bool
+    limits: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -53,25 +83,29 @@ class Target:
 def load_target(name: str) -> Target:
     """The target called `name`.
 
-    Raises RequestError where there is no such table.
+    Raises:
+        RequestError: where there is no such table, or its file is none.
     """
-    try:
-        table = json.loads((TABLES / f"{name}.json").read_text())
-    except FileNotFoundError as error:
-        raise RequestError(f"no WebNN target {name!r}", f"there are {', '.join(target_names())}") from error
-    limits = table["limits"]
+    if name not in target_names():
+        raise RequestError(f"no WebNN target {name!r}", f"there are {', '.join(target_names())}")
+    path = TABLES / f"{name}.json"
+    table = read_json(path, _Table)
     operations = {
-        operation: {name: _limit(bounds) for name, bounds in parameters.items() if _is_limit(bounds)}
-        for operation, parameters in limits.items()
+        operation: {
+            parameter: _limit(bounds, f"{path}: {operation}.{parameter}")
+            for parameter, bounds in parameters.items()
+            if _is_limit(bounds)
+        }
+        for operation, parameters in table.limits.items()
         if isinstance(parameters, dict)
     }
     return Target(
         name=name,
-        source=table["source"],
-        verdict=table["verdict"],
-        max_tensor_bytes=limits["maxTensorByteLength"],
+        source=table.source,
+        verdict=table.verdict,
+        max_tensor_bytes=convert_json(table.limits.get("maxTensorByteLength"), int, f"{path}: maxTensorByteLength"),
         operations=MappingProxyType(operations),
-        limits=MappingProxyType(limits),
+        limits=MappingProxyType(table.limits),
     )
 
 
@@ -89,6 +123,6 @@ def _is_limit(bounds: object) -> bool:
     return isinstance(bounds, dict) and "dataTypes" in bounds
 
 
-def _limit(bounds: dict[str, Any]) -> Limit:
-    ranks = bounds["rankRange"]
-    return Limit(frozenset(bounds["dataTypes"]), range(ranks["min"], ranks["max"] + 1))
+def _limit(bounds: Any, where: str) -> Limit:
+    limit = convert_json(bounds, _Bounds, where)
+    return Limit(limit.dataTypes, range(limit.rankRange.min, limit.rankRange.max + 1))

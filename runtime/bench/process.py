@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from models.errors import RequestError
+from models.json_file import parse_json
 from models.python_process import PythonProcess
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """A line of a side: what was asked for, or why there is none."""
+
+    answer: Any = None
+    refused: str | None = None
 
 
 class SideProcess:
@@ -39,12 +49,12 @@ class SideProcess:
 
     def _answer(self) -> Any:
         line = self._process.answers.readline()
-        if not line:
+        if not line.endswith("\n"):  # it has ended, perhaps in the midst of a line
             status = self._process.wait()
             complaints = self._process.complaints().strip().splitlines()
             last = next(reversed(complaints), "it was killed, perhaps for want of memory")
             raise RequestError(f"{self.name} ended with status {status} ({last})", "try it with fewer sides")
-        told = json.loads(line)
-        if "refused" in told:
-            raise RequestError(f"{self.name}: {told['refused']}")
-        return told["answer"]
+        answer = parse_json(line, _Answer, f"what {self.name} answers", "report it as a defect")
+        if answer.refused is not None:
+            raise RequestError(f"{self.name}: {answer.refused}")
+        return answer.answer

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import textwrap
 
 import pytest
 
-from export.worker import BundleJob
+from export.worker import BundleJob, Event, read_outcome
 from models.component import Size
 from models.source import open_source
+from tests.refusal import refusal
 
 
 def outcome(body: str) -> str:
@@ -57,3 +59,37 @@ def test_jobs_travel_as_json() -> None:
     source = open_source("tiny")
     job = BundleJob(source, ("unet",), Size(1, 64, 64), "fp16", source.folder)
     assert BundleJob.from_json(job.to_json()) == job
+
+
+PROGRESS = '{"progress": ["unet", "tracing", 0.5]}\n'
+
+
+@pytest.mark.parametrize(
+    ("lines", "last"),
+    [
+        ('{"done": true}\n', Event(done=True)),
+        ('{"refused": "no"}\n', Event(refused="no")),
+        ('{"failed": [28, "No space left on device", null]}\n', Event(failed=(28, "No space left on device", None))),
+        ("", Event()),
+        ('{"done": tr', Event()),  # the process was killed as it wrote
+    ],
+)
+def test_events_come_line_by_line(lines: str, last: Event) -> None:
+    heard: list[object] = []
+    assert read_outcome(io.StringIO(2 * PROGRESS + lines), lambda *progress: heard.append(progress)) == last
+    assert heard == 2 * [("unet", "tracing", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("a library's words", "is not readable JSON ("),
+        ('{"progress": ["unet"]}', "is not of the right form (Expected array of length 3 - at progress)"),
+        ('{"refused": 1}', "is not of the right form (Expected str | null, got int"),
+        ("[]", "is not of the right form (Expected object, got array)"),
+    ],
+)
+def test_a_line_that_is_no_event_is_one_error(line: str, wrong: str) -> None:
+    said = refusal(read_outcome, io.StringIO(f"{line}\n"), lambda *_: None)
+    assert said.startswith("what the exporting process told ")
+    assert wrong in said

@@ -90,6 +90,31 @@ def test_a_worker_that_does_not_start_is_a_wrong_request(tmp_path: Path) -> None
     assert worker.pid is None
 
 
+@pytest.mark.parametrize(
+    ("answer", "wrong"),
+    [
+        ("a library's words", "what it said is not readable JSON"),
+        ("[1]", "what it said is not of the right form"),
+        ("{}", None),
+    ],
+)
+def test_an_answer_that_is_no_object_is_a_lost_worker(tmp_path: Path, answer: str, wrong: str | None) -> None:
+    script = tmp_path / "worker.mjs"
+    script.write_text(
+        f"""console.log('{{"ready": "1"}}'); process.stdin.on('data', () => console.log({json.dumps(answer)}));"""
+    )
+    worker = node.Worker("the provider", script)
+    try:
+        if wrong is None:
+            assert worker.ask({}, 10) == {}
+        else:
+            with pytest.raises(node.WorkerLostError, match=wrong):
+                worker.ask({}, 10)
+            assert worker.pid is None
+    finally:
+        worker.close()
+
+
 def test_missing_parts_are_wrong_requests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(node, "MODULES", tmp_path)
     with pytest.raises(RequestError, match=r"onnxruntime-web 1\.30\.0 is not installed; run npm ci"):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from export.webnn import target
 from export.webnn.lowering import LOWERINGS
 from export.webnn.target import Limit, load_target, target_names, verdict_targets
 from models.errors import RequestError
+from tests.refusal import refusal
 
 
 def test_four_targets_give_verdicts() -> None:
@@ -41,6 +45,29 @@ def _intersection(limits: list[Limit]) -> Limit:
 def test_lowerings_name_operations_of_the_specification() -> None:
     spec = load_target("spec").operations
     assert {operation for lowering in LOWERINGS.values() for operation in lowering.operations} <= spec.keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("{}", "missing required field source"),
+        ('{"source": "", "verdict": true, "limits": []}', "Expected object, got array - at limits"),
+        ('{"source": "", "verdict": true, "limits": {}}', "maxTensorByteLength is not of the right form"),
+        (
+            '{"source": "", "verdict": true, "limits": {"abs": {"input": {"dataTypes": ["int8"]}}}}',
+            "abs.input is not of the right form (Object missing required field rankRange)",
+        ),
+    ],
+)
+def test_a_table_of_another_form(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, wrong: str) -> None:
+    monkeypatch.setattr(target, "TABLES", tmp_path)
+    (tmp_path / "mine.json").write_text(text)
+    assert wrong in refusal(load_target.__wrapped__, "mine")
+
+
+@pytest.mark.parametrize("name", ["../tables/ort", "a\0b", ""])
+def test_a_name_that_is_no_files(name: str) -> None:
+    assert "there are coreml, litert" in refusal(load_target, name)
 
 
 def test_an_unknown_target_names_those_that_are_there() -> None:
