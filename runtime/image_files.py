@@ -57,7 +57,8 @@ def _encoded(picture: Image.Image, path: Path) -> bytes:
 
 
 def _format_of(path: Path) -> str:
-    name = Image.registered_extensions().get(path.suffix.lower())
+    Image.preinit()  # the usual formats; the others' modules take longer to import than a small bundle to draw
+    name = Image.EXTENSION.get(path.suffix.lower()) or Image.registered_extensions().get(path.suffix.lower())
     if name is None or name not in Image.SAVE:
         raise RequestError(f"{path} names no format of pictures", _RIGHT)
     return name
