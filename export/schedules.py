@@ -10,12 +10,9 @@ from typing import Any
 from diffusers.schedulers.scheduling_euler_ancestral_discrete import EulerAncestralDiscreteScheduler
 from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
 
-from models.errors import RequestError
+from models.errors import LIBRARY_ERRORS, RequestError
 from models.schedule import MAX_STEPS, Schedule, Step
 from models.scheduler import require_served_scheduler
-
-_REFUSALS = (ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError, RuntimeError)
-"""What diffusers raises on values that it checks late or not at all, and where a library it needs is absent."""
 
 _SERVED = {
     "EulerDiscreteScheduler": EulerDiscreteScheduler,
@@ -34,7 +31,7 @@ def schedules_of(config: Mapping[str, Any]) -> tuple[str, dict[int, Schedule]]:
     try:
         scheduler = _SERVED[name].from_config(dict(config))
         schedules = {count: _schedule(scheduler, count, ancestral=ancestral) for count in range(1, MAX_STEPS + 1)}
-    except _REFUSALS as error:
+    except (*LIBRARY_ERRORS, ImportError) as error:
         raise RequestError(
             f"diffusers makes no schedule of this {name} ({error})", "give the checkpoint's own scheduler_config.json"
         ) from error

@@ -19,15 +19,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from export.forwards import forward_of
 from export.translations import TRANSLATIONS
 from models.component import Component, Size
-from models.errors import RequestError
+from models.errors import LIBRARY_ERRORS, RequestError
 from models.modules import build
 from models.printable import printable
 
 OPSET = 20
 """The first with Gelu, and one that onnxruntime-web's WebNN provider reads."""
-
-_REFUSALS = (AssertionError, AttributeError, ArithmeticError, LookupError, TypeError, ValueError, RuntimeError)
-"""What modules raise that the libraries build and that cannot run: blocks whose widths do not fit each other, say."""
 
 _TORCH_TYPES = {"float": torch.float32, "int": torch.int32}
 
@@ -45,7 +42,7 @@ def trace(component: Component, config: Mapping[str, Any], size: Size) -> ir.Mod
         )
         try:
             program = torch.export.export(forward, inputs, strict=False)
-        except _REFUSALS as error:
+        except (*LIBRARY_ERRORS, AssertionError) as error:  # blocks whose widths do not fit each other, say
             wrong = f"the config of {component.name} makes a module that does not run ({printable(str(error))})"
             raise RequestError(wrong, "give the config that its weights were saved with") from error
         exported = torch.onnx.export(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+LIBRARY_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError)
+"""What libraries raise on values that they check late or not at all: they have no error of their own for that."""
+
 
 class RequestError(Exception):
     """A request that cannot be served: one line that says what is wrong and what would be right.

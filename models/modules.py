@@ -18,15 +18,11 @@ from transformers import CLIPConfig, CLIPTextConfig, CLIPTextModel, CLIPTextMode
 
 from models.checkpoint import Checkpoint, StoredTensor
 from models.component import Component
-from models.errors import RequestError
+from models.errors import LIBRARY_ERRORS, RequestError
 from models.printable import printable
 
 _TEXT_MODELS = {each.__name__: each for each in (CLIPTextModel, CLIPTextModelWithProjection)}
 _DIFFUSION_MODELS = {each.__name__: each for each in (AutoencoderKL, UNet2DConditionModel)}
-
-_REFUSALS = (StrictDataclassError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError)
-"""What the libraries raise on a config that makes no module: they check some of its values, and use the others."""
-
 
 _HARMLESS = re.compile(r"(^|\.)(position_ids|num_batches_tracked)$")
 """Buffers that older libraries saved and newer ones make anew: they say nothing that a config does not."""
@@ -98,6 +94,6 @@ def build(component: Component, config: Mapping[str, Any]) -> torch.nn.Module:
             module = StableDiffusionSafetyChecker._from_config(held, dtype=torch.float32)
         else:
             module = _DIFFUSION_MODELS[component.module].from_config(dict(config))
-    except _REFUSALS as error:
+    except (*LIBRARY_ERRORS, StrictDataclassError) as error:
         raise RequestError(f"the config of {component.name} makes no {component.module}: {error}") from error
     return module.eval()

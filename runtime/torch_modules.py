@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from models.checkpoint import Checkpoint
 from models.component import Component
-from models.errors import RequestError
+from models.errors import LIBRARY_ERRORS, RequestError
 from models.modules import build, matched
 from models.pipeline_values import guidance_embedding, latent_statistics
 from models.precision import Precision
@@ -90,16 +90,7 @@ def refused(task: str, right: str = "give the checkpoint that the bundle was mad
     """
     try:
         yield
-    except (
-        AssertionError,
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        OSError,
-        TypeError,
-        ValueError,
-        RuntimeError,
-    ) as error:
+    except (*LIBRARY_ERRORS, AssertionError, OSError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise RequestError(f"PyTorch cannot {task} ({printable(first)})", right) from error
 

@@ -11,7 +11,7 @@ import onnx.inliner
 import onnx_ir as ir
 
 from export.webnn.weightless import Shard, read_weightless
-from models.errors import RequestError
+from models.errors import LIBRARY_ERRORS, RequestError
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,8 @@ def read_graph(path: Path) -> Graph:
         raise RequestError(f"{path} is no sound ONNX graph ({error})", "export it again") from error
 
 
-_UNSOUND = (
-    ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, RuntimeError,
-    onnx.shape_inference.InferenceError, onnx.checker.ValidationError,
-)  # fmt: skip
-"""What onnx and onnx-ir raise on graphs that break the format's rules; they have no error of their own for that."""
+_UNSOUND = (*LIBRARY_ERRORS, onnx.shape_inference.InferenceError, onnx.checker.ValidationError)
+"""What onnx and onnx-ir raise on graphs that break the format's rules."""
 
 
 def _model(proto: onnx.ModelProto) -> ir.Model:
