@@ -81,16 +81,37 @@ def export_bundle(
         source = open_source(str(source), components=components, fed=request.measured, parts=parts, judge=request.plan)
     elif parts:
         source = replace(source, parts={name: open_part(part, name) for name, part in parts.items()})
+    return run_request(request, source, size=size, report=report)
+
+
+def run_request(request: ExportRequest, source: Source, *, size: Size | None = None, report: Report) -> Bundle:
+    """Export `source` as `request` asks.
+
+    Args:
+        size: the one size that the bundle serves; the UNet's own and one picture where it is not given.
+
+    Raises:
+        RequestError: where the request cannot be served; the output is then as it was.
+    """
     plan = request.plan(source)
     counts = {component.name: source.checkpoint(component).count() for component in plan.read}
     numbers = sum(counts[component.name] for component in plan.exported)
     size = size or native_size(source)
-    asked = request.quantization
-    with staged(request.output, overwrite=overwrite) as stage:
-        _require_space(stage, numbers, precision)
-        job = BundleJob(source, plan.names, size, precision, stage, max_graph_bytes, bake_time_ids, layout, asked)
+    with staged(request.output, overwrite=request.overwrite) as stage:
+        _require_space(stage, numbers, request.precision)
+        job = BundleJob(
+            source,
+            plan.names,
+            size,
+            request.precision,
+            stage,
+            request.max_graph_bytes,
+            request.bake_time_ids,
+            request.layout,
+            request.quantization,
+        )
         run_worker(job, report)
-    return Bundle.open_unread(output)  # its digests were made of the files just now
+    return Bundle.open_unread(request.output)  # its digests were made of the files just now
 
 
 def native_size(source: Source, *, batch: int = 1, height: int | None = None, width: int | None = None) -> Size:

@@ -68,22 +68,20 @@ def export(
     as_json: bool,
 ) -> None:
     """Turn SOURCE (a hub id, a diffusers folder, `tiny` or `tiny-xl`) into a bundle of static ONNX graphs."""
-    from export.exporter import export_bundle, native_size
+    from export.exporter import native_size, run_request
     from export.request import ExportRequest
     from models.byte_size import parse_bytes
     from models.source import Source, open_source
 
-    limit = None if max_graph_bytes is None else parse_bytes(max_graph_bytes)
-    budget = None if size_budget is None else parse_bytes(size_budget)
     request = ExportRequest(
         output=output,
         precision=precision,  # type: ignore[arg-type]  # checked there, with an error that names the choices
         components=components,
-        max_graph_bytes=limit,
+        max_graph_bytes=None if max_graph_bytes is None else parse_bytes(max_graph_bytes),
         layout=layout,
         bake_time_ids=bake_time_ids,
         form=quantization,  # type: ignore[arg-type]  # likewise
-        size_budget=budget,
+        size_budget=None if size_budget is None else parse_bytes(size_budget),
         recipe=recipe,
         overwrite=overwrite,
     )
@@ -105,26 +103,13 @@ def export(
     for line in opened.notices:
         notice(line)
     with progress(shown=not as_json) as report:
-        bundle = export_bundle(
-            opened,
-            output,
-            precision=request.precision,
-            size=native_size(opened, batch=batch, height=height, width=width),
-            components=components,
-            max_graph_bytes=limit,
-            layout=layout,
-            bake_time_ids=bake_time_ids,
-            quantization=request.form,
-            size_budget=budget,
-            recipe=recipe,
-            overwrite=overwrite,
-            report=report,
-        )
+        size = native_size(opened, batch=batch, height=height, width=width)
+        bundle = run_request(request, opened, size=size, report=report)
     if as_json:
         show_json({"bundle": str(output), "notices": opened.notices, "manifest": bundle.manifest.to_json()})
         return
     for chain in bundle.manifest.components.values():
         for graph in chain.graphs:
-            size = sum(file.bytes for file in graph.files)
-            show(f"{graph.path:<28}{graph.nodes:>6} nodes {size / 1e6:>9.1f} MB")
+            weight = sum(file.bytes for file in graph.files)
+            show(f"{graph.path:<28}{graph.nodes:>6} nodes {weight / 1e6:>9.1f} MB")
     show(f"{output}: {sum(file.bytes for file in bundle.files()) / 1e6:.1f} MB, {precision}")
