@@ -7,6 +7,7 @@ from types import UnionType
 from typing import SupportsIndex, cast
 
 from models.errors import RequestError
+from models.printable import printable
 
 Whole = SupportsIndex
 """A whole number, of Python or numpy."""
@@ -61,5 +62,4 @@ def _members(kind: type | UnionType) -> tuple[type, ...]:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
-    return f"{text if len(text) <= 60 else f'{text[:57]}...'} (a {type(value).__name__})"
+    return f"{printable(repr(value), 60)} (a {type(value).__name__})"

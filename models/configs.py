@@ -40,21 +40,13 @@ MOST_WEIGHTS = 40_000_000_000
 
 
 @dataclass(frozen=True)
-class ClipTextForm:
-    """Of CLIPTextModel and CLIPTextModelWithProjection.
+class _ClipForm:
+    """What CLIP's two models have in common."""
 
-    Raises:
-        ValueError: where the heads do not divide the width, or the sizes are those of no model.
-    """
-
-    vocab_size: Vocabulary = 49408
-    hidden_size: Width = 512
-    intermediate_size: Width = 2048
-    projection_dim: Width = 512
-    num_hidden_layers: Layers = 12
-    num_attention_heads: Width = 8
-    max_position_embeddings: Width = 77
-    eos_token_id: Annotated[int, Meta(ge=0)] = 49407
+    hidden_size: Width
+    intermediate_size: Width
+    num_hidden_layers: Layers
+    num_attention_heads: Width
     hidden_act: str = "quick_gelu"
     layer_norm_eps: Positive = 1e-5
     attention_dropout: Fraction = 0.0
@@ -62,13 +54,40 @@ class ClipTextForm:
     torch_dtype: Dtype = None
 
     def __post_init__(self) -> None:
-        _require_heads(self.hidden_size, self.num_attention_heads)
+        if self.hidden_size % self.num_attention_heads:
+            heads = f"{self.num_attention_heads} attention heads"
+            raise ValueError(f"{heads} do not divide a width of {self.hidden_size}")
         layer = 4 * self.hidden_size**2 + 2 * self.hidden_size * self.intermediate_size
-        _require_plausible(self.num_hidden_layers * layer + self.vocab_size * self.hidden_size)
+        _require_plausible(self.num_hidden_layers * layer + self._embedded())
+
+    def _embedded(self) -> int:
+        """Weights of the embedding."""
+        return 0
 
 
 @dataclass(frozen=True)
-class ClipVisionForm:
+class ClipTextForm(_ClipForm):
+    """Of CLIPTextModel and CLIPTextModelWithProjection.
+
+    Raises:
+        ValueError: where the heads do not divide the width, or the sizes are those of no model.
+    """
+
+    hidden_size: Width = 512
+    intermediate_size: Width = 2048
+    num_hidden_layers: Layers = 12
+    num_attention_heads: Width = 8
+    vocab_size: Vocabulary = 49408
+    projection_dim: Width = 512
+    max_position_embeddings: Width = 77
+    eos_token_id: Annotated[int, Meta(ge=0)] = 49407
+
+    def _embedded(self) -> int:
+        return self.vocab_size * self.hidden_size
+
+
+@dataclass(frozen=True)
+class ClipVisionForm(_ClipForm):
     """Of the vision model inside of StableDiffusionSafetyChecker.
 
     Raises:
@@ -81,16 +100,6 @@ class ClipVisionForm:
     num_attention_heads: Width = 12
     image_size: Side = 224
     patch_size: Side = 32
-    hidden_act: str = "quick_gelu"
-    layer_norm_eps: Positive = 1e-5
-    attention_dropout: Fraction = 0.0
-    dtype: Dtype = None
-    torch_dtype: Dtype = None
-
-    def __post_init__(self) -> None:
-        _require_heads(self.hidden_size, self.num_attention_heads)
-        layer = 4 * self.hidden_size**2 + 2 * self.hidden_size * self.intermediate_size
-        _require_plausible(self.num_hidden_layers * layer)
 
 
 @dataclass(frozen=True)
@@ -191,11 +200,6 @@ class AutoencoderForm:
                 raise ValueError(f"{name} has {len(numbers)} numbers for {self.latent_channels} channels")
         resnets = 2 * self.layers_per_block + 1
         _require_plausible(sum(36 * resnets * width**2 for width in self.block_out_channels))
-
-
-def _require_heads(width: int, heads: int) -> None:
-    if width % heads:
-        raise ValueError(f"{heads} attention heads do not divide a width of {width}")
 
 
 def _require_types(channels: tuple[int, ...], *blocks: tuple[str, ...] | None) -> None:

@@ -61,17 +61,8 @@ def read_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sha256_of(path: Path) -> str:
-    """The sha256 of the file at `path`, from memory where it is the same file in the same state.
-
-    Raises:
-        OSError: where it cannot be read.
-    """
-    return sha256_of_all([path])[path]
-
-
 def sha256_of_all(paths: Iterable[Path]) -> dict[Path, str]:
-    """The sha256 of each file, as `sha256_of`.
+    """The sha256 of each file, from memory where it is the same file in the same state.
 
     Raises:
         OSError: where one cannot be read.

@@ -5,7 +5,7 @@ Shapes and names follow the pipelines' published configs and the bundle's contra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -158,10 +158,6 @@ SAFETY_CHECKER = Component(
 )
 
 
-def _width(spec: TensorSpec, config: Mapping[str, Any]) -> int:
-    return spec.shape(Size(), config)[-1]
-
-
 PARTS = {VAE_DECODER.subfolder: VAE_DECODER, SAFETY_CHECKER.subfolder: SAFETY_CHECKER}
 """What another source may give in place of a checkpoint's own, by subfolder."""
 
@@ -205,18 +201,27 @@ class Family:
         """
         if not {UNET.name, *(encoder.name for encoder in self.text_encoders)} <= configs.keys():
             return
-        read = {spec.name: _width(spec, configs[UNET.name]) for spec in self.component(UNET.name).inputs}
+        misfit = self.width_misfit(lambda component, spec: spec.shape(Size(), configs[component.name])[-1])
+        if misfit is not None:
+            raise RequestError(misfit, "give a checkpoint whose parts belong together")
+
+    def width_misfit(self, width: Callable[[Component, TensorSpec], int]) -> str | None:
+        """Where the UNet reads states of other widths than the text encoders give, in words; None where it does not.
+
+        Args:
+            width: of a tensor of a component.
+        """
         given = {"encoder_hidden_states": 0}
         for encoder in self.text_encoders:
             first, *further = encoder.outputs
-            given["encoder_hidden_states"] += _width(first, configs[encoder.name])
-            given |= {spec.name: _width(spec, configs[encoder.name]) for spec in further}
-        for name, width in given.items():
-            if read[name] != width:
-                raise RequestError(
-                    f"the text encoders give {name} of width {width}, the UNet reads {read[name]}",
-                    "give a checkpoint whose parts belong together",
-                )
+            given["encoder_hidden_states"] += width(encoder, first)
+            given |= {spec.name: width(encoder, spec) for spec in further}
+        unet = self.component(UNET.name)
+        for spec in unet.inputs:
+            if spec.name in given and width(unet, spec) != given[spec.name]:
+                read = width(unet, spec)
+                return f"the text encoders give {spec.name} of width {given[spec.name]}, the UNet reads {read}"
+        return None
 
     @property
     def text_encoders(self) -> tuple[Component, ...]:

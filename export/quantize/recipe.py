@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from export.quantize.grid import Grid, Method
 from models.errors import RequestError
 from models.json_file import convert_json, read_json, require_same_keys, write_json
+from models.printable import printable
 
 if TYPE_CHECKING:  # a request is read and refused before torch is loaded
     from export.quantize.sites import Site
@@ -65,7 +66,7 @@ def read_recipe(path: Path) -> Recipe:
     right = "give a recipe.json that an export wrote"
     value = read_json(path, dict[str, Any], right)
     if value.get("format") != FORMAT:
-        raise RequestError(f"{path} has format {repr(value.get('format'))[:40]}, this reads {FORMAT}", right)
+        raise RequestError(f"{path} has format {printable(repr(value.get('format')), 40)}, this reads {FORMAT}", right)
     recipe = convert_json(value, Recipe, str(path), right)
     require_same_keys(value, recipe.to_json(), str(path), right)
     return recipe

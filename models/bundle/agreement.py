@@ -7,6 +7,7 @@ run. Whether graphs are what the manifest says is asked where they are loaded.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
+from functools import partial
 from typing import TYPE_CHECKING
 
 from models.chain import Chain, Tensor
@@ -29,7 +30,9 @@ def _misfits(manifest: Manifest) -> Iterator[str]:
                 if component.name in manifest.components:
                     yield from _component_misfits(manifest, component, manifest.components[component.name])
             if {UNET.name, *(encoder.name for encoder in family.text_encoders)} <= manifest.components.keys():
-                yield from _width_misfits(manifest.components, family.text_encoders)
+                misfit = family.width_misfit(partial(_width, manifest.components))
+                if misfit is not None:
+                    yield misfit
 
 
 def _component_misfits(manifest: Manifest, component: Component, chain: Chain) -> Iterator[str]:
@@ -97,17 +100,9 @@ def _numbers(dim: Dim, size: Size, lengths: set[int], batches: set[int]) -> set[
     return {dim} if isinstance(dim, int) else {getattr(size, str(dim))}
 
 
-def _width_misfits(chains: Mapping[str, Chain], encoders: tuple[Component, ...]) -> Iterator[str]:
-    """Where the UNet reads states of other widths than the text encoders give."""
-    read = {tensor.name: tensor.shape[-1] for tensor in chains[UNET.name].inputs if tensor.shape}
-    given = {"encoder_hidden_states": 0}
-    for encoder in encoders:
-        chain = chains[encoder.name]
-        widths = {tensor.name: tensor.shape[-1] for tensor in chain.outputs if tensor.shape}
-        first, *further = encoder.outputs
-        given["encoder_hidden_states"] += widths[chain.names.get(first.name, first.name)]
-        given |= {spec.name: widths[chain.names.get(spec.name, spec.name)] for spec in further}
-    names = chains[UNET.name].names
-    for name, width in given.items():
-        if read[names.get(name, name)] != width:
-            yield f"the text encoders give {name} of width {width}, the UNet reads {read[names.get(name, name)]}"
+def _width(chains: Mapping[str, Chain], component: Component, spec: TensorSpec) -> int:
+    """The last dimension of what `spec` describes, which is there and has one."""
+    chain = chains[component.name]
+    name = chain.names.get(spec.name, spec.name)
+    tensors = chain.inputs if spec in component.inputs else chain.outputs
+    return next(tensor.shape[-1] for tensor in tensors if tensor.name == name)

@@ -65,23 +65,24 @@ class Bundle:
             manifest = read_manifest(folder)
             states = {file.path: _state(folder / file.path) for file in manifest.named_files()}
             bundle = cls(folder, manifest, {path: state for path, state in states.items() if state is not None})
-            wrong = bundle._misfit(manifest.named_files()) or damaged(bundle)
+            wrong = bundle._misfit() or damaged(bundle)
             if wrong is None:
                 return bundle
             if not tries_left or _state(folder / MANIFEST) == before:  # else it was replaced while it was read
                 raise RequestError(wrong, _WHOLE)
         raise AssertionError("the last try returns or raises")
 
-    def _misfit(self, files: Iterable[BundleFile]) -> str | None:
-        """What is wrong with the first of `files` that is missing or has another size; None where none has."""
-        for file in files:
-            state = self.states.get(file.path)
+    def _misfit(self) -> str | None:
+        """What is wrong with the first file that is missing, elsewhere or of another size; None where none is."""
+        resolved = self.folder.resolve()
+        for file in self.files():
+            path, state = self.folder / file.path, self.states.get(file.path)
             if state is None:
-                return f"{self.folder / file.path} is missing"
-            if not (self.folder / file.path).resolve().is_relative_to(self.folder.resolve()):
-                return f"{self.folder / file.path} is a link that leaves the bundle (cp -rL copies what it links to)"
+                return f"{path} is missing"
+            if not path.resolve().is_relative_to(resolved):
+                return f"{path} is a link that leaves the bundle (cp -rL copies what it links to)"
             if state.bytes != file.bytes:
-                return f"{self.folder / file.path} has {state.bytes} bytes, the manifest says {file.bytes}"
+                return f"{path} has {state.bytes} bytes, the manifest says {file.bytes}"
         return None
 
     def _damaged(self) -> str | None:

@@ -15,6 +15,7 @@ from models.component import Size
 from models.errors import RequestError
 from models.json_file import convert_json, json_bytes, read_json, require_same_keys
 from models.precision import Precision
+from models.printable import printable
 from models.provenance import Provenance
 from models.schedule import Positive, Schedule
 from models.staging import folder_lock, write_whole
@@ -134,7 +135,7 @@ def read_manifest(folder: Path) -> Manifest:
     if version != FORMAT:
         newer = type(version) is int and version > FORMAT
         right = "update turbo-webnn" if newer else _ANEW
-        raise RequestError(f"{path} has format {repr(version)[:40]}, this reads {FORMAT}", right)
+        raise RequestError(f"{path} has format {printable(repr(version), 40)}, this reads {FORMAT}", right)
     manifest = convert_json(value, Manifest, str(path), _ANEW)
     written = manifest.to_json()
     require_same_keys(value, written, str(path), _ANEW)

@@ -48,9 +48,9 @@ def test_a_file_is_read_once_until_it_changes(tmp_path: Path, reads: list[Path])
     settled(one, b"ONE")
     os.utime(one, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # the same size and time of modification
     time.sleep(0.11)
-    assert digests.sha256_of(one) == hashlib.sha256(b"ONE").hexdigest()
+    assert digests.sha256_of_all([one])[one] == hashlib.sha256(b"ONE").hexdigest()
     two.replace(one)
-    assert digests.sha256_of(one) == hashlib.sha256(b"two").hexdigest()
+    assert digests.sha256_of_all([one])[one] == hashlib.sha256(b"two").hexdigest()
 
 
 @pytest.mark.usefixtures("cache")
@@ -58,7 +58,7 @@ def test_a_file_that_was_just_written_is_read_again(tmp_path: Path, reads: list[
     path = tmp_path / "new"
     for data in (b"one", b"two", b"abc"):
         path.write_bytes(data)
-        assert digests.sha256_of(path) == hashlib.sha256(data).hexdigest()
+        assert digests.sha256_of_all([path])[path] == hashlib.sha256(data).hexdigest()
     assert len(reads) == 3
 
 
@@ -71,5 +71,5 @@ def test_without_a_memory_files_are_read(tmp_path: Path, cache: Path, reads: lis
         (cache / "turbo-webnn").mkdir(parents=True)
         (cache / "turbo-webnn" / "digests.sqlite").write_text("no database" * 100)
     for _ in range(2):
-        assert digests.sha256_of(path) == hashlib.sha256(b"one").hexdigest()
+        assert digests.sha256_of_all([path])[path] == hashlib.sha256(b"one").hexdigest()
     assert len(reads) == 2
