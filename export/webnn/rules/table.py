@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import onnx_ir as ir
 
@@ -11,6 +12,8 @@ from export.webnn.graph import Graph
 from export.webnn.rules import operators, values, whole_graph
 from export.webnn.rules.finding import Complaint, Effect, Finding
 from export.webnn.target import Target
+from models.errors import LIBRARY_ERRORS, RequestError
+from models.printable import printable
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,25 @@ GRAPH_RULES: tuple[Callable[[Graph], Iterator[Finding]], ...] = (
 
 
 def find(graph: Graph, target: Target) -> Iterator[Finding]:
-    """All that is wrong with `graph` on `target`, in the order of its nodes, then for the whole of it."""
+    """All that is wrong with `graph` on `target`, in the order of its nodes, then for the whole of it.
+
+    Raises:
+        RequestError: where a node lacks what its operator needs.
+    """
     for node in graph.model.graph:
         if node.op_type == "Constant":  # an initializer in another dress
             continue
         for rule in RULES:
-            for reason, remedy in rule.complaints(node, target):
+            for reason, remedy in _complaints(rule, node, target, graph.path):
                 yield Finding(node.name or "", node.op_type, rule.name, rule.effect, reason, remedy)
     for graph_rule in GRAPH_RULES:
         yield from graph_rule(graph)
+
+
+def _complaints(rule: Rule, node: ir.Node, target: Target, path: Path) -> list[Complaint]:
+    try:
+        return list(rule.complaints(node, target))
+    except LIBRARY_ERRORS as error:  # too few inputs, or an attribute of another type than the operator's
+        name = printable(f"{node.op_type} {node.name or ''}")
+        wrong = f"{path} is no sound ONNX graph: {name} is not as its operator is ({printable(str(error))})"
+        raise RequestError(wrong, "export it again") from error

@@ -50,6 +50,26 @@ def test_a_finding_names_node_rule_reason_and_remedy(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "y = Gelu<approximate: int = 1>(x)",
+        "y = Split<num_outputs: int = 2, axis: int = 9>(x)",
+        'y = com.microsoft.MatMulNBits<bits: string = "four">(x)',
+        "y = com.microsoft.MatMulNBits<K: float = 0.5>(x)",
+        "y = MaxPool<dilations: int = 2>(x)",
+    ],
+)
+def test_a_node_that_breaks_its_operators_form_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    model = onnx.parser.parse_model(f"""<ir_version: 10, opset_import: ["" : 20, "com.microsoft" : 1]>
+        agraph (float[1, 2, 4, 4] x) => (float[1, 2, 4, 4] y) {{ {text} }}""")
+    onnx.save(model, path)
+    with pytest.raises(RequestError, match="no sound ONNX graph") as caught:
+        check_static(path, PORTABLE)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(("name", "litert"), [("four bits", True), ("four bits in blocks", False)])
 def test_targets_differ(name: str, litert: bool, tmp_path: Path) -> None:
     (four_bits,) = (case for case in REFUSED if case.name == name)
