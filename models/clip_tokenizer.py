@@ -31,6 +31,8 @@ def open_clip_tokenizer(folder: Path) -> CLIPTokenizer:
     """
     if not folder.is_dir():
         raise RequestError(f"{folder.parent} has no {folder.name}/", "give a complete diffusers folder")
+    for path in sorted(folder.glob("*.json")):
+        read_json(path)  # transformers takes text that cannot be written again
     try:
         tokenizer = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # tokenizers raises nothing narrower

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -55,7 +56,8 @@ _outputs: list[_Forgiving] = []
 
 
 def prepare() -> None:
-    """Make standard output and standard error take any text, whatever they are connected to."""
+    """Make standard output and standard error take any text, whatever they are connected to, and ours alone."""
+    logging.getLogger().addHandler(logging.NullHandler())  # else Python prints what libraries warn of
     number = os.open(os.devnull, os.O_RDWR)
     while number <= 2:  # a closed one would become the next file that is opened, and libraries write to it
         number = os.dup(number)

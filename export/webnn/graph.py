@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import onnx_ir as ir
 
 from export.webnn.weightless import Shard, read_weightless
 from models.errors import LIBRARY_ERRORS, RequestError
+from models.printable import printable
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Graph:
 def read_graph(path: Path) -> Graph:
     """Reads the graph at `path`. Raises RequestError as `read_weightless` does, and for what is no sound ONNX."""
     weightless = read_weightless(path)
+    _require_values(path, weightless.proto.graph, frozenset())
     try:
         return Graph(path, _model(weightless.proto), weightless.shards)
     except _UNSOUND as error:
@@ -48,6 +51,26 @@ def _model(proto: onnx.ModelProto) -> ir.Model:
         # Providers infer what a file leaves out, so a missing shape alone is no fault.
         model = ir.from_proto(onnx.shape_inference.infer_shapes(proto, data_prop=True))
     return model
+
+
+def _require_values(path: Path, graph: onnx.GraphProto, outer: Set[str]) -> None:
+    """Refuse a graph that reads or gives a value that is not there.
+
+    Args:
+        outer: names of values around `graph`, which is then the body of a node.
+    """
+    known = {*outer, *(value.name for value in graph.input), *(tensor.name for tensor in graph.initializer)}
+    known |= {tensor.values.name for tensor in graph.sparse_initializer}
+    known |= {name for node in graph.node for name in node.output}
+    read = [(f"{node.op_type} {node.name}", name) for node in graph.node for name in node.input if name]
+    for reader, name in [*read, *(("its list of outputs", value.name) for value in graph.output)]:
+        if name not in known:
+            wrong = f"{path} is no sound ONNX graph: {printable(reader)} reads {printable(name)}, which nothing gives"
+            raise RequestError(wrong, "export it again")
+    for node in graph.node:
+        for attribute in node.attribute:
+            for body in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                _require_values(path, body, known)
 
 
 def _is_known(value: ir.Value) -> bool:

@@ -42,6 +42,7 @@ def test_a_prompt_has_the_length_of_the_encoder(folder: Path, length: float | No
         (CONFIG, {"padding_side": "up"}, "holds no CLIP tokenizer (Padding side"),
         (CONFIG, {"truncation_side": "left"}, "has truncation_side = 'left'; served is 'right'"),
         (CONFIG, {"extra_special_tokens": 7}, "holds no CLIP tokenizer ("),
+        (CONFIG, {"bos_token": "\ud800"}, "has text with half of a surrogate pair; write it as UTF-8"),
         (MAP, {"pad_token": 5}, "holds no CLIP tokenizer ("),
         (MAP, {"pad_token": {"content": 5}}, "holds no CLIP tokenizer ("),
         ("tokenizer.json", {"model": None}, "holds no CLIP tokenizer ("),

@@ -58,9 +58,11 @@ def test_a_finding_names_node_rule_reason_and_remedy(tmp_path: Path) -> None:
         'y = com.microsoft.MatMulNBits<bits: string = "four">(x)',
         "y = com.microsoft.MatMulNBits<K: float = 0.5>(x)",
         "y = MaxPool<dilations: int = 2>(x)",
+        "y = Relu(missing)",
+        "z = Relu(x)",
     ],
 )
-def test_a_node_that_breaks_its_operators_form_is_refused(text: str, tmp_path: Path) -> None:
+def test_a_graph_that_breaks_the_forms_of_onnx_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     model = onnx.parser.parse_model(f"""<ir_version: 10, opset_import: ["" : 20, "com.microsoft" : 1]>
         agraph (float[1, 2, 4, 4] x) => (float[1, 2, 4, 4] y) {{ {text} }}""")
