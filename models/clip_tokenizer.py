@@ -5,6 +5,7 @@ Imported only where transformers is at hand.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from models.errors import RequestError
 from models.family import TOKENS
 from models.json_file import read_json
 from models.printable import printable
+
+_MAP = "special_tokens_map.json"
 
 _LARGEST_LENGTH = 1_000_000
 """transformers gives a length far beyond this one where a config states none; diffusers' pipelines need one."""
@@ -31,8 +34,8 @@ def open_clip_tokenizer(folder: Path) -> CLIPTokenizer:
     """
     if not folder.is_dir():
         raise RequestError(f"{folder.parent} has no {folder.name}/", "give a complete diffusers folder")
-    for path in sorted(folder.glob("*.json")):
-        read_json(path)  # transformers takes text that cannot be written again
+    # all of them: transformers takes text that cannot be written again
+    files = {path.name: read_json(path) for path in sorted(folder.glob("*.json"))}
     try:
         tokenizer = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # tokenizers raises nothing narrower
@@ -47,17 +50,14 @@ def open_clip_tokenizer(folder: Path) -> CLIPTokenizer:
         unstated = isinstance(value, int) and value > _LARGEST_LENGTH
         if value != served and not unstated:
             raise RequestError(f"{folder} has {key} = {printable(repr(value))}", f"served is {served!r}")
-    pad_token = _pad_token(folder)
+    pad_token = _pad_token(folder / _MAP, files.get(_MAP, {}))
     if pad_token is not None:
         tokenizer.pad_token = pad_token
     return tokenizer
 
 
-def _pad_token(folder: Path) -> str | None:
-    path = folder / "special_tokens_map.json"
-    if not path.is_file():
-        return None
-    token: Any = read_json(path).get("pad_token")
+def _pad_token(path: Path, special: Mapping[str, Any]) -> str | None:
+    token = special.get("pad_token")
     token = token.get("content") if isinstance(token, dict) else token
     if not isinstance(token, str | None):
         raise RequestError(f"{path} has pad_token = {printable(repr(token))}", "served is a token's text")

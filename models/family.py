@@ -5,7 +5,7 @@ Shapes and names follow the pipelines' published configs and the bundle's contra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -199,18 +199,21 @@ class Family:
         Raises:
             RequestError: where the UNet reads other widths than the text encoders give.
         """
-        if not {UNET.name, *(encoder.name for encoder in self.text_encoders)} <= configs.keys():
-            return
-        misfit = self.width_misfit(lambda component, spec: spec.shape(Size(), configs[component.name])[-1])
+        misfit = self.width_misfit(
+            configs.keys(), lambda component, spec: spec.shape(Size(), configs[component.name])[-1]
+        )
         if misfit is not None:
             raise RequestError(misfit, "give a checkpoint whose parts belong together")
 
-    def width_misfit(self, width: Callable[[Component, TensorSpec], int]) -> str | None:
+    def width_misfit(self, present: Set[str], width: Callable[[Component, TensorSpec], int]) -> str | None:
         """Where the UNet reads states of other widths than the text encoders give, in words; None where it does not.
 
         Args:
+            present: names of the components that are there: the UNet and the text encoders, or nothing is told.
             width: of a tensor of a component.
         """
+        if not {UNET.name, *(encoder.name for encoder in self.text_encoders)} <= present:
+            return None
         given = {"encoder_hidden_states": 0}
         for encoder in self.text_encoders:
             first, *further = encoder.outputs
@@ -218,8 +221,7 @@ class Family:
             given |= {spec.name: width(encoder, spec) for spec in further}
         unet = self.component(UNET.name)
         for spec in unet.inputs:
-            if spec.name in given and width(unet, spec) != given[spec.name]:
-                read = width(unet, spec)
+            if spec.name in given and (read := width(unet, spec)) != given[spec.name]:
                 return f"the text encoders give {spec.name} of width {given[spec.name]}, the UNet reads {read}"
         return None
 

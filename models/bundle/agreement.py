@@ -29,10 +29,9 @@ def _misfits(manifest: Manifest) -> Iterator[str]:
             for component in (*family.components, *family.optional):
                 if component.name in manifest.components:
                     yield from _component_misfits(manifest, component, manifest.components[component.name])
-            if {UNET.name, *(encoder.name for encoder in family.text_encoders)} <= manifest.components.keys():
-                misfit = family.width_misfit(partial(_width, manifest.components))
-                if misfit is not None:
-                    yield misfit
+            misfit = family.width_misfit(manifest.components.keys(), partial(_width, manifest.components))
+            if misfit is not None:
+                yield misfit
 
 
 def _component_misfits(manifest: Manifest, component: Component, chain: Chain) -> Iterator[str]:
