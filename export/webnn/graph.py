@@ -11,9 +11,8 @@ import onnx.checker
 import onnx.inliner
 import onnx_ir as ir
 
-from export.webnn.weightless import Shard, read_weightless
-from models.errors import LIBRARY_ERRORS, RequestError
-from models.printable import printable
+from export.webnn.weightless import Shard, bodies, read_weightless, unsound
+from models.errors import LIBRARY_ERRORS
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,11 @@ class Graph:
 def read_graph(path: Path) -> Graph:
     """Reads the graph at `path`. Raises RequestError as `read_weightless` does, and for what is no sound ONNX."""
     weightless = read_weightless(path)
-    _require_values(path, weightless.proto.graph, frozenset())
     try:
+        _require_values(path, weightless.proto.graph, frozenset())
         return Graph(path, _model(weightless.proto), weightless.shards)
     except _UNSOUND as error:
-        raise RequestError(f"{path} is no sound ONNX graph ({error})", "export it again") from error
+        raise unsound(path, str(error)) from error
 
 
 _UNSOUND = (*LIBRARY_ERRORS, onnx.shape_inference.InferenceError, onnx.checker.ValidationError)
@@ -65,12 +64,10 @@ def _require_values(path: Path, graph: onnx.GraphProto, outer: Set[str]) -> None
     read = [(f"{node.op_type} {node.name}", name) for node in graph.node for name in node.input if name]
     for reader, name in [*read, *(("its list of outputs", value.name) for value in graph.output)]:
         if name not in known:
-            wrong = f"{path} is no sound ONNX graph: {printable(reader)} reads {printable(name)}, which nothing gives"
-            raise RequestError(wrong, "export it again")
+            raise unsound(path, f"{reader} reads {name}, which nothing gives")
     for node in graph.node:
-        for attribute in node.attribute:
-            for body in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                _require_values(path, body, known)
+        for body in bodies(node):
+            _require_values(path, body, known)
 
 
 def _is_known(value: ir.Value) -> bool:

@@ -13,7 +13,7 @@ import onnx_ir as ir
 from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
-from models.errors import RequestError
+from models.errors import LIBRARY_ERRORS, RequestError
 from models.printable import printable
 
 # The one external file that all weights of a weightless graph share: they overlap at offset 0.
@@ -66,6 +66,18 @@ def read_weightless(path: Path) -> Weightless:
     provider does not know.
     """
     proto = _load(path)
+    try:
+        return _weightless(path, proto)
+    except LIBRARY_ERRORS as error:  # protobuf takes names that are no UTF-8, and says so where they are read
+        raise unsound(path, str(error)) from error
+
+
+def unsound(path: Path, why: str) -> RequestError:
+    """That the graph at `path` breaks the format's rules: a line that says why."""
+    return RequestError(f"{path} is no sound ONNX graph: {printable(why)}", "export it again")
+
+
+def _weightless(path: Path, proto: onnx.ModelProto) -> Weightless:
     _refuse_newer_opsets(path, proto)
     shards: dict[str, Shard] = {}
     largest = 0
@@ -107,8 +119,14 @@ def _tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
     for node in graph.node:
         for attribute in node.attribute:
             yield from (*([attribute.t] if attribute.HasField("t") else []), *attribute.tensors)
-            for body in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield from _tensors(body)
+        for body in bodies(node):
+            yield from _tensors(body)
+
+
+def bodies(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """The graphs inside of `node`: the branches of an If, the body of a Loop."""
+    for attribute in node.attribute:
+        yield from (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs)
 
 
 def _inline_small(path: Path, tensor: TensorProto, shards: dict[str, Shard]) -> None:
@@ -118,8 +136,9 @@ def _inline_small(path: Path, tensor: TensorProto, shards: dict[str, Shard]) -> 
     if name not in shards:
         if "\0" in name or not file.resolve().is_relative_to(path.parent.resolve()):
             raise RequestError(f"{path} reads {printable(name)}, which is outside of its folder", _DISTRUST)
-        if not file.is_file():
-            raise RequestError(f"{path} needs {file}, which is missing", "keep its external data beside it")
+        if not _is_file(file):
+            wrong = f"{path} needs {path.parent / printable(name)}, which is missing"
+            raise RequestError(wrong, "keep its external data beside it")
         shards[name] = Shard(name, file.stat().st_size)
     length = tensor_bytes(tensor, path)
     if shards[name].bytes < offset + length:
@@ -130,6 +149,13 @@ def _inline_small(path: Path, tensor: TensorProto, shards: dict[str, Shard]) -> 
             tensor.raw_data = stream.read(length)
         tensor.data_location = TensorProto.DEFAULT
         del tensor.external_data[:]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is longer than any file's
+        return False
 
 
 def _place(path: Path, tensor: TensorProto) -> tuple[str, int]:

@@ -12,8 +12,8 @@ from export.webnn.graph import Graph
 from export.webnn.rules import operators, values, whole_graph
 from export.webnn.rules.finding import Complaint, Effect, Finding
 from export.webnn.target import Target
-from models.errors import LIBRARY_ERRORS, RequestError
-from models.printable import printable
+from export.webnn.weightless import unsound
+from models.errors import LIBRARY_ERRORS
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,4 @@ def _complaints(rule: Rule, node: ir.Node, target: Target, path: Path) -> list[C
     try:
         return list(rule.complaints(node, target))
     except LIBRARY_ERRORS as error:  # too few inputs, or an attribute of another type than the operator's
-        name = printable(f"{node.op_type} {node.name or ''}")
-        wrong = f"{path} is no sound ONNX graph: {name} is not as its operator is ({printable(str(error))})"
-        raise RequestError(wrong, "export it again") from error
+        raise unsound(path, f"{node.op_type} {node.name or ''} is not as its operator is ({error})") from error

@@ -72,6 +72,7 @@ def test_weights_outside_of_the_folder_are_not(folder: Path, location: str) -> N
     ("changes", "wrong"),
     [
         ({"location": "gone"}, "gone, which is missing"),
+        ({"location": 300 * "x"}, "xxx..., which is missing"),
         ({"location": ""}, "tensor w lies at 0 of ''"),
         ({"offset": "-1"}, "tensor w lies at -1 of"),
         ({"offset": "9" * 400}, "tensor w lies at 999"),
@@ -92,6 +93,14 @@ def test_what_is_no_sound_graph_is_told(folder: Path) -> None:
     model.graph.node.add().CopyFrom(model.graph.node[0])  # two nodes give one value
     path.write_bytes(model.SerializeToString())
     assert refusal(read_graph, path).startswith(str(path))
+
+
+def test_names_that_are_no_utf8_are_told(folder: Path) -> None:
+    path = graph(folder, "model.onnx.data")
+    model = onnx.load(path, load_external_data=False)
+    model.graph.node[0].name = "the sum"
+    path.write_bytes(model.SerializeToString().replace(b"the sum", b"\xe5he sum"))
+    assert "is no sound ONNX graph: " in refusal(read_graph, path)
 
 
 def test_a_bundle_whose_graph_reads_elsewhere_does_not_draw(make_bundle: MakeBundle) -> None:
