@@ -15,13 +15,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from export.overflows import Overflows
-from export.passes.places import path_of
-from export.probes import observe
-from export.torch_functions import FunctionMode
-from models.component import Component
-from models.errors import RequestError
-from models.source import Source
+from turbo_webnn.export.overflows import Overflows
+from turbo_webnn.export.passes.places import path_of
+from turbo_webnn.export.probes import observe
+from turbo_webnn.export.torch_functions import FunctionMode
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.source import Source
 
 LARGEST_FLOAT16 = 65504.0
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from export.component_graph import ComponentJob, Exported, export_component, measure_component
-from export.diffusers_files import write_diffusers_files
-from export.glue import Numbers, write_glue
-from export.quantize.budget import within_budget
-from export.quantize.plan import Quantization
-from export.quantize.recipe import Recipe
-from export.schedules import schedules_of
-from export.side_by_side import run_side_by_side
-from export.tokenizers import write_tokenizer
-from export.worker import BundleJob, Report
-from models.bundle import Manifest, write_manifest
-from models.component import Component, Size
-from models.errors import RequestError
-from models.family import constant_conditions
-from models.layouts import layout_of
-from models.source import Source
+from turbo_webnn.export.component_graph import ComponentJob, Exported, export_component, measure_component
+from turbo_webnn.export.diffusers_files import write_diffusers_files
+from turbo_webnn.export.glue import Numbers, write_glue
+from turbo_webnn.export.quantize.budget import within_budget
+from turbo_webnn.export.quantize.plan import Quantization
+from turbo_webnn.export.quantize.recipe import Recipe
+from turbo_webnn.export.schedules import schedules_of
+from turbo_webnn.export.side_by_side import run_side_by_side
+from turbo_webnn.export.tokenizers import write_tokenizer
+from turbo_webnn.export.worker import BundleJob, Report
+from turbo_webnn.models.bundle import Manifest, write_manifest
+from turbo_webnn.models.component import Component, Size
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.family import constant_conditions
+from turbo_webnn.models.layouts import layout_of
+from turbo_webnn.models.source import Source
 
 SIDE_BY_SIDE = 2
 """Components traced at a time: more would cost memory that a small laptop lacks."""

@@ -13,8 +13,8 @@ from itertools import count, pairwise
 
 import onnx_ir as ir
 
-from export.passes.editing import shape_of
-from models.errors import RequestError
+from turbo_webnn.export.passes.editing import shape_of
+from turbo_webnn.models.errors import RequestError
 
 UNEVEN = 1.15
 """How much heavier than the mean a link may be for the sake of a better cut."""

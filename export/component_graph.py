@@ -9,28 +9,28 @@ from pathlib import Path
 import onnx_ir as ir
 import torch
 
-from export.activations import Watch, overflowing, overflows_of
-from export.chunks import split
-from export.overflows import NOTHING, Overflows
-from export.passes import simplify
-from export.passes.blank_pictures import BlankPictures
-from export.passes.set_boundary import SetBoundary
-from export.probes import observe
-from export.quantize.budget import Costs
-from export.quantize.component import costs, quantize
-from export.quantize.energies import ChannelWatch
-from export.quantize.fit import Energies
-from export.quantize.grid import Grid
-from export.quantize.plan import Quantization
-from export.trace import trace
-from export.weights import bind
-from export.writer import write_chain
-from models.chain import Chain
-from models.component import Component, Size
-from models.layout import Place
-from models.modules import build, matched
-from models.precision import BOUNDARY_TYPE, Precision
-from models.source import Source
+from turbo_webnn.export.activations import Watch, overflowing, overflows_of
+from turbo_webnn.export.chunks import split
+from turbo_webnn.export.overflows import NOTHING, Overflows
+from turbo_webnn.export.passes import simplify
+from turbo_webnn.export.passes.blank_pictures import BlankPictures
+from turbo_webnn.export.passes.set_boundary import SetBoundary
+from turbo_webnn.export.probes import observe
+from turbo_webnn.export.quantize.budget import Costs
+from turbo_webnn.export.quantize.component import costs, quantize
+from turbo_webnn.export.quantize.energies import ChannelWatch
+from turbo_webnn.export.quantize.fit import Energies
+from turbo_webnn.export.quantize.grid import Grid
+from turbo_webnn.export.quantize.plan import Quantization
+from turbo_webnn.export.trace import trace
+from turbo_webnn.export.weights import bind
+from turbo_webnn.export.writer import write_chain
+from turbo_webnn.models.chain import Chain
+from turbo_webnn.models.component import Component, Size
+from turbo_webnn.models.layout import Place
+from turbo_webnn.models.modules import build, matched
+from turbo_webnn.models.precision import BOUNDARY_TYPE, Precision
+from turbo_webnn.models.source import Source
 
 Progress = Callable[[str, float], None]
 """Told what is being done ("tracing", "writing") and which fraction of it, 0 to 1."""

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.bundle import describe
-from models.chain import BundleFile
-from models.component import Component
-from models.json_file import read_json, write_json
-from models.pipeline_values import latent_statistics
-from models.source import Source
+from turbo_webnn.models.bundle import describe
+from turbo_webnn.models.chain import BundleFile
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.json_file import read_json, write_json
+from turbo_webnn.models.pipeline_values import latent_statistics
+from turbo_webnn.models.source import Source
 
 _INDEX, _SCHEDULER = "model_index.json", "scheduler/scheduler_config.json"
 

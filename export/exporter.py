@@ -8,15 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from export.request import ExportRequest
-from export.worker import BundleJob, Report, run_worker
-from models.arguments import require_texts, require_types
-from models.bundle import Bundle, staged
-from models.component import VAE_FACTOR, Size
-from models.errors import RequestError
-from models.layouts import DEFAULT
-from models.precision import NUMBERS, Form, Precision
-from models.source import Source, open_part, open_source
+from turbo_webnn.export.request import ExportRequest
+from turbo_webnn.export.worker import BundleJob, Report, run_worker
+from turbo_webnn.models.arguments import require_texts, require_types
+from turbo_webnn.models.bundle import Bundle, staged
+from turbo_webnn.models.component import VAE_FACTOR, Size
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.layouts import DEFAULT
+from turbo_webnn.models.precision import NUMBERS, Form, Precision
+from turbo_webnn.models.source import Source, open_part, open_source
 
 _QUANTIZED_BITS = 9
 """Room for a quantised weight: of 8 bits with its scales, the most that a rule gives."""

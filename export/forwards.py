@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from models.component import Component, Size
-from models.family import TOKENS, time_ids
-from models.pipeline_values import guidance_embedding, latent_statistics
+from turbo_webnn.models.component import Component, Size
+from turbo_webnn.models.family import TOKENS, time_ids
+from turbo_webnn.models.pipeline_values import guidance_embedding, latent_statistics
 
 
 class _Forward(nn.Module):  # type: ignore[misc]  # torch is untyped here

@@ -15,14 +15,14 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
-from export.trace import OPSET
-from export.writer import write_chain
-from models.chain import Chain
-from models.component import Size
-from models.family import SAFETY_PIXELS, TOKENS
-from models.layout import Layout
-from models.schedule import Schedule
-from models.source import Source
+from turbo_webnn.export.trace import OPSET
+from turbo_webnn.export.writer import write_chain
+from turbo_webnn.models.chain import Chain
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.family import SAFETY_PIXELS, TOKENS
+from turbo_webnn.models.layout import Layout
+from turbo_webnn.models.schedule import Schedule
+from turbo_webnn.models.source import Source
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import BinaryIO, Protocol, cast
 import onnx
 import onnx_ir as ir
 
-from models.errors import RequestError
+from turbo_webnn.models.errors import RequestError
 
 LARGEST_FILE = (1 << 31) - 1
 """What protobuf reads of one message, and little less than what a browser holds in one ArrayBuffer."""

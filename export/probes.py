@@ -14,10 +14,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from export.streaming import Tensors, meta_forward, run_streamed
-from export.torch_functions import FunctionMode
-from models.component import Component, Size, TensorSpec
-from models.source import Source
+from turbo_webnn.export.streaming import Tensors, meta_forward, run_streamed
+from turbo_webnn.export.torch_functions import FunctionMode
+from turbo_webnn.models.component import Component, Size, TensorSpec
+from turbo_webnn.models.source import Source
 
 Watches = TypeVar("Watches", bound=tuple[FunctionMode, ...])
 """Modes of torch that see what a component's forward calls."""

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from export.quantize.plan import Quantization
-from export.quantize.recipe import read_recipe
-from models.arguments import Whole, require_texts, require_types
-from models.bundle import require_bundle_place
-from models.component import Component
-from models.errors import RequestError
-from models.family import SAFETY_CHECKER
-from models.layouts import DEFAULT, layout_of
-from models.precision import BOUNDARY_TYPE, FORMS, NUMBERS, PRECISIONS, Form, Precision
-from models.source import Source
-from models.staging import require_apart
+from turbo_webnn.export.quantize.plan import Quantization
+from turbo_webnn.export.quantize.recipe import read_recipe
+from turbo_webnn.models.arguments import Whole, require_texts, require_types
+from turbo_webnn.models.bundle import require_bundle_place
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.family import SAFETY_CHECKER
+from turbo_webnn.models.layouts import DEFAULT, layout_of
+from turbo_webnn.models.precision import BOUNDARY_TYPE, FORMS, NUMBERS, PRECISIONS, Form, Precision
+from turbo_webnn.models.source import Source
+from turbo_webnn.models.staging import require_apart
 
 
 @dataclass(frozen=True)

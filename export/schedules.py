@@ -10,9 +10,9 @@ from typing import Any
 from diffusers.schedulers.scheduling_euler_ancestral_discrete import EulerAncestralDiscreteScheduler
 from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
 
-from models.errors import LIBRARY_ERRORS, RequestError
-from models.schedule import MAX_STEPS, Schedule, Step
-from models.scheduler import require_served_scheduler
+from turbo_webnn.models.errors import LIBRARY_ERRORS, RequestError
+from turbo_webnn.models.schedule import MAX_STEPS, Schedule, Step
+from turbo_webnn.models.scheduler import require_served_scheduler
 
 _SERVED = {
     "EulerDiscreteScheduler": EulerDiscreteScheduler,

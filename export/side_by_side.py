@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-from models.errors import RequestError
+from turbo_webnn.models.errors import RequestError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")

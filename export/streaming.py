@@ -15,12 +15,12 @@ from torch import nn
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
-from export.forwards import forward_of
-from export.torch_functions import FunctionMode, parameter_names
-from export.weights import LazyWeight
-from models.component import Component, Size
-from models.modules import build, matched
-from models.source import Source
+from turbo_webnn.export.forwards import forward_of
+from turbo_webnn.export.torch_functions import FunctionMode, parameter_names
+from turbo_webnn.export.weights import LazyWeight
+from turbo_webnn.models.component import Component, Size
+from turbo_webnn.models.modules import build, matched
+from turbo_webnn.models.source import Source
 
 Tensors = Mapping[str, torch.Tensor]
 

@@ -6,13 +6,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.bundle import Tokenizer, describe
-from models.clip_tokenizer import open_clip_tokenizer
-from models.component import Component
-from models.errors import RequestError
-from models.family import TOKENS
-from models.json_file import read_json
-from models.source import Source
+from turbo_webnn.models.bundle import Tokenizer, describe
+from turbo_webnn.models.clip_tokenizer import open_clip_tokenizer
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.family import TOKENS
+from turbo_webnn.models.json_file import read_json
+from turbo_webnn.models.source import Source
 
 
 def write_tokenizer(source: Source, bundle: Path, encoder: Component, kept: Sequence[str]) -> Tokenizer:

@@ -16,12 +16,12 @@ import onnx_ir as ir
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from export.forwards import forward_of
-from export.translations import TRANSLATIONS
-from models.component import Component, Size
-from models.errors import LIBRARY_ERRORS, RequestError
-from models.modules import build
-from models.printable import printable
+from turbo_webnn.export.forwards import forward_of
+from turbo_webnn.export.translations import TRANSLATIONS
+from turbo_webnn.models.component import Component, Size
+from turbo_webnn.models.errors import LIBRARY_ERRORS, RequestError
+from turbo_webnn.models.modules import build
+from turbo_webnn.models.printable import printable
 
 OPSET = 20
 """The first with Gelu, and one that onnxruntime-web's WebNN provider reads."""

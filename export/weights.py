@@ -15,9 +15,9 @@ import numpy as np
 import onnx_ir as ir
 import torch
 
-from models.checkpoint import ITEM_BYTES, Checkpoint
-from models.component import Component
-from models.errors import RequestError
+from turbo_webnn.models.checkpoint import ITEM_BYTES, Checkpoint
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.errors import RequestError
 
 BLOCK_BYTES = 8 << 20
 """How much of a stored tensor is read at a time."""

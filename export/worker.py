@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from export.quantize.plan import Quantization
-from models.component import Size
-from models.errors import RequestError
-from models.json_file import parse_json
-from models.layouts import DEFAULT
-from models.precision import Precision
-from models.python_process import PythonProcess
-from models.source import Source
+from turbo_webnn.export.quantize.plan import Quantization
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.json_file import parse_json
+from turbo_webnn.models.layouts import DEFAULT
+from turbo_webnn.models.precision import Precision
+from turbo_webnn.models.python_process import PythonProcess
+from turbo_webnn.models.source import Source
 
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_ARENA_MAX": "2"}
 """glibc would keep freed blocks of up to 32 MB; large weights pass through such blocks, and their memory is to go."""
@@ -60,7 +60,7 @@ def run_worker(job: BundleJob, report: Report) -> None:
         RequestError: what the job cannot be served for, or that the process was killed.
         OSError: where the files cannot be written.
     """
-    with PythonProcess("export.worker_process", environment=_MEMORY, avoid=job.source.folders) as process:
+    with PythonProcess("turbo_webnn.export.worker_process", environment=_MEMORY, avoid=job.source.folders) as process:
         process.send(job.to_json())
         outcome = read_outcome(process.answers, report)
         _raise_unless_done(outcome, process)

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from export.worker import BundleJob
-from models.errors import RequestError
+from turbo_webnn.export.worker import BundleJob
+from turbo_webnn.models.errors import RequestError
 
 
 def main() -> int:
@@ -22,7 +22,7 @@ def main() -> int:
         events.write(json.dumps(event) + "\n")
 
     job = BundleJob.from_json(sys.stdin.readline())
-    from export.assembly import assemble
+    from turbo_webnn.export.assembly import assemble
 
     gc.freeze()  # what libraries hold stays: no collection need look at it, nor copy its pages in a forked process
     try:

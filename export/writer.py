@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 
 import onnx_ir as ir
 
-from export.inline import save_inline
-from models.bundle import describe
-from models.chain import Chain, Graph, Tensor
+from turbo_webnn.export.inline import save_inline
+from turbo_webnn.models.bundle import describe
+from turbo_webnn.models.chain import Chain, Graph, Tensor
 
 SHARD_BYTES = 1_900_000_000
 """The newest WebNN samples' limit: browsers cap an ArrayBuffer just under 2 GiB."""

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from types import UnionType
 from typing import SupportsIndex, cast
 
-from models.errors import RequestError
-from models.printable import printable
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.printable import printable
 
 Whole = SupportsIndex
 """A whole number, of Python or numpy."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from models.errors import RequestError
+from turbo_webnn.models.errors import RequestError
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 

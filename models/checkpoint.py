@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import safetensors
 
-from models.errors import RequestError
-from models.json_file import convert_json, parse_json, read_json
-from models.printable import printable
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.json_file import convert_json, parse_json, read_json
+from turbo_webnn.models.printable import printable
 
 _COPY = "copy or download it anew"
 _ANEW = "download the shards anew"

@@ -11,10 +11,10 @@ from typing import Any
 
 from transformers import CLIPTokenizer
 
-from models.errors import RequestError
-from models.family import TOKENS
-from models.json_file import read_json
-from models.printable import printable
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.family import TOKENS
+from turbo_webnn.models.json_file import read_json
+from turbo_webnn.models.printable import printable
 
 _MAP = "special_tokens_map.json"
 

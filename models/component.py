@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from models.errors import RequestError
-from models.json_file import convert_json
-from models.printable import printable
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.json_file import convert_json
+from turbo_webnn.models.printable import printable
 
 _NOT_QUANTIZED: tuple[str, tuple[Any, ...]] = ("quantization_config", (None,))
 """The libraries change the weights of any module whose config has another value."""

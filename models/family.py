@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from models.component import Component, DerivedDim, Size, TensorSpec
-from models.configs import AutoencoderForm, ClipTextForm, SafetyCheckerForm, UnetForm
-from models.errors import RequestError
+from turbo_webnn.models.component import Component, DerivedDim, Size, TensorSpec
+from turbo_webnn.models.configs import AutoencoderForm, ClipTextForm, SafetyCheckerForm, UnetForm
+from turbo_webnn.models.errors import RequestError
 
 TOKENS = 77
 """Length of a CLIP prompt: max_position_embeddings of every published text encoder."""

@@ -14,8 +14,8 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
-from models.errors import RequestError
-from models.printable import printable
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.printable import printable
 
 Value = TypeVar("Value")
 

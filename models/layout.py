@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from models.component import Component, TensorSpec
-from models.errors import RequestError
-from models.precision import FORMS, PRECISIONS, Form, Precision
+from turbo_webnn.models.component import Component, TensorSpec
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.precision import FORMS, PRECISIONS, Form, Precision
 
 Outputs = Callable[[Component, Mapping[str, Any]], Mapping[str, TensorSpec]]
 """What a component gives in place of its contract's outputs, from the component and its config.

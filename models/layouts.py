@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from models.component import Component, TensorSpec
-from models.errors import RequestError
-from models.family import FAMILIES, SAFETY_PIXELS, STABLE_DIFFUSION, STABLE_DIFFUSION_XL
-from models.layout import TOKENIZER_FILES, Blanking, Layout, Place, Port
-from models.precision import BOUNDARY_TYPE, PRECISIONS, Form, Precision
+from turbo_webnn.models.component import Component, TensorSpec
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.family import FAMILIES, SAFETY_PIXELS, STABLE_DIFFUSION, STABLE_DIFFUSION_XL
+from turbo_webnn.models.layout import TOKENIZER_FILES, Blanking, Layout, Place, Port
+from turbo_webnn.models.precision import BOUNDARY_TYPE, PRECISIONS, Form, Precision
 
 DEFAULT = "webnn"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from models.printable import printable
+from turbo_webnn.models.printable import printable
 
 CARD = "README.md"
 """The file that is a model card, in a folder as on the hub."""

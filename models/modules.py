@@ -16,10 +16,10 @@ from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionS
 from huggingface_hub.errors import StrictDataclassError
 from transformers import CLIPConfig, CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from models.checkpoint import Checkpoint, StoredTensor
-from models.component import Component
-from models.errors import LIBRARY_ERRORS, RequestError
-from models.printable import printable
+from turbo_webnn.models.checkpoint import Checkpoint, StoredTensor
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.errors import LIBRARY_ERRORS, RequestError
+from turbo_webnn.models.printable import printable
 
 _TEXT_MODELS = {each.__name__: each for each in (CLIPTextModel, CLIPTextModelWithProjection)}
 _DIFFUSION_MODELS = {each.__name__: each for each in (AutoencoderKL, UNet2DConditionModel)}

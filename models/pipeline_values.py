@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from models.component import Component
-from models.errors import RequestError
-from models.printable import printable
-from models.scheduler import SERVED_SCHEDULERS
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.printable import printable
+from turbo_webnn.models.scheduler import SERVED_SCHEDULERS
 
 GUIDANCE = 0.0
 """The guidance scale of turbo models: none."""

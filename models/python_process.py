@@ -19,8 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-_ROOT = Path(__file__).parents[1]
-"""The folder that our own packages are imported from."""
+_PACKAGE = __name__.split(".")[0]
 
 _START = (
     "import json, runpy, sys; sys.path += [path for path in json.loads(sys.argv.pop(1)) if path not in sys.path]; "
@@ -43,7 +42,7 @@ class PythonProcess:
         self, module: str, *words: str, environment: Mapping[str, str] | None = None, avoid: Iterable[Path] = ()
     ) -> None:
         avoided = tuple(avoid)
-        installed = json.dumps([*_installed(sys.path, avoided), str(_ROOT)])
+        installed = json.dumps([*_installed(sys.path, avoided), *_home()])
         self._command = [sys.executable, "-P", "-c", _START, installed, module, *words]
         self._environment = {**_safe_environment(avoided), **(environment or {})}
 
@@ -97,10 +96,16 @@ class PythonProcess:
 
 
 def leave_working_folder() -> None:
-    """Take the working folder off this process's own path, unless our packages lie there; then it comes last."""
+    """Take the working folder off this process's own path, unless our package lies there; then it comes last."""
     here = Path.cwd()
     kept = [path for path in sys.path if not _is(path, here)]
-    sys.path[:] = [*kept, str(_ROOT)] if _is(str(_ROOT), here) else kept
+    sys.path[:] = [*kept, *(path for path in _home() if _is(path, here))]
+
+
+def _home() -> list[str]:
+    """The folder that our package is imported from; none where an editable install finds it in other folders."""
+    (first, *_) = sys.modules[_PACKAGE].__path__
+    return [str(Path(first).parent)] if Path(first).name == _PACKAGE else []
 
 
 def _safe_environment(avoided: Iterable[Path]) -> dict[str, str]:

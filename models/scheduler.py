@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from models.errors import RequestError
-from models.printable import printable
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.printable import printable
 
 SERVED_SCHEDULERS = ("EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler")
 """diffusers' classes whose steps `models.schedule.Step` describes."""

@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from models.shapes import (
+from turbo_webnn.models.shapes import (
     CENTRE,
     COLOURS,
     PICTURE,

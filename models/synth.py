@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.component import Component
-from models.errors import RequestError
-from models.family import SAFETY_CHECKER, family_of
-from models.json_file import read_json, write_json
-from models.modules import build
-from models.staging import staged_folder
-from models.vocabulary import write_vocabulary
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.family import SAFETY_CHECKER, family_of
+from turbo_webnn.models.json_file import read_json, write_json
+from turbo_webnn.models.modules import build
+from turbo_webnn.models.staging import staged_folder
+from turbo_webnn.models.vocabulary import write_vocabulary
 
 PRESETS = {folder.name: folder for folder in sorted((Path(__file__).parent / "presets").iterdir()) if folder.is_dir()}
 """The published configs, by the name that `synth` takes: pipelines, and a safety checker by itself."""

@@ -6,7 +6,7 @@ from itertools import islice, product
 from pathlib import Path
 from string import ascii_lowercase
 
-from models.json_file import write_json
+from turbo_webnn.models.json_file import write_json
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.chain import Chain
-from models.component import Component
-from runtime.sessions import Array
+from turbo_webnn.models.chain import Chain
+from turbo_webnn.models.component import Component
+from turbo_webnn.runtime.sessions import Array
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
-from models.bundle import Bundle
-from models.component import Size
-from models.errors import RequestError
-from runtime.conditions import TokenIds
-from runtime.evidence import Recorder
-from runtime.noise import Float32Array
-from runtime.sessions import Array, Provider, Settings
-from runtime.stages import Stages
-from runtime.text import PromptTokenizer, tokenizers_of
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.runtime.conditions import TokenIds
+from turbo_webnn.runtime.evidence import Recorder
+from turbo_webnn.runtime.noise import Float32Array
+from turbo_webnn.runtime.sessions import Array, Provider, Settings
+from turbo_webnn.runtime.stages import Stages
+from turbo_webnn.runtime.text import PromptTokenizer, tokenizers_of
 
 
 class BundleReference(Stages):

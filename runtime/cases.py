@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.bundle import Bundle
-from models.errors import RequestError
-from runtime import sampler
-from runtime.drawing import Case
-from runtime.stages import Sampling
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.runtime import sampler
+from turbo_webnn.runtime.drawing import Case
+from turbo_webnn.runtime.stages import Sampling
 
 PROMPTS = tuple((Path(__file__).parent / "prompts.txt").read_text(encoding="utf-8").splitlines())
 """Scenes of the embedded models' little world, and of the large one."""

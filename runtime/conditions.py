@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.noise import Float32Array
+from turbo_webnn.runtime.noise import Float32Array
 
 TokenIds = Mapping[str, NDArray[np.int32]]
 """Ids [batch, 77] by the text encoder that reads them, in the order of the family."""

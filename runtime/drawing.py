@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.conditions import Conditions, Encoded, TokenIds
-from runtime.noise import Float32Array
-from runtime.stages import Sampling
+from turbo_webnn.runtime.conditions import Conditions, Encoded, TokenIds
+from turbo_webnn.runtime.noise import Float32Array
+from turbo_webnn.runtime.stages import Sampling
 
 
 class Side(Protocol):

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import Bundle
-from runtime import images
-from runtime.device.stages import DeviceStages
-from runtime.sessions import Provider, Settings
-from runtime.stages import Sampling, Stages, Timing
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.runtime import images
+from turbo_webnn.runtime.device.stages import DeviceStages
+from turbo_webnn.runtime.sessions import Provider, Settings
+from turbo_webnn.runtime.stages import Sampling, Stages, Timing
 
 
 class Engine(Protocol):

@@ -8,11 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
-from models.family import VAE_ENCODER, Family
-from runtime import images
-from runtime.drawing import Case, Drawing, Side
-from runtime.noise import Float32Array
-from runtime.sessions import Array
+from turbo_webnn.models.family import VAE_ENCODER, Family
+from turbo_webnn.runtime import images
+from turbo_webnn.runtime.drawing import Case, Drawing, Side
+from turbo_webnn.runtime.noise import Float32Array
+from turbo_webnn.runtime.sessions import Array
 
 Progress = Callable[[str, int, int], None]
 """Told the component at work, how many drawings are through it, and how many there are."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import RequestError
+from turbo_webnn.models.errors import RequestError
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto

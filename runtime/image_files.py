@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from models.errors import RequestError
-from models.staging import write_whole
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.staging import write_whole
 
 _RIGHT = "give a place and a name that ends in .png"
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from models.errors import RequestError
+from turbo_webnn.models.errors import RequestError
 
 FILTER = Image.Resampling.LANCZOS
 """How a picture is brought to size: diffusers' VaeImageProcessor resamples with it too."""

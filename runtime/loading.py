@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from models.bundle import Bundle
-from models.chain import Graph, Tensor
-from models.errors import RequestError
-from runtime.fusing import fused
-from runtime.provider import EXECUTION_PROVIDER, first_line, not_started, onnxruntime, told
-from runtime.settings import Settings
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.chain import Graph, Tensor
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.runtime.fusing import fused
+from turbo_webnn.runtime.provider import EXECUTION_PROVIDER, first_line, not_started, onnxruntime, told
+from turbo_webnn.runtime.settings import Settings
 
 ONNX_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int32)": "int32"} | {
     f"tensor({name})": name for name in ("int64", "bool", "uint8", "int8")

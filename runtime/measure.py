@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from runtime import images
-from runtime.drawing import Case, Drawing, Side
-from runtime.evidence import Evidence, Progress
-from runtime.noise import Float32Array
-from runtime.parity import Figures, compare, compare_pictures
-from runtime.sessions import Array
+from turbo_webnn.runtime import images
+from turbo_webnn.runtime.drawing import Case, Drawing, Side
+from turbo_webnn.runtime.evidence import Evidence, Progress
+from turbo_webnn.runtime.noise import Float32Array
+from turbo_webnn.runtime.parity import Figures, compare, compare_pictures
+from turbo_webnn.runtime.sessions import Array
 
 Run = Callable[[str, Mapping[str, Array]], Mapping[str, Float32Array]]
 """A component, by name, and its inputs in; its outputs out."""

@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import RequestError
+from turbo_webnn.models.errors import RequestError
 
 Float32Array = NDArray[np.float32]
 

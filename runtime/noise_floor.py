@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from models.precision import Precision
-from runtime.parity import Figures
+from turbo_webnn.models.precision import Precision
+from turbo_webnn.runtime.parity import Figures
 
 RATIO_GATES: dict[Precision, float] = {"fp16": 1.5}
 """What the ratio may be. Quantised weights err more than float16 does, by choice: they have no such gate."""

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.precision import Precision
-from runtime.similarity import ssim
+from turbo_webnn.models.precision import Precision
+from turbo_webnn.runtime.similarity import ssim
 
 _BLOCK = 1 << 16
 """Numbers that are widened to float64 at a time."""

@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.arguments import Whole, require_types, require_unicode
-from models.bundle import Bundle
-from models.errors import RequestError
-from models.family import SAFETY_CHECKER
-from models.precision import Precision
-from runtime import images, safety, sampler
-from runtime.engine import Engine, engine_of
-from runtime.noise import NoiseSource
-from runtime.sessions import Provider, Settings
-from runtime.stages import Sampling, Timing
-from runtime.text import tokenizers_of
+from turbo_webnn.models.arguments import Whole, require_types, require_unicode
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.family import SAFETY_CHECKER
+from turbo_webnn.models.precision import Precision
+from turbo_webnn.runtime import images, safety, sampler
+from turbo_webnn.runtime.engine import Engine, engine_of
+from turbo_webnn.runtime.noise import NoiseSource
+from turbo_webnn.runtime.sessions import Provider, Settings
+from turbo_webnn.runtime.stages import Sampling, Timing
+from turbo_webnn.runtime.text import tokenizers_of
 
 _NARROW = "export with --precision fp32"
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Literal, get_args
 
-from models.errors import RequestError
+from turbo_webnn.models.errors import RequestError
 
 Provider = Literal["cpu", "cuda"]
 

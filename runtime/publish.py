@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from models.bundle import Bundle
-from models.errors import RequestError
-from models.json_file import json_bytes
-from models.staging import write_whole
-from runtime.drawing import Case
-from runtime.measure import Measured
-from runtime.noise import Float32Array
-from runtime.page.page import report_page
-from runtime.page.quality import Quality
-from runtime.report import ParityReport
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.json_file import json_bytes
+from turbo_webnn.models.staging import write_whole
+from turbo_webnn.runtime.drawing import Case
+from turbo_webnn.runtime.measure import Measured
+from turbo_webnn.runtime.noise import Float32Array
+from turbo_webnn.runtime.page.page import report_page
+from turbo_webnn.runtime.page.quality import Quality
+from turbo_webnn.runtime.report import ParityReport
 
 PARITY, PAGE = "report/parity.json", "report/index.html"
 """Where a bundle keeps its report."""

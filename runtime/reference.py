@@ -14,18 +14,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.clip_tokenizer import open_clip_tokenizer
-from models.component import Size
-from models.errors import RequestError
-from models.family import TOKENS, constant_conditions
-from models.precision import Precision
-from models.source import Source
-from runtime.conditions import Conditions, Encoded, TokenIds, join
-from runtime.evidence import Recorder
-from runtime.noise import Float32Array
-from runtime.sessions import Array
-from runtime.stages import Sampling, latent_shape
-from runtime.torch_modules import FORWARDS, TYPES, Float16Products, Keep, kept, load, quiet, refused, to_numpy
+from turbo_webnn.models.clip_tokenizer import open_clip_tokenizer
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.family import TOKENS, constant_conditions
+from turbo_webnn.models.precision import Precision
+from turbo_webnn.models.source import Source
+from turbo_webnn.runtime.conditions import Conditions, Encoded, TokenIds, join
+from turbo_webnn.runtime.evidence import Recorder
+from turbo_webnn.runtime.noise import Float32Array
+from turbo_webnn.runtime.sessions import Array
+from turbo_webnn.runtime.stages import Sampling, latent_shape
+from turbo_webnn.runtime.torch_modules import (
+    FORWARDS,
+    TYPES,
+    Float16Products,
+    Keep,
+    kept,
+    load,
+    quiet,
+    refused,
+    to_numpy,
+)
 
 
 class Reference:

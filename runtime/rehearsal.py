@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.bundle import Bundle
-from models.chain import Graph, Tensor
-from runtime import images
-from runtime.pipeline import Pipeline, Progress
-from runtime.sessions import Array
-from runtime.stages import Stages
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.chain import Graph, Tensor
+from turbo_webnn.runtime import images
+from turbo_webnn.runtime.pipeline import Pipeline, Progress
+from turbo_webnn.runtime.sessions import Array
+from turbo_webnn.runtime.stages import Stages
 
 PROMPT = "a photograph of a lighthouse on a cliff at dusk"
 

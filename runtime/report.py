@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runtime.noise_floor import NoiseFloor
-from runtime.parity import Figures, Gate
-from runtime.traced import Traced
+from turbo_webnn.runtime.noise_floor import NoiseFloor
+from turbo_webnn.runtime.parity import Figures, Gate
+from turbo_webnn.runtime.traced import Traced
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageOps
 
-from models.family import SAFETY_PIXELS
-from runtime.noise import Float32Array
+from turbo_webnn.models.family import SAFETY_PIXELS
+from turbo_webnn.runtime.noise import Float32Array
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)

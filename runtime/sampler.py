@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from models.errors import RequestError
-from models.schedule import Schedule, Step
-from runtime.noise import Float32Array, NoiseSource
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.schedule import Schedule, Step
+from turbo_webnn.runtime.noise import Float32Array, NoiseSource
 
 Denoise = Callable[[Float32Array, float], Float32Array]
 """The UNet: the scaled latents [batch, 4, h, w] and the timestep in, the noise that it sees in them out."""

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import Bundle
-from models.chain import Graph, Tensor
-from runtime.loading import load
-from runtime.provider import PROVIDERS, Provider, choose_provider, told
-from runtime.settings import Settings
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.chain import Graph, Tensor
+from turbo_webnn.runtime.loading import load
+from turbo_webnn.runtime.provider import PROVIDERS, Provider, choose_provider, told
+from turbo_webnn.runtime.settings import Settings
 
 __all__ = ["PROVIDERS", "Array", "Provider", "Session", "Settings", "Watch", "choose_provider"]
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.errors import RequestError
-from runtime.provider import EXECUTION_PROVIDER, Provider, choose_provider, onnxruntime
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.runtime.provider import EXECUTION_PROVIDER, Provider, choose_provider, onnxruntime
 
 _CONFIG = ("session.", "optimization.", "ep.")
 """How keys of session configuration begin; provider options hold no dot."""

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import Bundle
-from models.component import Size
-from runtime import images, sampler
-from runtime.boundary import Boundary
-from runtime.conditions import Conditions, Encoded, join
-from runtime.noise import Float32Array, NoiseSource
-from runtime.sessions import Array, Provider, Session, Settings, Watch
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.component import Size
+from turbo_webnn.runtime import images, sampler
+from turbo_webnn.runtime.boundary import Boundary
+from turbo_webnn.runtime.conditions import Conditions, Encoded, join
+from turbo_webnn.runtime.noise import Float32Array, NoiseSource
+from turbo_webnn.runtime.sessions import Array, Provider, Session, Settings, Watch
 
 
 @dataclass(frozen=True)

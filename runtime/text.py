@@ -9,8 +9,8 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
-from models.bundle import Bundle
-from models.errors import RequestError
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.errors import RequestError
 
 
 @dataclass(frozen=True)

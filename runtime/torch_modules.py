@@ -11,15 +11,15 @@ import torch
 import transformers
 from torch.overrides import TorchFunctionMode
 
-from models.checkpoint import Checkpoint
-from models.component import Component
-from models.errors import LIBRARY_ERRORS, RequestError
-from models.modules import build, matched
-from models.pipeline_values import guidance_embedding, latent_statistics
-from models.precision import Precision
-from models.printable import printable
-from models.source import Source
-from runtime.noise import Float32Array
+from turbo_webnn.models.checkpoint import Checkpoint
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.errors import LIBRARY_ERRORS, RequestError
+from turbo_webnn.models.modules import build, matched
+from turbo_webnn.models.pipeline_values import guidance_embedding, latent_statistics
+from turbo_webnn.models.precision import Precision
+from turbo_webnn.models.printable import printable
+from turbo_webnn.models.source import Source
+from turbo_webnn.runtime.noise import Float32Array
 
 _STORED_TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 

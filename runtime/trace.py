@@ -17,15 +17,15 @@ from typing import Any, Protocol
 import numpy as np
 import onnx
 
-from models.bundle import Bundle
-from models.chain import Graph
-from runtime.loading import start
-from runtime.measure import Run
-from runtime.noise import Float32Array
-from runtime.parity import compare
-from runtime.sessions import Array, Settings
-from runtime.stages import Stages
-from runtime.traced import Traced
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.chain import Graph
+from turbo_webnn.runtime.loading import start
+from turbo_webnn.runtime.measure import Run
+from turbo_webnn.runtime.noise import Float32Array
+from turbo_webnn.runtime.parity import compare
+from turbo_webnn.runtime.sessions import Array, Settings
+from turbo_webnn.runtime.stages import Stages
+from turbo_webnn.runtime.traced import Traced
 
 AT_ONCE = 1 << 29
 """Bytes, in float32, of the values that one run of a graph is asked for besides its outputs."""

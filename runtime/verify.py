@@ -13,32 +13,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.arguments import Whole, require_texts, require_types, require_unicode
-from models.bundle import Bundle
-from models.component import Size
-from models.errors import RequestError
-from models.precision import BOUNDARY_TYPE, Precision
-from models.provenance import Provenance
-from models.source import Source
-from runtime.bundle_reference import BundleReference
-from runtime.cases import PROMPTS, cases_of
-from runtime.drawing import Case, Drawing
-from runtime.environment import environment
-from runtime.evidence import Evidence, Progress, gather
-from runtime.measure import Measured, Run, measure
-from runtime.noise import Float32Array
-from runtime.noise_floor import NoiseFloor, noise_floor
-from runtime.page.quality import read_quality
-from runtime.parity import COMPONENT_GATES, EXACT, PICTURE_GATES, compare
-from runtime.publish import publish
-from runtime.report import ParityReport, Row
-from runtime.sessions import Array, Provider, Settings, choose_provider
-from runtime.stages import Stages
-from runtime.text import PromptTokenizer
-from runtime.traced import Traced
+from turbo_webnn.models.arguments import Whole, require_texts, require_types, require_unicode
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.precision import BOUNDARY_TYPE, Precision
+from turbo_webnn.models.provenance import Provenance
+from turbo_webnn.models.source import Source
+from turbo_webnn.runtime.bundle_reference import BundleReference
+from turbo_webnn.runtime.cases import PROMPTS, cases_of
+from turbo_webnn.runtime.drawing import Case, Drawing
+from turbo_webnn.runtime.environment import environment
+from turbo_webnn.runtime.evidence import Evidence, Progress, gather
+from turbo_webnn.runtime.measure import Measured, Run, measure
+from turbo_webnn.runtime.noise import Float32Array
+from turbo_webnn.runtime.noise_floor import NoiseFloor, noise_floor
+from turbo_webnn.runtime.page.quality import read_quality
+from turbo_webnn.runtime.parity import COMPONENT_GATES, EXACT, PICTURE_GATES, compare
+from turbo_webnn.runtime.publish import publish
+from turbo_webnn.runtime.report import ParityReport, Row
+from turbo_webnn.runtime.sessions import Array, Provider, Settings, choose_provider
+from turbo_webnn.runtime.stages import Stages
+from turbo_webnn.runtime.text import PromptTokenizer
+from turbo_webnn.runtime.traced import Traced
 
 if TYPE_CHECKING:
-    from runtime.reference import Reference
+    from turbo_webnn.runtime.reference import Reference
 
 _LOG = logging.getLogger(__name__)
 
@@ -209,7 +209,7 @@ def _noise(measured: Measured, floor: Measured | None, precision: Precision) -> 
 
 def _traced(stages: Stages, run: Run, evidence: Evidence, reference: Reference, told: Progress) -> list[Traced]:
     """The values inside of each component on its first run, those first where the two part."""
-    from runtime.trace import trace  # needs onnx, which only --trace asks for
+    from turbo_webnn.runtime.trace import trace  # needs onnx, which only --trace asks for
 
     traced: list[Traced] = []
     for done, (component, records) in enumerate(evidence.records.items()):
@@ -222,7 +222,7 @@ def _traced(stages: Stages, run: Run, evidence: Evidence, reference: Reference, 
 def _reference(source: Source, size: Size, precision: Precision) -> Reference:
     """The reference; its module, which needs PyTorch, is imported nowhere else."""
     try:
-        from runtime.reference import Reference
+        from turbo_webnn.runtime.reference import Reference
     except ImportError as error:
         raise RequestError(
             f"verify compares with PyTorch, and {error.name} is not installed",

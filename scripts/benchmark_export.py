@@ -1,6 +1,6 @@
 """Time and memory of a full-size export, beside optimum's where its environment is present.
 
-    python -m scripts.benchmark_export sd-turbo --work FOLDER [--optimum .venv-optimum]
+    python -m turbo_webnn.scripts.benchmark_export sd-turbo --work FOLDER [--optimum .venv-optimum]
 
 Time is the wall clock's, of a run that nobody watches: looking at memory takes a good part of a core. Memory is that
 of another run: the proportional set size of all processes together, where pages that several share count once and
@@ -23,8 +23,8 @@ from pathlib import Path
 
 import psutil
 
-from models.bundle import Bundle
-from models.synth import synthesize
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.synth import synthesize
 
 _SAMPLE_S = 0.2
 
@@ -84,7 +84,8 @@ def main() -> int:
     if not checkpoint.is_dir():
         synthesize(said.preset, checkpoint)
     bundle = said.work / f"{said.preset}-{said.precision}"
-    ours = [sys.executable, "-m", "scripts.cli", "export", str(checkpoint), "-o", str(bundle), "--overwrite"]
+    command = [sys.executable, "-m", "turbo_webnn.scripts.cli"]
+    ours = [*command, "export", str(checkpoint), "-o", str(bundle), "--overwrite"]
     print(f"turbo-webnn {said.precision:5}", measured([*ours, "--precision", said.precision], said.runs))  # noqa: T201
     components = Bundle.open(bundle).manifest.components
     print(json.dumps({name: graph.nodes for name, graph in components.items()}))  # noqa: T201

@@ -1,6 +1,6 @@
 """Build, check and measure everything on a GPU: the figures of scripts/benchmarks.md.
 
-    python -m scripts.benchmark_gpu --work FOLDER [--preset sd-turbo --preset sdxl-turbo] [--rounds 50]
+    python -m turbo_webnn.scripts.benchmark_gpu --work FOLDER [--preset sd-turbo --preset sdxl-turbo] [--rounds 50]
 
 Seeded random weights of the published architectures, exported in float16 for batches of 1 and 4; parity on the GPU;
 then latency side by side with PyTorch eager and torch.compile, and by itself under each choice that could be another.
@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from models.source import EMBEDDED
+from turbo_webnn.models.source import EMBEDDED
 
 TARGETS_MS = {"sd-turbo": {"1 step": 23.0, "4 steps": 42.0}, "sdxl-turbo": {"1 step": 27.0, "4 steps": 61.0}}
 """From prompt to pixels on an H200, a picture of 512×512."""
@@ -32,7 +32,7 @@ CHOICES = {
 
 def turbo_webnn(*words: str | Path) -> Any:
     """What the command prints as JSON; ends the script where a request cannot be served."""
-    said = [sys.executable, "-m", "scripts.cli", *map(str, words), "--json"]
+    said = [sys.executable, "-m", "turbo_webnn.scripts.cli", *map(str, words), "--json"]
     print("$ turbo-webnn", *words, file=sys.stderr, flush=True)  # noqa: T201
     done = subprocess.run(said, stdout=subprocess.PIPE, text=True)
     if done.returncode == 2:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from export.webnn.check import (
+from turbo_webnn.export.webnn.check import (
     BrowserVerdict,
     Chromium,
     Effect,
@@ -17,12 +17,12 @@ from export.webnn.check import (
     load_target,
     verdict_targets,
 )
-from export.webnn.provider import OPTIMIZATIONS, Provider
-from models.bundle import Bundle, Manifest, update_manifest
-from models.chain import BrowserRun, Chain, Graph, GraphVerdict, Verdict
-from models.errors import RequestError
-from runtime.parity import BROWSER_GATES, Figures, Gate, compare
-from runtime.rehearsal import Passage, rehearse
+from turbo_webnn.export.webnn.provider import OPTIMIZATIONS, Provider
+from turbo_webnn.models.bundle import Bundle, Manifest, update_manifest
+from turbo_webnn.models.chain import BrowserRun, Chain, Graph, GraphVerdict, Verdict
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.runtime.parity import BROWSER_GATES, Figures, Gate, compare
+from turbo_webnn.runtime.rehearsal import Passage, rehearse
 
 _LOG = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import sys
 
-from models.errors import RequestError
-from models.python_process import leave_working_folder
-from models.staging.interruption import asked_to_stop, deaf, stoppable
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.python_process import leave_working_folder
+from turbo_webnn.models.staging.interruption import asked_to_stop, deaf, stoppable
 
 REQUEST, DEFECT = 2, 3
 
@@ -33,7 +33,7 @@ def main() -> int:
         deaf()  # so that the word about it can be said
         status = _fail(error, as_json=as_json)
     deaf()
-    from scripts.console import finish
+    from turbo_webnn.scripts.console import finish
 
     finish()
     return status
@@ -41,12 +41,13 @@ def main() -> int:
 
 def _run() -> int:
     os.environ.update({name: value for name, value in _HINTS.items() if name not in os.environ})
-    from scripts.console import prepare  # what is imported from here on takes a moment, in which Ctrl-C is heard
+    # what is imported from here on takes a moment, in which Ctrl-C is heard
+    from turbo_webnn.scripts.console import prepare
 
     prepare()
     import click
 
-    from scripts.verbs import app
+    from turbo_webnn.scripts.app import app
 
     try:
         app(standalone_mode=False)
@@ -62,7 +63,7 @@ def _run() -> int:
 
 def _fail(error: BaseException, *, as_json: bool) -> int:
     """Say in one line why nothing came of it; return the exit status."""
-    from scripts.console import fail
+    from turbo_webnn.scripts.console import fail
 
     if asked_to_stop() or isinstance(error, KeyboardInterrupt):
         return fail("stopped before the end; nothing was written", REQUEST, as_json=as_json)

@@ -1,6 +1,6 @@
 """How graphs of one checkpoint fare on WebNN, by exporter: the README's table.
 
-    python -m scripts.compare_exporters CHECKPOINT BUNDLE [--optimum FOLDER]
+    python -m turbo_webnn.scripts.compare_exporters CHECKPOINT BUNDLE [--optimum FOLDER]
 
 BUNDLE is ours of that checkpoint, FOLDER what `optimum-cli export onnx --task text-to-image` made of it. The plain
 torch exporter (dynamo, its optimiser on, float16) runs here, on the same forwards and the same size.
@@ -17,14 +17,14 @@ from pathlib import Path
 import onnx
 import torch
 
-from export.forwards import forward_of
-from export.trace import OPSET
-from export.webnn.check import check_provider
-from models.bundle import Bundle
-from models.component import Component
-from models.errors import RequestError
-from models.source import Source, open_source
-from runtime.torch_modules import load
+from turbo_webnn.export.forwards import forward_of
+from turbo_webnn.export.trace import OPSET
+from turbo_webnn.export.webnn.check import check_provider
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.source import Source, open_source
+from turbo_webnn.runtime.torch_modules import load
 
 _TYPES = {"float": torch.float16, "int": torch.int32}
 

@@ -1,6 +1,6 @@
 """Draws several prompts with a bundle, and lays the pictures out on one sheet with what each was drawn from.
 
-python -m scripts.contact_sheet BUNDLE -o sheet.png "a red circle on a blue background" "a small green triangle …"
+python -m turbo_webnn.scripts.contact_sheet BUNDLE -o sheet.png "a red circle on a blue background" …
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 from PIL import Image, ImageDraw, ImageFont
 
-from runtime.images import open_image
-from runtime.pipeline import Pipeline
+from turbo_webnn.runtime.images import open_image
+from turbo_webnn.runtime.pipeline import Pipeline
 
 MARGIN, LETTER = 8, 11
 PAPER, INK = "white", "#333333"

@@ -1,4 +1,4 @@
-"""`python -m scripts.lock`: writes the lock files anew, from `pyproject.toml` and what a package index has.
+"""`python -m turbo_webnn.scripts.lock`: writes the lock files anew, from `pyproject.toml` and what a package index has.
 
 A lock names one release of every package for all served systems and Pythons, and the sha256 of every file of that
 release, so that pip installs nothing else, whichever index it takes the files from. Pins stay as they are where
@@ -37,13 +37,13 @@ EXTRAS = ("export", "cpu", "dev")
 
 _HEADER = {
     REQUIREMENTS: """\
-# Written by: python -m scripts.lock
+# Written by: python -m turbo_webnn.scripts.lock
 # What scripts/demo and scripts/test install with pip --require-hashes. A release has one hash for each of its files,
 # so that any served system and Python finds its own among them.
 # torch is not in here, but what it needs is: see torch.txt.
 """,
     OPTIMUM: """\
-# Written by: python -m scripts.lock
+# Written by: python -m turbo_webnn.scripts.lock
 # What scripts/test installs into .venv-optimum, with pip --require-hashes.
 """,
 }

@@ -45,8 +45,8 @@ def _with_settings(fuse_by_default: bool, verb: Callable[..., Any]) -> Callable[
     def asked(
         provider: str | None, threads: int | None, tf32: bool, fuse: bool, words: tuple[str, ...], **others: Any
     ) -> Any:
-        from runtime.provider import choose_provider
-        from runtime.settings import Settings, parse_options
+        from turbo_webnn.runtime.provider import choose_provider
+        from turbo_webnn.runtime.settings import Settings, parse_options
 
         options = parse_options(words)
         chosen = choose_provider(provider)  # type: ignore[arg-type]  # checked there, with an error that names the choices

@@ -1,6 +1,6 @@
-"""`python -m scripts.schema`: writes the manifest's JSON Schema and the browser's types anew, from the dataclasses.
+"""`python -m turbo_webnn.scripts.schema`: writes the manifest's JSON Schema and the browser's types anew.
 
-`models.bundle.manifest` says what a manifest is. `docs/manifest.schema.json` says the same to other programs, and
+`models/bundle/manifest.py` says what a manifest is. `docs/manifest.schema.json` says the same to other programs, and
 `runtime/web/manifest.d.ts`, which `json-schema-to-typescript` makes of it, to the browser's.
 """
 
@@ -17,22 +17,19 @@ from typing import Any
 
 import msgspec
 
-import models.bundle.manifest
-import models.chain
-import models.component
-import models.schedule
-from models.bundle import Manifest
-from models.component import Size
-from models.json_file import json_bytes
+from turbo_webnn.models import chain, component, schedule
+from turbo_webnn.models.bundle import Manifest, manifest
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.json_file import json_bytes
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "docs" / "manifest.schema.json"
 TYPES = ROOT / "runtime" / "web" / "manifest.d.ts"
 
 CONVERTER = ROOT / "node_modules" / ".bin" / "json2ts"
-BANNER = "// Written by: python -m scripts.schema. A bundle's manifest, as docs/manifest.schema.json describes it."
+BANNER = "// A bundle's manifest. Written by: python -m turbo_webnn.scripts.schema, from docs/manifest.schema.json."
 
-_MODULES = (models.bundle.manifest, models.chain, models.component, models.schedule)
+_MODULES = (manifest, chain, component, schedule)
 _WRITTEN_WHOLE = {name for module in _MODULES for name, value in vars(module).items() if is_dataclass(value)}
 """Types of which every field is written, those with a default too."""
 
@@ -47,7 +44,7 @@ def manifest_schema() -> dict[str, Any]:
         size["properties"][side] = {"type": "integer", "minimum": 1, "description": getattr(Size, side).__doc__}
         size["required"].append(side)
     root = definitions.pop(Manifest.__name__)
-    version = {**root["properties"].pop("format"), "const": models.bundle.manifest.FORMAT}
+    version = {**root["properties"].pop("format"), "const": manifest.FORMAT}
     root["properties"] = {"format": version, **root["properties"]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "$defs": definitions}
 

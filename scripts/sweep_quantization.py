@@ -1,6 +1,6 @@
 """What a bundle loses by being smaller: size and quality of one checkpoint in many recipes, as JSON and as a table.
 
-    python -m scripts.sweep_quantization SOURCE --work FOLDER
+    python -m turbo_webnn.scripts.sweep_quantization SOURCE --work FOLDER
 
 Pictures are compared with those of the float16 bundle. Beside what rules and budgets make there is plain round to
 nearest: 4 bits for every weight that can have them, in blocks of one length, scales from a block's range.
@@ -17,21 +17,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from export.exporter import export_bundle, native_size
-from export.passes import simplify
-from export.quantize.grid import BLOCKS
-from export.quantize.recipe import Recipe
-from export.quantize.sites import Site, sites
-from export.trace import trace
-from export.weights import bind
-from models.bundle import Bundle
-from models.component import Component
-from models.json_file import write_json
-from models.precision import Precision
-from models.source import Source, open_source
-from runtime.cases import PROMPTS
-from runtime.page.quality import QUALITY
-from runtime.verify import PICTURES, verify
+from turbo_webnn.export.exporter import export_bundle, native_size
+from turbo_webnn.export.passes import simplify
+from turbo_webnn.export.quantize.grid import BLOCKS
+from turbo_webnn.export.quantize.recipe import Recipe
+from turbo_webnn.export.quantize.sites import Site, sites
+from turbo_webnn.export.trace import trace
+from turbo_webnn.export.weights import bind
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.json_file import write_json
+from turbo_webnn.models.precision import Precision
+from turbo_webnn.models.source import Source, open_source
+from turbo_webnn.runtime.cases import PROMPTS
+from turbo_webnn.runtime.page.quality import QUALITY
+from turbo_webnn.runtime.verify import PICTURES, verify
 
 DRAWN = PROMPTS[:4]
 SEEDS = (0, 1, 2)

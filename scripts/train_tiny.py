@@ -1,6 +1,6 @@
 """Trains the embedded models `tiny` and `tiny-xl` from a seed, on pictures that it draws itself.
 
-    python -m scripts.train_tiny tiny tiny-xl --vae /tmp/tiny-vae
+    python -m turbo_webnn.scripts.train_tiny tiny tiny-xl --vae /tmp/tiny-vae
 
 First the VAE, which both share; then, for each, the text encoders learn to read and the UNet to draw.
 With two cores and no GPU, train the VAE first (name no model), then each model in a process of its own.
@@ -18,12 +18,12 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from models.shapes import PICTURE
-from scripts.tiny.lessons import BEFORE, Bank, Lesson, choose, make_bank, say, take_lesson, walk_on
-from scripts.tiny.models import MODELS, TinyModel, build, let_noise_through, load
-from scripts.tiny.muon import Muon
-from scripts.tiny.reader import learn_to_read, read_all
-from scripts.tiny.vae import train_vae
+from turbo_webnn.models.shapes import PICTURE
+from turbo_webnn.scripts.tiny.lessons import BEFORE, Bank, Lesson, choose, make_bank, say, take_lesson, walk_on
+from turbo_webnn.scripts.tiny.models import MODELS, TinyModel, build, let_noise_through, load
+from turbo_webnn.scripts.tiny.muon import Muon
+from turbo_webnn.scripts.tiny.reader import learn_to_read, read_all
+from turbo_webnn.scripts.tiny.vae import train_vae
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 MUON_RATE, ADAM_RATE, WARMUP, AVERAGE = 6e-3, 2e-3, 50, 0.998

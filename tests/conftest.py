@@ -12,14 +12,13 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from export.webnn.node import MODULES
+from turbo_webnn.export.webnn.node import MODULES
 
 
-def turbo_webnn(*words: str | Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+def run_command(*words: str | Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own, as a user does."""
-    return subprocess.run(
-        [sys.executable, "-m", "scripts.cli", *map(str, words)], capture_output=True, text=True, timeout=timeout
-    )
+    command = [sys.executable, "-m", "turbo_webnn.scripts.cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
 
 
 def hear_signals() -> None:
@@ -29,7 +28,7 @@ def hear_signals() -> None:
 
 
 def exported(folder: Path, *words: str, source: str = "tiny") -> Path:
-    done = turbo_webnn("export", source, "-o", folder, *words)
+    done = run_command("export", source, "-o", folder, *words)
     assert done.returncode == 0, done.stderr
     return folder
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.errors import RequestError
+from turbo_webnn.models.errors import RequestError
 
 
 def refusal(call: Callable[..., object], *arguments: Any, **options: Any) -> str:

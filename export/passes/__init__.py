@@ -5,15 +5,15 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from export.overflows import NOTHING, Overflows
-from export.passes.drop_neutral import DropNeutral
-from export.passes.fold_constants import FoldConstants
-from export.passes.fold_scale import FoldScale
-from export.passes.fold_weight_layout import FoldWeightLayout
-from export.passes.lower_precision import LowerPrecision
-from export.passes.merge_views import MergeViews
-from export.passes.name_nodes import NameNodes
-from models.precision import BOUNDARY_TYPE, Precision
+from turbo_webnn.export.overflows import NOTHING, Overflows
+from turbo_webnn.export.passes.drop_neutral import DropNeutral
+from turbo_webnn.export.passes.fold_constants import FoldConstants
+from turbo_webnn.export.passes.fold_scale import FoldScale
+from turbo_webnn.export.passes.fold_weight_layout import FoldWeightLayout
+from turbo_webnn.export.passes.lower_precision import LowerPrecision
+from turbo_webnn.export.passes.merge_views import MergeViews
+from turbo_webnn.export.passes.name_nodes import NameNodes
+from turbo_webnn.models.precision import BOUNDARY_TYPE, Precision
 
 
 def passes_for(precision: Precision, overflows: Overflows = NOTHING) -> tuple[ir.passes.InPlacePass, ...]:

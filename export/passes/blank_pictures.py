@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from export.passes.editing import add_initializer, ints
-from models.layout import Blanking
+from turbo_webnn.export.passes.editing import add_initializer, ints
+from turbo_webnn.models.layout import Blanking
 
 
 class BlankPictures(ir.passes.InPlacePass):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from export.passes.editing import bypass, constant_of, operand, shape_of
+from turbo_webnn.export.passes.editing import bypass, constant_of, operand, shape_of
 
 _NEUTRAL = {"Mul": 1.0, "Div": 1.0, "Add": 0.0, "Sub": 0.0}
 _COMMUTE = frozenset({"Mul", "Add"})

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from export.weights import LazyWeight, lazy
+from turbo_webnn.export.weights import LazyWeight, lazy
 
 SMALL = 1024
 """Numbers in the largest constant that a pass looks into."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from export.passes.editing import (
+from turbo_webnn.export.passes.editing import (
     add_initializer,
     bypass,
     constant_of,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from export.passes.editing import add_initializer, bypass, is_weight, operand, shape_of, weight_of
-from export.weights import LazyWeight
+from turbo_webnn.export.passes.editing import add_initializer, bypass, is_weight, operand, shape_of, weight_of
+from turbo_webnn.export.weights import LazyWeight
 
 _RESHAPES = frozenset({"Reshape", "Unsqueeze", "Squeeze", "Flatten"})
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from export.overflows import NOTHING, Overflows
-from export.passes.editing import is_weight, weight_of
-from export.passes.places import place_of
+from turbo_webnn.export.overflows import NOTHING, Overflows
+from turbo_webnn.export.passes.editing import is_weight, weight_of
+from turbo_webnn.export.passes.places import place_of
 
 WIDE_OPERATORS = frozenset({"InstanceNormalization"})
 """Computed in float32 by themselves."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from export.passes.editing import bypass, ints, operand, replace, shape_of
+from turbo_webnn.export.passes.editing import bypass, ints, operand, replace, shape_of
 
 _RESHAPES = frozenset({"Reshape", "Unsqueeze", "Squeeze", "Flatten"})
 

@@ -11,7 +11,7 @@ from collections import Counter
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from export.passes.places import place_of
+from turbo_webnn.export.passes.places import place_of
 
 
 class NameNodes(ir.passes.InPlacePass):

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_ir as ir
 
-from export.passes.editing import bypass, ints, shape_of
-from models.layout import Port
+from turbo_webnn.export.passes.editing import bypass, ints, shape_of
+from turbo_webnn.models.layout import Port
 
 
 class SetBoundary(ir.passes.InPlacePass):

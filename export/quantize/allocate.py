@@ -10,8 +10,8 @@ import heapq
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from export.quantize.choices import Choice
-from export.quantize.grid import Grid
+from turbo_webnn.export.quantize.choices import Choice
+from turbo_webnn.export.quantize.grid import Grid
 
 Key = TypeVar("Key", bound=Hashable)
 

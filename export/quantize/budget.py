@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from export.quantize.allocate import allocate, least_bytes
-from export.quantize.choices import Choice
-from export.quantize.grid import Grid
-from export.quantize.plan import Quantization
-from export.quantize.recipe import Recipe
-from models.errors import RequestError
+from turbo_webnn.export.quantize.allocate import allocate, least_bytes
+from turbo_webnn.export.quantize.choices import Choice
+from turbo_webnn.export.quantize.grid import Grid
+from turbo_webnn.export.quantize.plan import Quantization
+from turbo_webnn.export.quantize.recipe import Recipe
+from turbo_webnn.models.errors import RequestError
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import torch
 
-from export.quantize.fit import fit
-from export.quantize.grid import Grid
-from export.quantize.packed import as_blocks, spread
-from export.quantize.rules import Options
-from export.quantize.sites import Site
+from turbo_webnn.export.quantize.fit import fit
+from turbo_webnn.export.quantize.grid import Grid
+from turbo_webnn.export.quantize.packed import as_blocks, spread
+from turbo_webnn.export.quantize.rules import Options
+from turbo_webnn.export.quantize.sites import Site
 
 SAMPLE = 1 << 17
 """Numbers of a weight that are looked at: a thousand blocks, whose mean error is within two percent of all blocks'."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from export.quantize.budget import Costs
-from export.quantize.choices import choices
-from export.quantize.fit import Energies
-from export.quantize.grid import Grid
-from export.quantize.plan import Quantization
-from export.quantize.rewrite import QuantizeWeights
-from export.quantize.rules import options_for
-from export.quantize.sites import sites
-from models.component import Component
+from turbo_webnn.export.quantize.budget import Costs
+from turbo_webnn.export.quantize.choices import choices
+from turbo_webnn.export.quantize.fit import Energies
+from turbo_webnn.export.quantize.grid import Grid
+from turbo_webnn.export.quantize.plan import Quantization
+from turbo_webnn.export.quantize.rewrite import QuantizeWeights
+from turbo_webnn.export.quantize.rules import options_for
+from turbo_webnn.export.quantize.sites import sites
+from turbo_webnn.models.component import Component
 
 
 def quantize(model: ir.Model, component: Component, asked: Quantization, energies: Energies) -> dict[str, Grid]:

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from export.quantize.fit import Energies
-from export.torch_functions import FunctionMode, parameter_names
+from turbo_webnn.export.quantize.fit import Energies
+from turbo_webnn.export.torch_functions import FunctionMode, parameter_names
 
 _FLOOR = 1e-3
 """Of the mean energy: a channel that the probe leaves silent may speak up for another prompt."""

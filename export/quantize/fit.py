@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from export.quantize.grid import Grid, Method
+from turbo_webnn.export.quantize.grid import Grid, Method
 
 Energies = Mapping[str, torch.Tensor]
 """By a weight's name: the mean square of what each number of the axis that is summed over meets, relative to the mean

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 import onnx_ir as ir
 import torch
 
-from export.quantize.fit import Fit, fit
-from export.quantize.grid import Grid, Method
-from export.weights import LazyWeight, StreamedTensor, bytes_of
-from models.errors import RequestError
+from turbo_webnn.export.quantize.fit import Fit, fit
+from turbo_webnn.export.quantize.grid import Grid, Method
+from turbo_webnn.export.weights import LazyWeight, StreamedTensor, bytes_of
+from turbo_webnn.models.errors import RequestError
 
 _CODE_TYPES = {4: ir.DataType.INT4, 8: ir.DataType.INT8}
 

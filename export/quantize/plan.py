@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from export.quantize.grid import Method
-from export.quantize.recipe import Recipe
-from models.precision import Form
+from turbo_webnn.export.quantize.grid import Method
+from turbo_webnn.export.quantize.recipe import Recipe
+from turbo_webnn.models.precision import Form
 
 
 @dataclass(frozen=True)

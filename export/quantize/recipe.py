@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.quantize.grid import Grid, Method
-from models.errors import RequestError
-from models.json_file import convert_json, read_json, require_same_keys, write_json
-from models.printable import printable
+from turbo_webnn.export.quantize.grid import Grid, Method
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.json_file import convert_json, read_json, require_same_keys, write_json
+from turbo_webnn.models.printable import printable
 
 if TYPE_CHECKING:  # a request is read and refused before torch is loaded
-    from export.quantize.sites import Site
+    from turbo_webnn.export.quantize.sites import Site
 
 FORMAT = 1
 """Version of the file; another is refused."""

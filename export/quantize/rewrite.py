@@ -11,12 +11,12 @@ from typing import Any
 
 import onnx_ir as ir
 
-from export.passes.editing import add_initializer, operand, replace
-from export.quantize.fit import Energies
-from export.quantize.grid import Grid, Method
-from export.quantize.packed import QuantizedWeight
-from export.quantize.sites import Site, sites
-from models.precision import Form
+from turbo_webnn.export.passes.editing import add_initializer, operand, replace
+from turbo_webnn.export.quantize.fit import Energies
+from turbo_webnn.export.quantize.grid import Grid, Method
+from turbo_webnn.export.quantize.packed import QuantizedWeight
+from turbo_webnn.export.quantize.sites import Site, sites
+from turbo_webnn.models.precision import Form
 
 OPSET = 21
 """The first in which DequantizeLinear has blocks and 4 bits. In our operators it adds types to 20, no more."""

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from export.quantize.grid import KEPT, Grid
-from export.quantize.sites import Site
-from models.component import Component
+from turbo_webnn.export.quantize.grid import KEPT, Grid
+from turbo_webnn.export.quantize.sites import Site
+from turbo_webnn.models.component import Component
 
 _ENDS = ("conv_in.weight", "conv_out.weight")
 """What enters and what leaves a component goes through these alone, and they are small: they stay as they are."""

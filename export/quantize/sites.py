@@ -8,9 +8,9 @@ from functools import cached_property
 
 import onnx_ir as ir
 
-from export.passes.editing import is_weight, operand, sole_use, weight_of
-from export.quantize.grid import BLOCKS, Grid
-from export.weights import LazyWeight
+from turbo_webnn.export.passes.editing import is_weight, operand, sole_use, weight_of
+from turbo_webnn.export.quantize.grid import BLOCKS, Grid
+from turbo_webnn.export.weights import LazyWeight
 
 SMALLEST = 1024
 """Numbers: a weight of fewer is not worth the nodes."""

@@ -11,8 +11,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from export.webnn.node import MODULES, require_packages
-from models.errors import RequestError
+from turbo_webnn.export.webnn.node import MODULES, require_packages
+from turbo_webnn.models.errors import RequestError
 
 PACKAGE = "@sparticuz/chromium"
 UNPACK = Path(__file__).parent / "web" / "unpack.mjs"

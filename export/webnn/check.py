@@ -8,11 +8,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from export.webnn.chromium import BrowserVerdict, Chromium
-from export.webnn.graph import read_graph
-from export.webnn.provider import PlacementVerdict, check_provider
-from export.webnn.rules import Effect, Finding, find
-from export.webnn.target import Target, load_target, verdict_targets
+from turbo_webnn.export.webnn.chromium import BrowserVerdict, Chromium
+from turbo_webnn.export.webnn.graph import read_graph
+from turbo_webnn.export.webnn.provider import PlacementVerdict, check_provider
+from turbo_webnn.export.webnn.rules import Effect, Finding, find
+from turbo_webnn.export.webnn.target import Target, load_target, verdict_targets
 
 __all__ = [
     "BrowserVerdict",

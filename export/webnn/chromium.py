@@ -12,13 +12,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from export.webnn.browser import library_path, unpacked_chromium
-from export.webnn.node import Worker, WorkerLostError
-from export.webnn.provider import Optimization
-from export.webnn.verdict import Refusal, reason_of, refusals_of
-from export.webnn.weightless import Weightless, read_weightless
-from models.errors import RequestError
-from models.staging import scratch_folder
+from turbo_webnn.export.webnn.browser import library_path, unpacked_chromium
+from turbo_webnn.export.webnn.node import Worker, WorkerLostError
+from turbo_webnn.export.webnn.provider import Optimization
+from turbo_webnn.export.webnn.verdict import Refusal, reason_of, refusals_of
+from turbo_webnn.export.webnn.weightless import Weightless, read_weightless
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.staging import scratch_folder
 
 Device = Literal["cpu", "gpu", "npu"]
 

@@ -11,8 +11,8 @@ import onnx.checker
 import onnx.inliner
 import onnx_ir as ir
 
-from export.webnn.weightless import Shard, bodies, read_weightless, unsound
-from models.errors import LIBRARY_ERRORS
+from turbo_webnn.export.webnn.weightless import Shard, bodies, read_weightless, unsound
+from turbo_webnn.models.errors import LIBRARY_ERRORS
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.errors import RequestError
-from models.json_file import parse_json
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.json_file import parse_json
 
 ROOT = Path(__file__).parents[2]
 MODULES = ROOT / "node_modules"

@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 import onnx
 
-from export.webnn.node import Worker, WorkerLostError, require_packages
-from export.webnn.target import Target, verdict_targets
-from export.webnn.verdict import Refusal, reason_of, refusals_of
-from export.webnn.weightless import ZEROS, read_weightless
-from models.staging import scratch_folder
+from turbo_webnn.export.webnn.node import Worker, WorkerLostError, require_packages
+from turbo_webnn.export.webnn.target import Target, verdict_targets
+from turbo_webnn.export.webnn.verdict import Refusal, reason_of, refusals_of
+from turbo_webnn.export.webnn.weightless import ZEROS, read_weightless
+from turbo_webnn.models.staging import scratch_folder
 
 Optimization = Literal["disabled", "all"]
 

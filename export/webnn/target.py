@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from models.errors import RequestError
-from models.json_file import convert_json, read_json
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.json_file import convert_json, read_json
 
 TABLES = Path(__file__).parent / "tables"
 

@@ -13,8 +13,8 @@ import onnx_ir as ir
 from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
-from models.errors import LIBRARY_ERRORS, RequestError
-from models.printable import printable
+from turbo_webnn.models.errors import LIBRARY_ERRORS, RequestError
+from turbo_webnn.models.printable import printable
 
 # The one external file that all weights of a weightless graph share: they overlap at offset 0.
 ZEROS = "zeros"

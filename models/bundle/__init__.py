@@ -1,8 +1,16 @@
 """The bundle: static graphs in a folder, and the manifest that says all a consumer needs to know."""
 
-from models.bundle.bundle import Bundle, describe
-from models.bundle.destination import named_files, require_bundle_place, staged
-from models.bundle.manifest import FORMAT, MANIFEST, Manifest, Tokenizer, read_manifest, update_manifest, write_manifest
+from turbo_webnn.models.bundle.bundle import Bundle, describe
+from turbo_webnn.models.bundle.destination import named_files, require_bundle_place, staged
+from turbo_webnn.models.bundle.manifest import (
+    FORMAT,
+    MANIFEST,
+    Manifest,
+    Tokenizer,
+    read_manifest,
+    update_manifest,
+    write_manifest,
+)
 
 __all__ = [
     "FORMAT",

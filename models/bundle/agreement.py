@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Set
 from functools import partial
 from typing import TYPE_CHECKING
 
-from models.chain import Chain, Tensor
-from models.component import Component, Dim, Size, TensorSpec
-from models.family import FAMILIES, TOKENS, UNET, VAE_ENCODER, constant_conditions
+from turbo_webnn.models.chain import Chain, Tensor
+from turbo_webnn.models.component import Component, Dim, Size, TensorSpec
+from turbo_webnn.models.family import FAMILIES, TOKENS, UNET, VAE_ENCODER, constant_conditions
 
 if TYPE_CHECKING:
-    from models.bundle.manifest import Manifest
+    from turbo_webnn.models.bundle.manifest import Manifest
 
 
 def first_misfit(manifest: Manifest) -> str | None:

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.arguments import require_types
-from models.bundle.manifest import MANIFEST, Manifest, read_manifest
-from models.chain import BundleFile, Chain, Graph
-from models.digests import FileState, read_sha256, sha256_of_all
-from models.errors import RequestError
-from models.family import Family, family_named
+from turbo_webnn.models.arguments import require_types
+from turbo_webnn.models.bundle.manifest import MANIFEST, Manifest, read_manifest
+from turbo_webnn.models.chain import BundleFile, Chain, Graph
+from turbo_webnn.models.digests import FileState, read_sha256, sha256_of_all
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.family import Family, family_named
 
 _WHOLE = "copy the bundle whole, or export it anew"
 

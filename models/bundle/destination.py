@@ -6,9 +6,9 @@ from collections.abc import Collection
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from models.bundle.manifest import MANIFEST, read_manifest
-from models.errors import RequestError
-from models.staging import require_free, staged_folder
+from turbo_webnn.models.bundle.manifest import MANIFEST, read_manifest
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.staging import require_free, staged_folder
 
 
 def named_files(folder: Path) -> Collection[str] | None:

@@ -9,16 +9,16 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from msgspec import Meta
 
-from models.bundle.agreement import first_misfit
-from models.chain import BundleFile, Chain, Files
-from models.component import Size
-from models.errors import RequestError
-from models.json_file import convert_json, json_bytes, read_json, require_same_keys
-from models.precision import Precision
-from models.printable import printable
-from models.provenance import Provenance
-from models.schedule import Positive, Schedule
-from models.staging import folder_lock, write_whole
+from turbo_webnn.models.bundle.agreement import first_misfit
+from turbo_webnn.models.chain import BundleFile, Chain, Files
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.json_file import convert_json, json_bytes, read_json, require_same_keys
+from turbo_webnn.models.precision import Precision
+from turbo_webnn.models.printable import printable
+from turbo_webnn.models.provenance import Provenance
+from turbo_webnn.models.schedule import Positive, Schedule
+from turbo_webnn.models.staging import folder_lock, write_whole
 
 FORMAT = 1
 """Version of the manifest; a consumer refuses a newer one."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
-from models.hub.snapshot import Hub, Snapshot, require_space
+from turbo_webnn.models.hub.snapshot import Hub, Snapshot, require_space
 
 __all__ = ["Hub", "Snapshot", "is_repo_id", "require_space"]
 

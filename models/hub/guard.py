@@ -24,8 +24,8 @@ from huggingface_hub import constants, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import _http, parse_ratelimit_headers
 
-from models.hub.answers import WrongAnswerError, require_commit
-from models.hub.responses import asked_of_api, require_answer, require_etags
+from turbo_webnn.models.hub.answers import WrongAnswerError, require_commit
+from turbo_webnn.models.hub.responses import asked_of_api, require_answer, require_etags
 
 LIMIT_S = max(constants.HF_HUB_DOWNLOAD_TIMEOUT, constants.HF_HUB_ETAG_TIMEOUT)
 """Seconds to wait for a connection, or for the next bytes."""

@@ -6,7 +6,7 @@ import json
 
 import httpx2
 
-from models.hub.answers import WrongAnswerError, is_etag, require_etag, require_model_info, require_tree
+from turbo_webnn.models.hub.answers import WrongAnswerError, is_etag, require_etag, require_model_info, require_tree
 
 
 def require_etags(response: httpx2.Response) -> None:

@@ -19,11 +19,11 @@ from huggingface_hub import constants
 from huggingface_hub.errors import CachedRepoTreeNotFoundError, HTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
-from models.digests import sha256_of_all
-from models.errors import RequestError
-from models.hub.answers import ListedFile, WrongAnswerError, listing_of
-from models.hub.guard import MAX_ANSWER_BYTES, Guard
-from models.hub.told import told
+from turbo_webnn.models.digests import sha256_of_all
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.hub.answers import ListedFile, WrongAnswerError, listing_of
+from turbo_webnn.models.hub.guard import MAX_ANSWER_BYTES, Guard
+from turbo_webnn.models.hub.told import told
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REVISION = re.compile(r"(?!.*(?:\.\.|//|\\))[\w.+-][\w./+-]*")

@@ -9,10 +9,10 @@ from http import HTTPStatus
 import httpx2
 from huggingface_hub import errors
 
-from models.errors import RequestError
-from models.hub.answers import WrongAnswerError
-from models.hub.guard import Guard, HubFailure
-from models.printable import printable
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.hub.answers import WrongAnswerError
+from turbo_webnn.models.hub.guard import Guard, HubFailure
+from turbo_webnn.models.printable import printable
 
 _UNEXPECTED = (AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError, httpx2.InvalidURL)
 """What the library raises where an answer has another form than it expects."""

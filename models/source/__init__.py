@@ -1,6 +1,6 @@
 """Where a bundle is made from: a checkpoint in a folder, on the hub, or one that travels with this project."""
 
-from models.source.opening import EMBEDDED, Judge, open_part, open_source
-from models.source.source import Source
+from turbo_webnn.models.source.opening import EMBEDDED, Judge, open_part, open_source
+from turbo_webnn.models.source.source import Source
 
 __all__ = ["EMBEDDED", "Judge", "Source", "open_part", "open_source"]

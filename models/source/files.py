@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from models.checkpoint import index_in, index_names, missing_weights, shards_of, whole_name
-from models.component import Component
-from models.errors import RequestError
-from models.family import Family
-from models.hub import Snapshot
-from models.model_card import CARD, MAX_CARD_BYTES
+from turbo_webnn.models.checkpoint import index_in, index_names, missing_weights, shards_of, whole_name
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.family import Family
+from turbo_webnn.models.hub import Snapshot
+from turbo_webnn.models.model_card import CARD, MAX_CARD_BYTES
 
 PIPELINE_INDEX = "model_index.json"
 """What makes a folder a diffusers pipeline."""

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from models.component import Component
-from models.errors import RequestError
-from models.family import PARTS, Family, family_of
-from models.hub import Hub, Snapshot, is_repo_id, require_space
-from models.json_file import read_json
-from models.model_card import license_of
-from models.source.files import (
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.family import PARTS, Family, family_of
+from turbo_webnn.models.hub import Hub, Snapshot, is_repo_id, require_space
+from turbo_webnn.models.json_file import read_json
+from turbo_webnn.models.model_card import license_of
+from turbo_webnn.models.source.files import (
     PART_CONFIG,
     PIPELINE_INDEX,
     component_files,
@@ -21,8 +21,8 @@ from models.source.files import (
     pipeline_files,
     weights_of,
 )
-from models.source.source import Source
-from models.source.variants import other_variants
+from turbo_webnn.models.source.source import Source
+from turbo_webnn.models.source.variants import other_variants
 
 EMBEDDED = {name: Path(__file__).parents[1] / name for name in ("tiny", "tiny-xl")}
 """Checkpoints that travel with this project."""

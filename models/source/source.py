@@ -8,16 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from models.checkpoint import Checkpoint
-from models.component import Component
-from models.errors import RequestError
-from models.family import UNET, Family, family_of
-from models.json_file import read_json
-from models.pipeline_values import native_latent_size, require_served_index, scheduler_config_in_use
-from models.provenance import Provenance
-from models.scheduler import require_served_scheduler
-from models.source.files import PIPELINE_INDEX, SCHEDULER_CONFIG
-from models.source.variants import MAIN
+from turbo_webnn.models.checkpoint import Checkpoint
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.family import UNET, Family, family_of
+from turbo_webnn.models.json_file import read_json
+from turbo_webnn.models.pipeline_values import native_latent_size, require_served_index, scheduler_config_in_use
+from turbo_webnn.models.provenance import Provenance
+from turbo_webnn.models.scheduler import require_served_scheduler
+from turbo_webnn.models.source.files import PIPELINE_INDEX, SCHEDULER_CONFIG
+from turbo_webnn.models.source.variants import MAIN
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 
-from models.component import Component
+from turbo_webnn.models.component import Component
 
 MAIN = "main"
 """What the weights without a variant are called in messages."""

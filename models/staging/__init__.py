@@ -1,10 +1,10 @@
 """How results appear on disk: whole or not at all, and never in place of what is not ours."""
 
-from models.staging.files import write_whole
-from models.staging.folders import NamedFiles, require_apart, require_free, staged_folder
-from models.staging.interruption import too_late, uninterrupted
-from models.staging.locks import folder_lock
-from models.staging.scratch import scratch_folder
+from turbo_webnn.models.staging.files import write_whole
+from turbo_webnn.models.staging.folders import NamedFiles, require_apart, require_free, staged_folder
+from turbo_webnn.models.staging.interruption import too_late, uninterrupted
+from turbo_webnn.models.staging.locks import folder_lock
+from turbo_webnn.models.staging.scratch import scratch_folder
 
 __all__ = [
     "NamedFiles",

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from models.staging.interruption import uninterrupted
-from models.staging.parents import made_parents
-from models.staging.scratch import scratch_file
+from turbo_webnn.models.staging.interruption import uninterrupted
+from turbo_webnn.models.staging.parents import made_parents
+from turbo_webnn.models.staging.scratch import scratch_file
 
 
 def write_whole(contents: Mapping[Path, bytes]) -> None:

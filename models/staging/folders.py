@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from models.errors import RequestError
-from models.staging.interruption import uninterrupted
-from models.staging.parents import made_parents
-from models.staging.renaming import exchange, rename_new
-from models.staging.scratch import is_scratch, remove, scratch_folder
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.staging.interruption import uninterrupted
+from turbo_webnn.models.staging.parents import made_parents
+from turbo_webnn.models.staging.renaming import exchange, rename_new
+from turbo_webnn.models.staging.scratch import is_scratch, remove, scratch_folder
 
 NamedFiles = Callable[[Path], Collection[str] | None]
 """The files that a folder of ours names as its own, as paths relative to it; None for a folder that is not ours."""

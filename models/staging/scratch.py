@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from models.staging.locks import HAS_LOCKS, try_lock
+from turbo_webnn.models.staging.locks import HAS_LOCKS, try_lock
 
 _MARK = ".turbo-webnn-"
 

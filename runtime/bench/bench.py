@@ -8,15 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from models.bundle import Bundle
-from models.errors import RequestError
-from models.family import constant_conditions
-from runtime import sampler
-from runtime.bench.example import described
-from runtime.bench.latency import Latency
-from runtime.bench.process import SideProcess
-from runtime.bench.report import OURS, BenchReport, Memory, Task
-from runtime.settings import Settings
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.family import constant_conditions
+from turbo_webnn.runtime import sampler
+from turbo_webnn.runtime.bench.example import described
+from turbo_webnn.runtime.bench.latency import Latency
+from turbo_webnn.runtime.bench.process import SideProcess
+from turbo_webnn.runtime.bench.report import OURS, BenchReport, Memory, Task
+from turbo_webnn.runtime.settings import Settings
 
 Progress = Callable[[str, int, int], None]
 """Told the task at work, how many of its rounds are done, and how many it takes."""

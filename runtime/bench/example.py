@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.chain import Chain
+from turbo_webnn.models.chain import Chain
 
 PROMPT = "a photograph of a lighthouse on a cliff at dusk"
 

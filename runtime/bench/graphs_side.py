@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models.errors import RequestError
-from runtime.bench.example import Described, arrays
-from runtime.bench.worker import peak_host_bytes
-from runtime.loading import ONNX_TYPES, start
-from runtime.provider import told
-from runtime.settings import Settings
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.runtime.bench.example import Described, arrays
+from turbo_webnn.runtime.bench.worker import peak_host_bytes
+from turbo_webnn.runtime.loading import ONNX_TYPES, start
+from turbo_webnn.runtime.provider import told
+from turbo_webnn.runtime.settings import Settings
 
 
 class GraphsSide:

@@ -7,12 +7,12 @@ import subprocess
 import time
 from typing import Any
 
-from models.bundle import Bundle
-from runtime.bench.example import PROMPT, arrays, described
-from runtime.bench.worker import peak_host_bytes
-from runtime.engine import engine_of
-from runtime.pipeline import Pipeline
-from runtime.settings import Settings
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.runtime.bench.example import PROMPT, arrays, described
+from turbo_webnn.runtime.bench.worker import peak_host_bytes
+from turbo_webnn.runtime.engine import engine_of
+from turbo_webnn.runtime.pipeline import Pipeline
+from turbo_webnn.runtime.settings import Settings
 
 
 class OnnxruntimeSide:

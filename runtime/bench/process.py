@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from models.errors import RequestError
-from models.json_file import parse_json
-from models.python_process import PythonProcess
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.json_file import parse_json
+from turbo_webnn.models.python_process import PythonProcess
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class SideProcess:
 
     def __init__(self, name: str, kind: str, options: dict[str, Any]) -> None:
         self.name = name
-        self._process = PythonProcess("runtime.bench.worker", kind, json.dumps(options))
+        self._process = PythonProcess("turbo_webnn.runtime.bench.worker", kind, json.dumps(options))
 
     def __enter__(self) -> SideProcess:
         self._process.__enter__()

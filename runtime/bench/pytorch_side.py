@@ -13,10 +13,10 @@ import diffusers
 import torch
 from PIL import Image
 
-from models.source import Source, open_source
-from runtime.bench.example import Described, arrays
-from runtime.bench.worker import peak_host_bytes
-from runtime.torch_modules import FORWARDS, load
+from turbo_webnn.models.source import Source, open_source
+from turbo_webnn.runtime.bench.example import Described, arrays
+from turbo_webnn.runtime.bench.worker import peak_host_bytes
+from turbo_webnn.runtime.torch_modules import FORWARDS, load
 
 
 class PytorchSide:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from models.component import Size
-from runtime.bench.latency import Latency
+from turbo_webnn.models.component import Size
+from turbo_webnn.runtime.bench.latency import Latency
 
 OURS = "turbo-webnn"
 """The side that the others are compared with."""

@@ -1,4 +1,4 @@
-"""One side of a benchmark, alone in its process: `python -m runtime.bench.worker KIND OPTIONS`.
+"""One side of a benchmark, alone in its process: `python -m turbo_webnn.runtime.bench.worker KIND OPTIONS`.
 
 Each line on standard input asks for one thing, each line on standard output answers it, both in JSON. Alone, a side's
 memory is its own, and no library's idle threads are in another's way.
@@ -14,12 +14,12 @@ from queue import Queue
 from threading import Thread
 from typing import Any, Protocol
 
-from models.errors import RequestError
+from turbo_webnn.models.errors import RequestError
 
 SIDES = {
-    "onnxruntime": "runtime.bench.onnxruntime_side",
-    "pytorch": "runtime.bench.pytorch_side",
-    "graphs": "runtime.bench.graphs_side",
+    "onnxruntime": "turbo_webnn.runtime.bench.onnxruntime_side",
+    "pytorch": "turbo_webnn.runtime.bench.pytorch_side",
+    "graphs": "turbo_webnn.runtime.bench.graphs_side",
 }
 """Kinds of sides, and the module whose `side` makes one from its options."""
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from models.errors import RequestError
-from runtime.device.bound import Bound
-from runtime.device.slots import Slot, Slots
-from runtime.loading import start
-from runtime.settings import Settings
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.runtime.device.bound import Bound
+from turbo_webnn.runtime.device.slots import Slot, Slots
+from turbo_webnn.runtime.loading import start
+from turbo_webnn.runtime.settings import Settings
 
 _ONNX_TYPES = {"float32": ("float", 1), "uint8": ("uint8", 2), "float16": ("float16", 10)}
 """Types as ONNX's text form names them, and by their numbers in its TensorProto."""

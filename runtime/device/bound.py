@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runtime.device.slots import Slot
-from runtime.provider import told
+from turbo_webnn.runtime.device.slots import Slot
+from turbo_webnn.runtime.provider import told
 
 
 class Bound:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from models.chain import Tensor
-from runtime.provider import onnxruntime, told
-from runtime.sessions import Array
-from runtime.settings import Settings
+from turbo_webnn.models.chain import Tensor
+from turbo_webnn.runtime.provider import onnxruntime, told
+from turbo_webnn.runtime.sessions import Array
+from turbo_webnn.runtime.settings import Settings
 
 
 @dataclass(frozen=True, eq=False)

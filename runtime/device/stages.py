@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import Bundle
-from models.chain import Graph
-from runtime import images, sampler
-from runtime.device.arithmetic import Arithmetic
-from runtime.device.bound import Bound
-from runtime.device.slots import Slot, Slots
-from runtime.loading import load
-from runtime.noise import Float32Array, NoiseSource
-from runtime.sessions import Provider
-from runtime.settings import Settings
-from runtime.stages import Sampling, Timing, latent_shape
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.chain import Graph
+from turbo_webnn.runtime import images, sampler
+from turbo_webnn.runtime.device.arithmetic import Arithmetic
+from turbo_webnn.runtime.device.bound import Bound
+from turbo_webnn.runtime.device.slots import Slot, Slots
+from turbo_webnn.runtime.loading import load
+from turbo_webnn.runtime.noise import Float32Array, NoiseSource
+from turbo_webnn.runtime.sessions import Provider
+from turbo_webnn.runtime.settings import Settings
+from turbo_webnn.runtime.stages import Sampling, Timing, latent_shape
 
 
 class DeviceStages:

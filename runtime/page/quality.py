@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.json_file import read_json
+from turbo_webnn.models.json_file import read_json
 
 QUALITY = "report/quality.json"
 

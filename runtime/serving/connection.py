@@ -7,7 +7,7 @@ import asyncio
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from runtime.serving.policy import CONTENT_POLICY, NOTHING
+from turbo_webnn.runtime.serving.policy import CONTENT_POLICY, NOTHING
 
 MOST_CONNECTIONS = 256
 """A page has up to six, and each may have a file open."""

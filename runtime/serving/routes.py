@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from models.bundle import MANIFEST, Bundle
-from models.errors import RequestError
+from turbo_webnn.models.bundle import MANIFEST, Bundle
+from turbo_webnn.models.errors import RequestError
 
 WEB = Path(__file__).parents[1] / "web"
 """The page and the module, an npm package."""

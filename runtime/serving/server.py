@@ -16,12 +16,12 @@ from types import TracebackType
 
 import uvicorn
 
-from models.errors import RequestError
-from models.staging.interruption import STOPPING
-from runtime.serving.connection import REQUEST_S, Connection
-from runtime.serving.policy import ISOLATED, Hosts
-from runtime.serving.routes import ServedFile
-from runtime.serving.site import Site
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.staging.interruption import STOPPING
+from turbo_webnn.runtime.serving.connection import REQUEST_S, Connection
+from turbo_webnn.runtime.serving.policy import ISOLATED, Hosts
+from turbo_webnn.runtime.serving.routes import ServedFile
+from turbo_webnn.runtime.serving.site import Site
 
 _MOST_HEADER_BYTES = 1 << 16
 _END_S = 1

@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from runtime.serving.policy import CONTENT_POLICY, Hosts, content_policy
-from runtime.serving.ranges import Validators, range_of
-from runtime.serving.routes import PAGE, WORKERS, ServedFile
+from turbo_webnn.runtime.serving.policy import CONTENT_POLICY, Hosts, content_policy
+from turbo_webnn.runtime.serving.ranges import Validators, range_of
+from turbo_webnn.runtime.serving.routes import PAGE, WORKERS, ServedFile
 
 _METHODS = ("GET", "HEAD")
 

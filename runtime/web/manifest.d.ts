@@ -1,4 +1,4 @@
-// Written by: python -m scripts.schema. A bundle's manifest, as docs/manifest.schema.json describes it.
+// A bundle's manifest. Written by: python -m turbo_webnn.scripts.schema, from docs/manifest.schema.json.
 
 /**
  * Everything that a consumer of a bundle needs and cannot read from the graphs.

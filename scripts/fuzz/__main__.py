@@ -1,4 +1,4 @@
-"""`python -m scripts.fuzz`: damaged input and interruptions, counted; what went wrong is kept to be run again."""
+"""Damaged input and interruptions, counted: `python -m turbo_webnn.scripts.fuzz`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from models.errors import RequestError
-from scripts.fuzz.campaign import Limits, run_campaign
-from scripts.fuzz.cases import KINDS
-from scripts.fuzz.interruptions import run_interruptions
-from scripts.fuzz.replay import replay as run_again
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.scripts.fuzz.campaign import Limits, run_campaign
+from turbo_webnn.scripts.fuzz.cases import KINDS
+from turbo_webnn.scripts.fuzz.interruptions import run_interruptions
+from turbo_webnn.scripts.fuzz.replay import replay as run_again
 
 _PATH = click.Path(path_type=Path)
 

@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
 
-from models.bundle import Bundle
-from scripts.fuzz.cases import KINDS, Case, Command, Kind, make_case
-from scripts.fuzz.outcome import FAULTS, Outcome, faults_of
-from scripts.fuzz.runner import Run, preload
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.scripts.fuzz.cases import KINDS, Case, Command, Kind, make_case
+from turbo_webnn.scripts.fuzz.outcome import FAULTS, Outcome, faults_of
+from turbo_webnn.scripts.fuzz.runner import Run, preload
 
 _POLL_S = 0.02
 _ORIGINALS_S = 300.0

@@ -9,9 +9,9 @@ from pathlib import Path
 from random import Random
 from typing import Literal
 
-from models.source import EMBEDDED
-from scripts.fuzz.mutations import mutate_folder
-from scripts.fuzz.sealing import is_told, reseal
+from turbo_webnn.models.source import EMBEDDED
+from turbo_webnn.scripts.fuzz.mutations import mutate_folder
+from turbo_webnn.scripts.fuzz.sealing import is_told, reseal
 
 Kind = Literal["checkpoint", "bundle"]
 KINDS: tuple[Kind, ...] = ("checkpoint", "bundle")

@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-_MODULES = {"export.worker_process", "runtime.bench.worker"}
+_MODULES = {"turbo_webnn.export.worker_process", "turbo_webnn.runtime.bench.worker"}
 """What is forked; all else is started as usual."""
 
 _FDS_END = 4096

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from models.bundle import MANIFEST, Bundle
-from models.errors import RequestError
-from scripts.fuzz.campaign import QUIET
-from scripts.fuzz.outcome import DONE, REFUSED, TIME_LIMIT_S, Outcome
-from scripts.fuzz.runner import Run, preload
-from scripts.fuzz.stand_in import standing_in
-from scripts.fuzz.watcher import Watcher
+from turbo_webnn.models.bundle import MANIFEST, Bundle
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.scripts.fuzz.campaign import QUIET
+from turbo_webnn.scripts.fuzz.outcome import DONE, REFUSED, TIME_LIMIT_S, Outcome
+from turbo_webnn.scripts.fuzz.runner import Run, preload
+from turbo_webnn.scripts.fuzz.stand_in import standing_in
+from turbo_webnn.scripts.fuzz.watcher import Watcher
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 

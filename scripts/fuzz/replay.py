@@ -9,11 +9,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from models.errors import RequestError
-from scripts.fuzz.campaign import QUIET
-from scripts.fuzz.cases import Command
-from scripts.fuzz.outcome import Outcome, faults_of
-from scripts.fuzz.runner import Run
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.scripts.fuzz.campaign import QUIET
+from turbo_webnn.scripts.fuzz.cases import Command
+from turbo_webnn.scripts.fuzz.outcome import Outcome, faults_of
+from turbo_webnn.scripts.fuzz.runner import Run
 
 _POLL_S = 0.02
 
@@ -28,7 +28,7 @@ def replay(record: Path) -> tuple[Outcome, list[str]]:
         kept = json.loads(record.read_text())["command"]
         command = Command(tuple(kept["words"]), kept["told"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"{record} is no kept case ({error})", "give a case.json that scripts.fuzz kept") from error
+        raise RequestError(f"{record} is no kept case ({error})", "give a case.json that the fuzzer kept") from error
     with tempfile.TemporaryDirectory(prefix="turbo-webnn-fuzz-") as scratch:
         damaged, output = Path(scratch, "input"), Path(scratch, "output", "result")
         subprocess.run(["cp", "-a", record.parent / "input", damaged], check=True)

@@ -14,13 +14,15 @@ from typing import Any, NoReturn
 
 import psutil
 
-from scripts.fuzz.forked_worker import install
-from scripts.fuzz.outcome import MEMORY_LIMIT_BYTES, TIME_LIMIT_S, Outcome
+from turbo_webnn.scripts.fuzz.forked_worker import install
+from turbo_webnn.scripts.fuzz.outcome import MEMORY_LIMIT_BYTES, TIME_LIMIT_S, Outcome
 
 _PRELOADED = (
     *("torch", "diffusers", "onnxruntime", "onnx", "onnx_ir", "onnxscript", "tokenizers", "safetensors", "PIL.Image"),
-    *("scripts.cli", "scripts.verbs", "scripts.check", "export.exporter", "export.assembly", "export.webnn.check"),
-    *("runtime", "runtime.verify", "runtime.publish", "runtime.reference", "runtime.bench.bench"),
+    *("turbo_webnn.scripts.cli", "turbo_webnn.scripts.app", "turbo_webnn.scripts.check"),
+    *("turbo_webnn.export.exporter", "turbo_webnn.export.assembly", "turbo_webnn.export.webnn.check"),
+    *("turbo_webnn.runtime.verify", "turbo_webnn.runtime.publish", "turbo_webnn.runtime.reference"),
+    "turbo_webnn.runtime.bench.bench",
 )
 
 _UNCAUGHT = 70
@@ -149,11 +151,11 @@ def _become(
         for stream, path in zip((1, 2), outputs, strict=True):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
         if prepare is None:
-            os.execv(sys.executable, [sys.executable, "-P", "-m", "scripts.cli", *words])  # noqa: S606
+            os.execv(sys.executable, [sys.executable, "-P", "-m", "turbo_webnn.scripts.cli", *words])  # noqa: S606
         install()
         prepare()
         sys.argv = ["turbo-webnn", *words]
-        from scripts.cli import main
+        from turbo_webnn.scripts.cli import main
 
         status = main()
     except SystemExit as end:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from models.bundle import MANIFEST, named_files
+from turbo_webnn.models.bundle import MANIFEST, named_files
 
 
 def is_told(folder: Path, original: Path) -> bool:

@@ -18,12 +18,12 @@ def standing_in(bundle: Path, written: int) -> Callable[[], None]:
     """
 
     def prepare() -> None:
-        import export.exporter
+        import turbo_webnn.export.exporter
 
         def run_worker(job: Any, *_arguments: Any) -> None:
             shutil.copytree(bundle, job.stage, dirs_exist_ok=True)
             os.write(written, b".")
 
-        vars(export.exporter)["run_worker"] = run_worker
+        vars(turbo_webnn.export.exporter)["run_worker"] = run_worker
 
     return prepare

@@ -16,8 +16,8 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from models.shapes import CHOICES, Scene, caption, lay_out, render, scenes
-from scripts.tiny.models import LATENT
+from turbo_webnn.models.shapes import CHOICES, Scene, caption, lay_out, render, scenes
+from turbo_webnn.scripts.tiny.models import LATENT
 
 # The timesteps that 1, 2, 3 and 4 steps visit, and how often each is trained: the first draws from nothing.
 TIMESTEPS = {999: 0.5, 749: 0.14, 666: 0.06, 499: 0.14, 332: 0.06, 249: 0.1}

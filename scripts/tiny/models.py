@@ -23,8 +23,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from models.shapes import PICTURE
-from scripts.tiny.tokenizer import END, START, build_tokenizer, save_vocabulary
+from turbo_webnn.models.shapes import PICTURE
+from turbo_webnn.scripts.tiny.tokenizer import END, START, build_tokenizer, save_vocabulary
 
 LATENT = PICTURE // 8
 MODELS = Path(__file__).parents[2] / "models"

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from models.shapes import COLOURS, PLACES, SHAPES, SIZES, Scene, caption
-from scripts.tiny.lessons import draw_scenes, say
-from scripts.tiny.models import TinyModel
+from turbo_webnn.models.shapes import COLOURS, PLACES, SHAPES, SIZES, Scene, caption
+from turbo_webnn.scripts.tiny.lessons import draw_scenes, say
+from turbo_webnn.scripts.tiny.models import TinyModel
 
 STEPS, RATE, BATCH = 400, 2e-3, 32
 

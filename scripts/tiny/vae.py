@@ -9,9 +9,9 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
-from models.shapes import CHOICES
-from scripts.tiny.lessons import draw_pictures, draw_scenes, encode, say, to_pixels
-from scripts.tiny.models import build_vae
+from turbo_webnn.models.shapes import CHOICES
+from turbo_webnn.scripts.tiny.lessons import draw_pictures, draw_scenes, encode, say, to_pixels
+from turbo_webnn.scripts.tiny.models import build_vae
 
 PICTURES = 4096
 BATCH = 16

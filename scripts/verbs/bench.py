@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from models.bundle import Bundle
-from scripts.console import progress, show, show_json
-from scripts.options import as_path, json_option, settings_options, source_options
-from scripts.tables import bench_table
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.scripts.console import progress, show, show_json
+from turbo_webnn.scripts.options import as_path, json_option, settings_options, source_options
+from turbo_webnn.scripts.tables import bench_table
 
 if TYPE_CHECKING:
-    from runtime.settings import Settings
+    from turbo_webnn.runtime.settings import Settings
 
 
 @click.command()
@@ -43,8 +43,8 @@ def bench(
     as_json: bool,
 ) -> None:
     """Time bundles by component and end to end, beside PyTorch; several, for throughput by batch."""
-    from runtime.bench.bench import bench as measure
-    from runtime.environment import environment
+    from turbo_webnn.runtime.bench.bench import bench as measure
+    from turbo_webnn.runtime.environment import environment
 
     named = None if reference is None else {"name": reference, "variant": variant, "revision": revision}
     reports = []

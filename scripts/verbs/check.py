@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from models.bundle import Bundle
-from scripts.console import notice, progress, show, show_json
-from scripts.options import bundle_argument, json_option
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.scripts.console import notice, progress, show, show_json
+from turbo_webnn.scripts.options import bundle_argument, json_option
 
 
 @click.command()
@@ -30,7 +30,7 @@ from scripts.options import bundle_argument, json_option
 @json_option
 def check(folder: Path, targets: tuple[str, ...], rules_only: bool, browser: bool, limit: float, as_json: bool) -> None:
     """Find what keeps a bundle's graphs off WebNN; exit 1 where something does."""
-    from scripts.check import check_bundle
+    from turbo_webnn.scripts.check import check_bundle
 
     with progress(shown=not as_json) as report:
         checks = check_bundle(

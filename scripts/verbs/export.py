@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from models.precision import PRECISIONS
-from scripts.console import notice, progress, show, show_json
-from scripts.options import as_path, json_option, overwrite_option, parts, source_options, vae_option
+from turbo_webnn.models.precision import PRECISIONS
+from turbo_webnn.scripts.console import notice, progress, show, show_json
+from turbo_webnn.scripts.options import as_path, json_option, overwrite_option, parts, source_options, vae_option
 
 
 @click.command()
@@ -68,10 +68,10 @@ def export(
     as_json: bool,
 ) -> None:
     """Turn SOURCE (a hub id, a diffusers folder, `tiny` or `tiny-xl`) into a bundle of static ONNX graphs."""
-    from export.exporter import native_size, run_request
-    from export.request import ExportRequest
-    from models.byte_size import parse_bytes
-    from models.source import Source, open_source
+    from turbo_webnn.export.exporter import native_size, run_request
+    from turbo_webnn.export.request import ExportRequest
+    from turbo_webnn.models.byte_size import parse_bytes
+    from turbo_webnn.models.source import Source, open_source
 
     request = ExportRequest(
         output=output,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scripts.console import progress, show, show_json
-from scripts.options import as_path, bundle_argument, json_option, seed_option, settings_options
+from turbo_webnn.scripts.console import progress, show, show_json
+from turbo_webnn.scripts.options import as_path, bundle_argument, json_option, seed_option, settings_options
 
 if TYPE_CHECKING:
-    from runtime.settings import Settings
+    from turbo_webnn.runtime.settings import Settings
 
 
 @click.command()
@@ -37,9 +37,9 @@ def generate(
     as_json: bool,
 ) -> None:
     """Draw PROMPT with onnxruntime."""
-    from runtime import Pipeline
-    from runtime.image_files import require_image_place, save_images
-    from runtime.images import open_image
+    from turbo_webnn.runtime.image_files import require_image_place, save_images
+    from turbo_webnn.runtime.images import open_image
+    from turbo_webnn.runtime.pipeline import Pipeline
 
     require_image_place(output, apart_from=image)
     pipeline = Pipeline.open(folder, settings, keep_sessions=False)

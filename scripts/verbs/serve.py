@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from models.bundle import Bundle
-from models.staging.interruption import Stopped
-from scripts.console import show, show_json
-from scripts.options import bundle_argument, json_option
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.staging.interruption import Stopped
+from turbo_webnn.scripts.console import show, show_json
+from turbo_webnn.scripts.options import bundle_argument, json_option
 
 _HOST = (
     "The address to listen on. Requests must name a loopback host (127.0.0.0/8, localhost, [::1]) or this one; "
@@ -26,7 +26,7 @@ _HOST = (
 @json_option
 def serve(folder: Path, host: str, port: int, as_json: bool) -> None:
     """Serve a page that draws with BUNDLE in the browser, until Ctrl-C."""
-    from runtime.serving import PageServer, routes_of
+    from turbo_webnn.runtime.serving import PageServer, routes_of
 
     routes = routes_of(Bundle.open(folder))
     with suppress(Stopped, KeyboardInterrupt), PageServer(routes, host, port) as server:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from scripts.console import progress, show, show_json
-from scripts.options import as_path, json_option, overwrite_option, seed_option
+from turbo_webnn.scripts.console import progress, show, show_json
+from turbo_webnn.scripts.options import as_path, json_option, overwrite_option, seed_option
 
 
 @click.command()
@@ -19,7 +19,7 @@ from scripts.options import as_path, json_option, overwrite_option, seed_option
 @json_option
 def synth(preset: str, output: Path, seed: int, variant: str | None, overwrite: bool, as_json: bool) -> None:
     """Write the architecture PRESET (sd-turbo, sdxl-turbo) with seeded random weights as a diffusers folder."""
-    from models.synth import synthesize
+    from turbo_webnn.models.synth import synthesize
 
     with progress(shown=not as_json) as report:
         synthesize(

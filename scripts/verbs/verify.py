@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from models.bundle import MANIFEST, Bundle
-from models.errors import RequestError
-from scripts.console import notice, progress, show, show_json
-from scripts.options import bundle_argument, json_option, parts, settings_options, source_options, vae_option
-from scripts.tables import parity_table
+from turbo_webnn.models.bundle import MANIFEST, Bundle
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.scripts.console import notice, progress, show, show_json
+from turbo_webnn.scripts.options import (
+    bundle_argument,
+    json_option,
+    parts,
+    settings_options,
+    source_options,
+    vae_option,
+)
+from turbo_webnn.scripts.tables import parity_table
 
 if TYPE_CHECKING:
-    from runtime.settings import Settings
+    from turbo_webnn.runtime.settings import Settings
 
 
 @click.command()
@@ -46,10 +53,10 @@ def verify(
 
     The figures go to report/parity.json in the bundle, and a page of them to report/index.html.
     """
-    from models.source import Source, open_source
-    from runtime.cases import first_prompts
-    from runtime.publish import PAGE
-    from runtime.verify import verify as compare
+    from turbo_webnn.models.source import Source, open_source
+    from turbo_webnn.runtime.cases import first_prompts
+    from turbo_webnn.runtime.publish import PAGE
+    from turbo_webnn.runtime.verify import verify as compare
 
     drawn, seed_numbers, step_numbers = first_prompts(prompts), _numbers("--seeds", seeds), _numbers("--steps", steps)
     bundle = Bundle.open(folder)

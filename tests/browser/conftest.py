@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from export.webnn.browser import library_path, unpacked_chromium
-from export.webnn.node import Worker
-from models.bundle import Bundle
-from models.component import Size
-from runtime.serving import PageServer, ServedFile, routes_of
+from turbo_webnn.export.webnn.browser import library_path, unpacked_chromium
+from turbo_webnn.export.webnn.node import Worker
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.component import Size
+from turbo_webnn.runtime.serving import PageServer, ServedFile, routes_of
 
 HERE = Path(__file__).parent
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from models.bundle import Bundle
-from models.chain import BundleFile
-from runtime.serving import ServedFile
 from tests.browser.conftest import Browser, Serve, Served, routes_for_tests
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.chain import BundleFile
+from turbo_webnn.runtime.serving import ServedFile
 
 REQUEST = {"prompt": "a cat", "steps": 1}
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.shapes import plain_caption
-from models.shapes_judge import exam, score
-from runtime import Pipeline
-from runtime.serving import WEB, ServedFile
 from tests.browser.conftest import HERE, Browser, Serve, Served, pixels_of
 from tests.pictures import psnr
+from turbo_webnn import Pipeline
+from turbo_webnn.models.shapes import plain_caption
+from turbo_webnn.models.shapes_judge import exam, score
+from turbo_webnn.runtime.serving import WEB, ServedFile
 
 PROMPT = "a red circle on a blue background"
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runtime import Pipeline
 from tests.browser.conftest import Browser, Serve, Served, routes_for_tests
 from tests.pictures import psnr
+from turbo_webnn import Pipeline
 
 
 @pytest.fixture(scope="module")

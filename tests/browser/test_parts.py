@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from models.bundle import Bundle
-from runtime.noise import NoiseSource
-from runtime.serving import MODULES, WEB
-from runtime.text import tokenizers_of
 from tests.browser.conftest import Browser, Serve
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.runtime.noise import NoiseSource
+from turbo_webnn.runtime.serving import MODULES, WEB
+from turbo_webnn.runtime.text import tokenizers_of
 
 
 @pytest.fixture(scope="module", autouse=True)

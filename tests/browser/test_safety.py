@@ -11,12 +11,12 @@ import onnx
 import pytest
 from PIL import Image
 
-from models.bundle import Bundle, describe, write_manifest
-from models.chain import Chain, Graph, Tensor
-from runtime import Pipeline
-from runtime.safety import clip_input
 from tests.browser.conftest import Browser, Serve, pixels_of
 from tests.pictures import psnr
+from turbo_webnn import Pipeline
+from turbo_webnn.models.bundle import Bundle, describe, write_manifest
+from turbo_webnn.models.chain import Chain, Graph, Tensor
+from turbo_webnn.runtime.safety import clip_input
 
 PROMPT = "a cat"
 REQUEST = {"prompt": PROMPT, "seed": 3, "steps": 2}

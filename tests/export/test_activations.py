@@ -13,19 +13,19 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from export.activations import measure, overflowing
-from export.overflows import Overflows
-from export.passes import simplify
-from export.probes import SIZE, probe
-from export.streaming import meta_forward, run_streamed
-from export.trace import trace
-from export.weights import bind
-from models.component import Size
-from models.source import EMBEDDED, Source, open_source
-from runtime.parity import compare
-from runtime.torch_modules import load
 from tests.graphs import run
 from tests.refusal import refusal
+from turbo_webnn.export.activations import measure, overflowing
+from turbo_webnn.export.overflows import Overflows
+from turbo_webnn.export.passes import simplify
+from turbo_webnn.export.probes import SIZE, probe
+from turbo_webnn.export.streaming import meta_forward, run_streamed
+from turbo_webnn.export.trace import trace
+from turbo_webnn.export.weights import bind
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.source import EMBEDDED, Source, open_source
+from turbo_webnn.runtime.parity import compare
+from turbo_webnn.runtime.torch_modules import load
 
 VAE = "vae/diffusion_pytorch_model.safetensors"
 TEXT = "text_encoder/model.safetensors"

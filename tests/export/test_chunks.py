@@ -7,10 +7,10 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from export.chunks import split
-from models.byte_size import parse_bytes
-from models.errors import RequestError
 from tests.graphs import constant, graph, operators, run
+from turbo_webnn.export.chunks import split
+from turbo_webnn.models.byte_size import parse_bytes
+from turbo_webnn.models.errors import RequestError
 
 RNG = np.random.default_rng(3)
 

@@ -10,14 +10,14 @@ import onnx
 import onnxruntime
 import pytest
 
-from export import exporter
-from export.worker import BundleJob, Report
-from models.bundle import Bundle
-from models.chain import Chain, Tensor
-from models.component import Size
-from models.errors import RequestError
-from models.source import open_source
 from tests.conftest import exported
+from turbo_webnn.export import exporter
+from turbo_webnn.export.worker import BundleJob, Report
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.chain import Chain, Tensor
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.source import open_source
 
 BANNED = {
     "Shape", "Identity", "Dropout", "Range", "ConstantOfShape", "Constant", "Size", "IsNaN", "Where", "Unsqueeze",

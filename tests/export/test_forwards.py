@@ -4,13 +4,13 @@ import pytest
 import torch
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
-from export.forwards import forward_of
-from export.passes import simplify
-from export.trace import trace
-from models.component import Size
-from models.family import STABLE_DIFFUSION_XL
-from models.modules import build
-from models.source import Source, open_source
+from turbo_webnn.export.forwards import forward_of
+from turbo_webnn.export.passes import simplify
+from turbo_webnn.export.trace import trace
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.family import STABLE_DIFFUSION_XL
+from turbo_webnn.models.modules import build
+from turbo_webnn.models.source import Source, open_source
 
 END = 48
 

@@ -11,9 +11,9 @@ import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
 
-from export.glue import GLUE, Numbers, glue
-from models.component import Size
-from models.schedule import Schedule, Step
+from turbo_webnn.export.glue import GLUE, Numbers, glue
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.schedule import Schedule, Step
 
 SIGMA, FACTOR = 14.6146, 0.13025
 RNG = np.random.default_rng(2)

@@ -9,11 +9,11 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from export import inline
-from export.inline import save_inline
-from export.weights import lazy
 from tests.graphs import constant, graph
 from tests.refusal import refusal
+from turbo_webnn.export import inline
+from turbo_webnn.export.inline import save_inline
+from turbo_webnn.export.weights import lazy
 
 WEIGHT = np.random.default_rng(0).normal(size=(300, 70)).astype(np.float32)
 

@@ -12,15 +12,15 @@ import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
 
-from export.component_graph import settle
-from export.inline import save_inline
-from models.bundle import Bundle
-from models.component import Size
-from models.layouts import layout_of
-from runtime import sampler
-from runtime.pipeline import Pipeline
-from runtime.stages import Stages
-from tests.conftest import exported, turbo_webnn
+from tests.conftest import exported, run_command
+from turbo_webnn.export.component_graph import settle
+from turbo_webnn.export.inline import save_inline
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.layouts import layout_of
+from turbo_webnn.runtime import sampler
+from turbo_webnn.runtime.pipeline import Pipeline
+from turbo_webnn.runtime.stages import Stages
 
 Feeds = dict[str, NDArray[Any]]
 
@@ -152,7 +152,7 @@ def test_the_sdxl_page_draws_what_we_draw(page: Path) -> None:
 
 
 def test_a_checker_says_what_runs_on_the_cpu(page: Path) -> None:
-    done = turbo_webnn("check", page, "--rules-only")
+    done = run_command("check", page, "--rules-only")
     assert done.returncode == 0, done.stdout
     lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.startswith("onnx/")}
     assert "CPU" in lines["onnx/latents_model_f16.onnx"]

@@ -17,14 +17,13 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from export import export_bundle
-from models.component import Component
-from models.family import TEXT_ENCODER, VAE_DECODER
-from models.modules import build, matched
-from models.source import EMBEDDED, Source, open_source
-from runtime import Pipeline
 from tests.pictures import psnr
 from tests.refusal import refusal
+from turbo_webnn import Pipeline, export_bundle
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.family import TEXT_ENCODER, VAE_DECODER
+from turbo_webnn.models.modules import build, matched
+from turbo_webnn.models.source import EMBEDDED, Source, open_source
 
 VAE = "vae/diffusion_pytorch_model.safetensors"
 UNET = "unet/diffusion_pytorch_model.safetensors"
@@ -103,9 +102,8 @@ def test_layers_that_a_config_leaves_out_are_told(checkpoint: Path, tmp_path: Pa
         words = ["export", str(checkpoint), "-o", str(tmp_path / "out"), "--component", "text_encoder"]
     else:
         words = ["verify", str(tiny_fp32), "--reference", str(checkpoint), "--steps", "1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "scripts.cli", *words], capture_output=True, text=True, timeout=120, check=False
-    )
+    command = [sys.executable, "-m", "turbo_webnn.scripts.cli", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert "text_model.encoder.layers.1." in done.stderr
     assert "which the config of text_encoder has no place for; give the config that the weights" in done.stderr

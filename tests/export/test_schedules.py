@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from export.schedules import schedules_of
-from models.schedule import Step
 from tests.refusal import refusal
+from turbo_webnn.export.schedules import schedules_of
+from turbo_webnn.models.schedule import Step
 
 BASE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
 EULER, ANCESTRAL = "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler"

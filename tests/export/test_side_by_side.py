@@ -7,10 +7,10 @@ import textwrap
 
 import pytest
 
-from export.worker import BundleJob, Event, read_outcome
-from models.component import Size
-from models.source import open_source
 from tests.refusal import refusal
+from turbo_webnn.export.worker import BundleJob, Event, read_outcome
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.source import open_source
 
 
 def outcome(body: str) -> str:
@@ -18,8 +18,8 @@ def outcome(body: str) -> str:
     script = textwrap.dedent(
         """
         import os, time
-        from models.errors import RequestError
-        from export.side_by_side import run_side_by_side
+        from turbo_webnn.models.errors import RequestError
+        from turbo_webnn.export.side_by_side import run_side_by_side
         def work(job, progress):
             progress("working", 0.5)
             if job == "refuse": raise RequestError("no")

@@ -11,8 +11,8 @@ import torch
 from onnx_ir.passes import common
 from torch import nn
 
-from export.translations import TRANSLATIONS
 from tests.graphs import run
+from turbo_webnn.export.translations import TRANSLATIONS
 
 
 def exported(module: nn.Module, *inputs: torch.Tensor) -> Any:

@@ -10,10 +10,10 @@ import safetensors.numpy
 import safetensors.torch
 import torch
 
-from export import weights
-from export.weights import LazyWeight, lazy
-from models.checkpoint import Checkpoint
-from models.errors import RequestError
+from turbo_webnn.export import weights
+from turbo_webnn.export.weights import LazyWeight, lazy
+from turbo_webnn.models.checkpoint import Checkpoint
+from turbo_webnn.models.errors import RequestError
 
 NUMBERS = np.random.default_rng(1).normal(size=(5, 7)).astype(np.float32)
 

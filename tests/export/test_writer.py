@@ -6,10 +6,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from export import writer
-from export.writer import write_chain
-from models.chain import Chain
 from tests.graphs import constant, graph
+from turbo_webnn.export import writer
+from turbo_webnn.export.writer import write_chain
+from turbo_webnn.models.chain import Chain
 
 WEIGHTS = [np.random.default_rng(seed).normal(size=(32, 32)).astype(np.float32) for seed in range(3)]
 

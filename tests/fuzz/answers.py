@@ -13,7 +13,7 @@ from random import Random
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from models.errors import RequestError
+from turbo_webnn.models.errors import RequestError
 
 LIMIT_S = 10
 GROWTH_LIMIT_BYTES = 1_000_000_000

@@ -12,14 +12,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.quantize.recipe import read_recipe
-from export.webnn.check import check_static, load_target
-from export.webnn.weightless import read_weightless
-from models.bundle import MANIFEST, Bundle, read_manifest
-from runtime.text import tokenizers_of
-from scripts.fuzz.mutations import mutate_folder, mutate_json_bytes, mutate_onnx_bytes
-from scripts.fuzz.sealing import is_told, reseal
 from tests.fuzz.answers import RANDOMS, SHORT, mutated, refusal_of
+from turbo_webnn.export.quantize.recipe import read_recipe
+from turbo_webnn.export.webnn.check import check_static, load_target
+from turbo_webnn.export.webnn.weightless import read_weightless
+from turbo_webnn.models.bundle import MANIFEST, Bundle, read_manifest
+from turbo_webnn.runtime.text import tokenizers_of
+from turbo_webnn.scripts.fuzz.mutations import mutate_folder, mutate_json_bytes, mutate_onnx_bytes
+from turbo_webnn.scripts.fuzz.sealing import is_told, reseal
 
 RECIPE = {
     "format": 1,

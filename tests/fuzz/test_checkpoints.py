@@ -10,12 +10,12 @@ from random import Random
 import pytest
 from hypothesis import given
 
-import export.exporter
-from export import export_bundle
-from models.checkpoint import Checkpoint
-from models.source import EMBEDDED, open_source
-from scripts.fuzz.mutations import mutate_folder, mutate_json_bytes, mutate_safetensors_bytes
+import turbo_webnn.export.exporter
 from tests.fuzz.answers import RANDOMS, SHORT, mutated, refusal_of
+from turbo_webnn import export_bundle
+from turbo_webnn.models.checkpoint import Checkpoint
+from turbo_webnn.models.source import EMBEDDED, open_source
+from turbo_webnn.scripts.fuzz.mutations import mutate_folder, mutate_json_bytes, mutate_safetensors_bytes
 
 TINY = EMBEDDED["tiny"]
 CONFIGS = sorted(path.relative_to(TINY).as_posix() for path in TINY.rglob("*config.json"))
@@ -29,7 +29,7 @@ def copy_of_tiny(folder: str) -> Path:
 @pytest.fixture(autouse=True)
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """No torch: requests are judged, and nothing is made."""
-    monkeypatch.setattr(export.exporter, "run_worker", lambda *_: None)
+    monkeypatch.setattr(turbo_webnn.export.exporter, "run_worker", lambda *_: None)
 
 
 def judge(checkpoint: Path) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.fuzz.cases import KINDS, Kind, make_case
-from scripts.fuzz.outcome import MEMORY_LIMIT_BYTES, TIME_LIMIT_S, Outcome, faults_of
-from scripts.fuzz.replay import replay
-from scripts.fuzz.watcher import Watcher
+from turbo_webnn.scripts.fuzz.cases import KINDS, Kind, make_case
+from turbo_webnn.scripts.fuzz.outcome import MEMORY_LIMIT_BYTES, TIME_LIMIT_S, Outcome, faults_of
+from turbo_webnn.scripts.fuzz.replay import replay
+from turbo_webnn.scripts.fuzz.watcher import Watcher
 
 LINE = "turbo-webnn: a is wrong; b is right\n"
 TRACEBACK = "Traceback (most recent call last):\n  File\nValueError: no\n"

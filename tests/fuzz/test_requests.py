@@ -52,7 +52,7 @@ HEADERS = st.one_of(
 @pytest.fixture(scope="module")
 def address(good: Path, node_modules: None) -> Iterator[tuple[str, int]]:
     """Where `serve` listens; at the end it must not have printed a traceback."""
-    words = [sys.executable, "-m", "scripts.cli", "serve", str(good), "--port", "0", "--json"]
+    words = [sys.executable, "-m", "turbo_webnn.scripts.cli", "serve", str(good), "--port", "0", "--json"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None

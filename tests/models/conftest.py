@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from models.source import EMBEDDED
 from tests.models.hub_server import HubServer, Repository
 from tests.models.hub_user import CARD, DECOYS, NAME, TEXT, UNET, VAE, User
+from turbo_webnn.models.source import EMBEDDED
 
 
 @pytest.fixture

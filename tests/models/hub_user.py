@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import models
-from models.source import Source
+from turbo_webnn.models.source import Source
 
 NAME = "someone/turbo"
 UNET = "unet/diffusion_pytorch_model"
@@ -40,8 +39,8 @@ CARD = b"---\nlicense: other\nlicense_name: community\n---\n# Turbo\n"
 CALL = """
 import json, sys, time
 time.sleep = lambda seconds: None  # nobody waits between tries here
-from models.errors import RequestError
-from models.source import open_source
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.source import open_source
 try:
     source = open_source(sys.argv[1], progress=False, **json.loads(sys.argv[2]))
     print(json.dumps({**source.provenance, "folder": str(source.folder)}))
@@ -83,7 +82,7 @@ class User:
     def _call(self, source: str, environment: dict[str, str], options: dict[str, Any]) -> Any:
         done = subprocess.run(
             [sys.executable, "-c", CALL, source, json.dumps(options)],
-            cwd=Path(models.__file__).parents[1],
+            cwd=Path(__file__).parents[2],
             env=self.environment | environment,
             capture_output=True,
             text=True,

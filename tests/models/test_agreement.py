@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from models.bundle import MANIFEST
-from models.bundle.manifest import read_manifest
-from models.json_file import write_json
 from tests.refusal import refusal
+from turbo_webnn.models.bundle import MANIFEST
+from turbo_webnn.models.bundle.manifest import read_manifest
+from turbo_webnn.models.json_file import write_json
 
 Edit = Callable[[dict[str, Any]], object]
 

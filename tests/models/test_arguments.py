@@ -7,8 +7,8 @@ from types import UnionType
 import numpy as np
 import pytest
 
-from models.arguments import Whole, require_texts, require_types, require_unicode
 from tests.refusal import refusal
+from turbo_webnn.models.arguments import Whole, require_texts, require_types, require_unicode
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from models.bundle import MANIFEST, Bundle, Manifest, Tokenizer, describe, write_manifest
-from models.bundle import bundle as opening
-from models.chain import BundleFile, Chain, Graph, Tensor
-from models.component import Size
-from models.digests import sha256_of_all
-from models.errors import RequestError
-from models.schedule import Schedule, Step
-from models.staging.renaming import exchange
 from tests.refusal import refusal
+from turbo_webnn.models.bundle import MANIFEST, Bundle, Manifest, Tokenizer, describe, write_manifest
+from turbo_webnn.models.bundle import bundle as opening
+from turbo_webnn.models.chain import BundleFile, Chain, Graph, Tensor
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.digests import sha256_of_all
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.schedule import Schedule, Step
+from turbo_webnn.models.staging.renaming import exchange
 
 
 @pytest.fixture

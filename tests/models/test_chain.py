@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from models.chain import BundleFile, Chain, Graph, Tensor
-from models.json_file import convert_json
+from turbo_webnn.models.chain import BundleFile, Chain, Graph, Tensor
+from turbo_webnn.models.json_file import convert_json
 
 X, Y, Z = (Tensor(name, "float16", (1, 4)) for name in "xyz")
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from models.checkpoint import Checkpoint
 from tests.refusal import refusal
+from turbo_webnn.models.checkpoint import Checkpoint
 
 STEM = "model"
 TENSORS: dict[str, np.ndarray] = {

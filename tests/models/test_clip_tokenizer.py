@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from export.tokenizers import write_tokenizer
-from models.clip_tokenizer import open_clip_tokenizer
-from models.source import EMBEDDED, open_source
 from tests.refusal import refusal
+from turbo_webnn.export.tokenizers import write_tokenizer
+from turbo_webnn.models.clip_tokenizer import open_clip_tokenizer
+from turbo_webnn.models.source import EMBEDDED, open_source
 
 CONFIG, MAP = "tokenizer_config.json", "special_tokens_map.json"
 

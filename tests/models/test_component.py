@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from models.component import Component, Size, TensorSpec
 from tests.refusal import refusal
+from turbo_webnn.models.component import Component, Size, TensorSpec
 
 PART = Component(
     name="unet",

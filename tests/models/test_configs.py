@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from models.family import SAFETY_CHECKER, TEXT_ENCODER, TEXT_ENCODER_2, UNET, UNET_XL, VAE_DECODER
-from models.json_file import read_json
-from models.source import EMBEDDED
-from models.synth import PRESETS
 from tests.refusal import refusal
+from turbo_webnn.models.family import SAFETY_CHECKER, TEXT_ENCODER, TEXT_ENCODER_2, UNET, UNET_XL, VAE_DECODER
+from turbo_webnn.models.json_file import read_json
+from turbo_webnn.models.source import EMBEDDED
+from turbo_webnn.models.synth import PRESETS
 
 XL = {"addition_time_embed_dim": 256, "projection_class_embeddings_input_dim": 2816}
 CLIP = {"projection_dim": 64, "hidden_size": 64, "num_attention_heads": 4}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models import digests
+from turbo_webnn.models import digests
 
 
 @pytest.fixture

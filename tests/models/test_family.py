@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from models.component import Size
-from models.family import STABLE_DIFFUSION, STABLE_DIFFUSION_XL, Family, constant_conditions, family_named
-from models.json_file import read_json
-from models.synth import PRESETS
 from tests.refusal import refusal
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.family import STABLE_DIFFUSION, STABLE_DIFFUSION_XL, Family, constant_conditions, family_named
+from turbo_webnn.models.json_file import read_json
+from turbo_webnn.models.synth import PRESETS
 
 
 def published(family: Family, preset: str) -> dict[str, dict[str, Any]]:

@@ -8,12 +8,12 @@ import pytest
 import safetensors.numpy
 from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
-from models.checkpoint import Checkpoint
-from models.hub import is_repo_id
-from models.hub.snapshot import shown_progress
-from models.source import EMBEDDED
 from tests.models.hub_server import HubServer, Repository
 from tests.models.hub_user import CARD, DECOYS, NAME, OFFLINE, TEXT, UNET, VAE, WEIGHTS, User, weights
+from turbo_webnn.models.checkpoint import Checkpoint
+from turbo_webnn.models.hub import is_repo_id
+from turbo_webnn.models.hub.snapshot import shown_progress
+from turbo_webnn.models.source import EMBEDDED
 
 
 def sharded(files: dict[str, bytes], index: str, shard: str) -> set[str]:

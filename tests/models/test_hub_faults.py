@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from models.source import open_source
 from tests.models.hub_server import Fault, HubServer, Repository, listing_of
 from tests.models.hub_user import NAME, OFFLINE, TEXT, User
 from tests.refusal import refusal
+from turbo_webnn.models.source import open_source
 
 IMPATIENT = {"HF_HUB_DOWNLOAD_TIMEOUT": "1", "HF_HUB_ETAG_TIMEOUT": "1"}
 

@@ -11,8 +11,8 @@ import httpx2
 import pytest
 from huggingface_hub.utils import close_session, get_session
 
-from models.hub import guard
-from models.hub.answers import (
+from turbo_webnn.models.hub import guard
+from turbo_webnn.models.hub.answers import (
     WrongAnswerError,
     listed_file,
     require_commit,
@@ -20,7 +20,7 @@ from models.hub.answers import (
     require_model_info,
     require_tree,
 )
-from models.hub.guard import Guard, HubFailure
+from turbo_webnn.models.hub.guard import Guard, HubFailure
 
 SHA1, SHA256 = "0123456789" * 4, "0123456789abcdef" * 4
 REQUEST = httpx2.Request("GET", "http://127.0.0.1/file")

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from models.component import Component, Size, TensorSpec
-from models.family import FAMILIES, family_named
-from models.json_file import read_json
-from models.layout import Place, Port
-from models.layouts import LAYOUTS, layout_of
-from models.precision import BOUNDARY_TYPE, FORMS, Precision
-from models.synth import PRESETS
 from tests.refusal import refusal
+from turbo_webnn.models.component import Component, Size, TensorSpec
+from turbo_webnn.models.family import FAMILIES, family_named
+from turbo_webnn.models.json_file import read_json
+from turbo_webnn.models.layout import Place, Port
+from turbo_webnn.models.layouts import LAYOUTS, layout_of
+from turbo_webnn.models.precision import BOUNDARY_TYPE, FORMS, Precision
+from turbo_webnn.models.synth import PRESETS
 
 Boundary = dict[str, tuple[Any, ...]]
 """Type, then shape, by name."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from models.model_card import MAX_FRONT_MATTER_BYTES, license_of
-from models.printable import printable
+from turbo_webnn.models.model_card import MAX_FRONT_MATTER_BYTES, license_of
+from turbo_webnn.models.printable import printable
 
 
 def card(front: str) -> bytes:

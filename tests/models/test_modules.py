@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 import torch
 
-from models.checkpoint import Checkpoint
-from models.component import Component
-from models.family import STABLE_DIFFUSION, STABLE_DIFFUSION_XL
-from models.json_file import read_json
-from models.modules import build, matched
-from models.source import open_source
-from models.synth import PRESETS
 from tests.refusal import refusal
+from turbo_webnn.models.checkpoint import Checkpoint
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.family import STABLE_DIFFUSION, STABLE_DIFFUSION_XL
+from turbo_webnn.models.json_file import read_json
+from turbo_webnn.models.modules import build, matched
+from turbo_webnn.models.source import open_source
+from turbo_webnn.models.synth import PRESETS
 
 FAMILIES = {"sd-turbo": STABLE_DIFFUSION, "sdxl-turbo": STABLE_DIFFUSION_XL}
 

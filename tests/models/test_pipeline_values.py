@@ -13,9 +13,9 @@ from diffusers.pipelines.latent_consistency_models.pipeline_latent_consistency_t
     LatentConsistencyModelPipeline,
 )
 
-from models.pipeline_values import class_in, guidance_embedding, native_latent_size, scheduler_config_in_use
-from models.source import EMBEDDED, open_source
 from tests.refusal import refusal
+from turbo_webnn.models.pipeline_values import class_in, guidance_embedding, native_latent_size, scheduler_config_in_use
+from turbo_webnn.models.source import EMBEDDED, open_source
 
 SD, XL = {"_class_name": "StableDiffusionPipeline"}, {"_class_name": "StableDiffusionXLPipeline"}
 EULER = {"_class_name": "EulerDiscreteScheduler"}

@@ -13,8 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from models.python_process import PythonProcess
-from tests.conftest import turbo_webnn
+from tests.conftest import run_command
+from turbo_webnn.models.python_process import PythonProcess
+
+IMPORTER = str(Path(__file__).parent / "on_path")
+"""A folder on the path of the processes that say what they could import."""
 
 COMMAND = Path(sys.executable).with_name("turbo-webnn")
 
@@ -22,7 +25,7 @@ TRAPS = (
     # of the standard library, of libraries, optional ones of libraries, and ours
     "secrets", "json", "random", "statistics", "numpy", "torch", "onnx", "onnxruntime", "diffusers", "safetensors",
     "click", "rich", "msgspec", "yaml", "tokenizers", "xformers", "flash_attn", "accelerate", "peft", "sitecustomize",
-    "usercustomize", "export", "models", "runtime", "scripts",
+    "usercustomize", "export", "models", "runtime", "scripts", "turbo_webnn",
 )  # fmt: skip
 
 
@@ -56,24 +59,23 @@ PATHS = [None, "", ".", f"{os.pathsep}{os.sep}nowhere", "WORK"]
 def test_a_process_takes_no_module_from_the_working_folder(
     trapped: Path, monkeypatch: pytest.MonkeyPatch, path: str | None
 ) -> None:
-    monkeypatch.delenv("PYTHONPATH", raising=False)
-    if path is not None:
-        monkeypatch.setenv("PYTHONPATH", path.replace("WORK", str(trapped)))
+    paths = [IMPORTER] if path is None else [path.replace("WORK", str(trapped)), IMPORTER]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     monkeypatch.setattr(sys, "path", ["", ".", str(trapped), trapped, b"bytes", None, 3, *sys.path])
-    with PythonProcess("tests.models.importer", *TRAPS) as process:
+    with PythonProcess("importer", *TRAPS) as process:
         found = json.loads(process.answers.readline() or "{}")
         assert found, process.complaints()
     assert sprung(trapped) == ""
     assert not [name for name, origin in found.items() if origin and Path(origin).is_relative_to(trapped)]
-    assert all(found[name] for name in ("secrets", "torch", "click", "models", "export"))
+    assert all(found[name] for name in ("secrets", "torch", "click", "turbo_webnn"))
 
 
 def test_modules_of_a_checkpoint_are_avoided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "checkpoint" / "code").mkdir(parents=True)
     (tmp_path / "checkpoint" / "code" / "xformers.py").write_text("")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "checkpoint" / "code"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "checkpoint" / "code"), IMPORTER]))
     for avoid, origin in (([], "xformers.py"), ([tmp_path / "checkpoint"], None)):
-        with PythonProcess("tests.models.importer", "xformers", avoid=avoid) as process:
+        with PythonProcess("importer", "xformers", avoid=avoid) as process:
             found = json.loads(process.answers.readline())["xformers"]
         assert (found and Path(found).name) == origin
 
@@ -99,7 +101,7 @@ UNGUARDED = """
 import sys
 from pathlib import Path
 sys.path[:0] = ["", Path("/nowhere")]
-from export import export_bundle
+from turbo_webnn import export_bundle
 export_bundle("tiny", sys.argv[1], precision="fp32", components=["text_encoder"])
 print("once")
 """
@@ -118,7 +120,7 @@ def test_a_script_without_a_guard_runs_once(tmp_path: Path, trapped: Path) -> No
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL")
 def test_no_process_outlives_a_killed_export(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    words = [sys.executable, "-m", "scripts.cli", "export", "tiny", "-o", str(out)]
+    words = [sys.executable, "-m", "turbo_webnn.scripts.cli", "export", "tiny", "-o", str(out)]
     command = subprocess.Popen(words)
     children: list[psutil.Process] = []
     give_up = time.monotonic() + 60
@@ -131,6 +133,6 @@ def test_no_process_outlives_a_killed_export(tmp_path: Path) -> None:
     assert not alive
     (left,) = tmp_path.iterdir()
     assert left.name.startswith(".out.turbo-webnn-")
-    done = turbo_webnn("export", "tiny", "-o", out, "--component", "text_encoder", "--precision", "fp32")
+    done = run_command("export", "tiny", "-o", out, "--component", "text_encoder", "--precision", "fp32")
     assert done.returncode == 0, done.stderr
     assert [*tmp_path.iterdir()] == [out]

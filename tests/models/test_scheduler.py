@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from models.scheduler import SERVED_SCHEDULERS, require_served_scheduler
-from models.source import EMBEDDED
 from tests.refusal import refusal
+from turbo_webnn.models.scheduler import SERVED_SCHEDULERS, require_served_scheduler
+from turbo_webnn.models.source import EMBEDDED
 
 CONFIG = json.loads((EMBEDDED["tiny"] / "scheduler/scheduler_config.json").read_text())
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.shapes import (
+from turbo_webnn.models.shapes import (
     COLOURS,
     PICTURE,
     SHAPES,
@@ -20,7 +20,7 @@ from models.shapes import (
     render,
     scenes,
 )
-from models.shapes_judge import exam, judge, look, score
+from turbo_webnn.models.shapes_judge import exam, judge, look, score
 
 PLAIN = Scene("circle", "red", "blue")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from models.source import EMBEDDED, open_source
-from models.source.variants import variants_of
 from tests.refusal import refusal
+from turbo_webnn.models.source import EMBEDDED, open_source
+from turbo_webnn.models.source.variants import variants_of
 
 
 @pytest.fixture

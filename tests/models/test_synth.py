@@ -11,11 +11,11 @@ import safetensors.numpy
 import torch
 from diffusers import StableDiffusionPipeline
 
-from models import synth
-from models.family import SAFETY_CHECKER
-from models.source import EMBEDDED, open_source
-from models.synth import PRESETS, synthesize
 from tests.refusal import refusal
+from turbo_webnn.models import synth
+from turbo_webnn.models.family import SAFETY_CHECKER
+from turbo_webnn.models.source import EMBEDDED, open_source
+from turbo_webnn.models.synth import PRESETS, synthesize
 
 
 @pytest.fixture(autouse=True)

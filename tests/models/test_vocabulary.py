@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from transformers import CLIPTokenizer
 
-from models.vocabulary import END, START, write_vocabulary
+from turbo_webnn.models.vocabulary import END, START, write_vocabulary
 
 PUBLISHED_SIZE = 49408
 

@@ -11,11 +11,11 @@ import pytest
 import tokenizers
 from tokenizers import models, pre_tokenizers, processors
 
-from models.bundle import Bundle, Manifest, Tokenizer, describe, write_manifest
-from models.chain import Chain, Graph, Tensor
-from models.component import Size
-from models.precision import BOUNDARY_TYPE, Precision
-from models.schedule import Schedule, Step
+from turbo_webnn.models.bundle import Bundle, Manifest, Tokenizer, describe, write_manifest
+from turbo_webnn.models.chain import Chain, Graph, Tensor
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.precision import BOUNDARY_TYPE, Precision
+from turbo_webnn.models.schedule import Schedule, Step
 
 LENGTH = 8
 PAD_ID = 3

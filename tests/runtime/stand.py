@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
 
-from models.bundle import Bundle
-from models.component import Size
-from models.precision import Precision
-from models.source import Source
-from runtime.conditions import TokenIds
-from runtime.evidence import Recorder
-from runtime.noise import Float32Array
-from runtime.sessions import Array
-from runtime.stages import Stages
-from runtime.text import PromptTokenizer
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.precision import Precision
+from turbo_webnn.models.source import Source
+from turbo_webnn.runtime.conditions import TokenIds
+from turbo_webnn.runtime.evidence import Recorder
+from turbo_webnn.runtime.noise import Float32Array
+from turbo_webnn.runtime.sessions import Array
+from turbo_webnn.runtime.stages import Stages
+from turbo_webnn.runtime.text import PromptTokenizer
 
 
 class Stand(Stages):
@@ -50,5 +49,4 @@ def let_stand_in(monkeypatch: pytest.MonkeyPatch, stands: Sequence[Stand]) -> No
         half = stands[1] if len(stands) > 1 else Stand(stands[0].bundle)
         return half if precision == "fp16" else stands[0]
 
-    module = sys.modules["runtime.verify"]  # the package gives the function of that name
-    monkeypatch.setattr(module, "_reference", reference)
+    monkeypatch.setattr("turbo_webnn.runtime.verify._reference", reference)

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.chain import BundleFile, Chain, Graph, Tensor
-from models.family import STABLE_DIFFUSION, STABLE_DIFFUSION_XL
-from runtime.boundary import Boundary
+from turbo_webnn.models.chain import BundleFile, Chain, Graph, Tensor
+from turbo_webnn.models.family import STABLE_DIFFUSION, STABLE_DIFFUSION_XL
+from turbo_webnn.runtime.boundary import Boundary
 
 
 def chain(inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], **names: str) -> Chain:

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from models.component import Size
-from runtime.cases import PROMPTS, cases_of, first_prompts
 from tests.refusal import refusal
 from tests.runtime.conftest import MakeBundle
+from turbo_webnn.models.component import Size
+from turbo_webnn.runtime.cases import PROMPTS, cases_of, first_prompts
 
 READ = {"text_encoder", "unet", "vae_decoder"}
 

@@ -8,12 +8,12 @@ import onnx.parser
 import onnxruntime
 import pytest
 
-from models.bundle import Bundle
-from runtime.bench.example import arrays, described
-from runtime.fusing import fuse_attention, fused
-from runtime.sessions import Session, Settings
 from tests.refusal import refusal
 from tests.runtime.conftest import MakeBundle
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.runtime.bench.example import arrays, described
+from turbo_webnn.runtime.fusing import fuse_attention, fused
+from turbo_webnn.runtime.sessions import Session, Settings
 
 # Two heads of width 4: five tokens ask three.
 GRAPH = """

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.errors import RequestError
-from runtime.images import open_image, to_images, to_sample
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.runtime.images import open_image, to_images, to_sample
 
 MODES = (
     "1",

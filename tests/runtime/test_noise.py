@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.errors import RequestError
-from runtime.noise import NoiseSource
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.runtime.noise import NoiseSource
 
 SEEDS = (0, 1, 42, 2**32 - 1, 2**32, 2**32 + 42, 2**63 + 7, 2**64 - 1, -1)
 

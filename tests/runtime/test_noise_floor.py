@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from runtime.noise_floor import PICTURE_ROUNDING, ROUNDING, NoiseFloor, noise_floor
-from runtime.parity import Figures
+from turbo_webnn.runtime.noise_floor import PICTURE_ROUNDING, ROUNDING, NoiseFloor, noise_floor
+from turbo_webnn.runtime.parity import Figures
 
 
 def figures(relative_l2: float, *, finite: bool = True, ssim: float | None = None) -> Figures:

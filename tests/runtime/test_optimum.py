@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import Bundle
-from runtime.noise import NoiseSource
-from runtime.parity import PICTURE_GATES, compare
-from runtime.pipeline import Pipeline
-from runtime.stages import Stages, latent_shape
 from tests.conftest import Export
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.runtime.noise import NoiseSource
+from turbo_webnn.runtime.parity import PICTURE_GATES, compare
+from turbo_webnn.runtime.pipeline import Pipeline
+from turbo_webnn.runtime.stages import Stages, latent_shape
 
 SCRIPT = Path(__file__).parents[1] / "optimum_draw.py"
 

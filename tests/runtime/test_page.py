@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export.webnn.browser import library_path, unpacked_chromium
-from models.bundle import Bundle, write_manifest
-from models.chain import Verdict
-from models.component import Size
-from models.source import Source
-from runtime import verify
-from runtime.cases import cases_of
-from runtime.page.charts import Bars, Dots, Point, bar_chart, curve, dot_plot
-from runtime.page.pictures import MAX_FACTOR, comparisons
-from runtime.parity import compare_pictures
-from runtime.publish import PAGE
 from tests.runtime.conftest import MakeBundle
 from tests.runtime.stand import Stand, let_stand_in
+from turbo_webnn import verify
+from turbo_webnn.export.webnn.browser import library_path, unpacked_chromium
+from turbo_webnn.models.bundle import Bundle, write_manifest
+from turbo_webnn.models.chain import Verdict
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.source import Source
+from turbo_webnn.runtime.cases import cases_of
+from turbo_webnn.runtime.page.charts import Bars, Dots, Point, bar_chart, curve, dot_plot
+from turbo_webnn.runtime.page.pictures import MAX_FACTOR, comparisons
+from turbo_webnn.runtime.parity import compare_pictures
+from turbo_webnn.runtime.publish import PAGE
 
 PROMPT = '<script>alert("a cat")</script> & <b>a mat</b>'
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from models.precision import PRECISIONS, Precision
-from runtime.parity import (
+from turbo_webnn.models.precision import PRECISIONS, Precision
+from turbo_webnn.runtime.parity import (
     BROWSER_GATES,
     COMPONENT_GATES,
     EXACT,

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.bundle import staged
-from models.component import Size
-from models.errors import RequestError
-from models.precision import Precision
-from runtime import Pipeline
-from runtime.noise import Float32Array, NoiseSource
 from tests.runtime.conftest import SCALING_FACTOR, MakeBundle, schedule
+from turbo_webnn import Pipeline
+from turbo_webnn.models.bundle import staged
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.precision import Precision
+from turbo_webnn.runtime.noise import Float32Array, NoiseSource
 
 PROMPT = "a cat"
 STATES = (0 + 4 + 5 + 1 + 4 * 3) / 8  # the mean of the ids, which is all that the miniature UNet reads
@@ -127,14 +127,14 @@ def test_a_component_that_is_missing_is_told_before_any_work(make_bundle: MakeBu
 
 
 def test_numbers_that_leave_their_range_are_told(make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.sampler.pure_noise", lambda *_: np.full((1, 4, 2, 3), np.inf, np.float32))
+    monkeypatch.setattr("turbo_webnn.runtime.sampler.pure_noise", lambda *_: np.full((1, 4, 2, 3), np.inf, np.float32))
     for precision, right in (("fp32", "the checkpoint itself gives them"), ("fp16", "export with --precision fp32")):
         with pytest.raises(RequestError, match=f"unet gave numbers that are not finite in {precision}; {right}"):
             Pipeline.open(make_bundle(precision).folder, "cpu").draw(PROMPT)
 
 
 def test_damage_that_gives_nan_is_told_as_damage(make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.sampler.pure_noise", lambda *_: np.full((1, 4, 2, 3), np.inf, np.float32))
+    monkeypatch.setattr("turbo_webnn.runtime.sampler.pure_noise", lambda *_: np.full((1, 4, 2, 3), np.inf, np.float32))
     pipeline = Pipeline.open(make_bundle().folder, "cpu")
     path = pipeline.bundle.path(pipeline.bundle.chain("unet").graphs[0])
 
@@ -194,8 +194,8 @@ def test_it_runs_without_what_only_an_export_needs(make_bundle: MakeBundle, tmp_
         (absent / f"{name}.py").write_text(f"raise ModuleNotFoundError('No module named {name}', name={name!r})")
     code = f"""
 import sys
-from runtime import Pipeline
-from scripts import cli
+from turbo_webnn import Pipeline
+from turbo_webnn.scripts import cli
 
 def main(words):
     sys.argv[1:] = words

@@ -13,14 +13,14 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from models.component import Size
-from models.errors import RequestError
-from models.source import Source, open_source
-from runtime.conditions import Conditions
-from runtime.parity import compare
-from runtime.reference import Reference
-from runtime.stages import Sampling
-from runtime.torch_modules import Float16Products, load
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.source import Source, open_source
+from turbo_webnn.runtime.conditions import Conditions
+from turbo_webnn.runtime.parity import compare
+from turbo_webnn.runtime.reference import Reference
+from turbo_webnn.runtime.stages import Sampling
+from turbo_webnn.runtime.torch_modules import Float16Products, load
 
 PROMPT = "a photograph of a lighthouse on a cliff at dusk"
 SIZE = Size(2, 64, 96)

@@ -14,11 +14,11 @@ import pytest
 import safetensors.torch
 import torch
 
-from models.component import Size
-from models.source import EMBEDDED, open_source
-from runtime.reference import Reference
-from runtime.stages import Sampling
 from tests.refusal import refusal
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.source import EMBEDDED, open_source
+from turbo_webnn.runtime.reference import Reference
+from turbo_webnn.runtime.stages import Sampling
 
 Changes = Mapping[str, Mapping[str, Any]]
 """By file, the values that are changed in it; None where the key is left out."""

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.component import Size
-from runtime.rehearsal import rehearse
 from tests.runtime.conftest import MakeBundle
+from turbo_webnn.models.component import Size
+from turbo_webnn.runtime.rehearsal import rehearse
 
 
 def test_every_graph_is_passed_once_by_one_drawing(make_bundle: MakeBundle) -> None:

@@ -12,13 +12,13 @@ from PIL import Image
 from transformers import CLIPConfig
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-from export import export_bundle
-from export.webnn.check import check_provider
-from models.bundle import Bundle
-from models.component import Size
-from models.source import EMBEDDED
-from runtime.safety import blackened, clip_input
-from runtime.stages import Stages
+from turbo_webnn import export_bundle
+from turbo_webnn.export.webnn.check import check_provider
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.source import EMBEDDED
+from turbo_webnn.runtime.safety import blackened, clip_input
+from turbo_webnn.runtime.stages import Stages
 
 BATCH = 8
 

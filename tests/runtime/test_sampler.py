@@ -7,10 +7,10 @@ import pytest
 import torch
 from diffusers import EulerAncestralDiscreteScheduler, EulerDiscreteScheduler
 
-from models.errors import RequestError
-from models.schedule import Schedule, Step
-from runtime import sampler
-from runtime.noise import Float32Array, NoiseSource
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.schedule import Schedule, Step
+from turbo_webnn.runtime import sampler
+from turbo_webnn.runtime.noise import Float32Array, NoiseSource
 
 SHAPE = (1, 4, 8, 8)
 CONFIG = {

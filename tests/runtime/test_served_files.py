@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.serving import ServedFile
+from turbo_webnn.runtime.serving import ServedFile
 
 NAME = "unet/model.onnx"
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from models.bundle import Bundle
-from runtime.serving import PageServer, routes, routes_of
-from tests.conftest import hear_signals, turbo_webnn
+from tests.conftest import hear_signals, run_command
 from tests.refusal import refusal
 from tests.runtime.conftest import MakeBundle
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.runtime.serving import PageServer, routes, routes_of
 
 MANIFEST = "/bundle/manifest.json"
 MANY = "9" * 5000
@@ -227,7 +227,7 @@ def test_packages_that_are_not_the_pinned_ones_are_told(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_the_command_serves_until_it_is_ended(bundle: Bundle, node_modules: None, number: signal.Signals) -> None:
-    words = [sys.executable, "-m", "scripts.cli", "serve", str(bundle.folder), "--port", "0", "--json"]
+    words = [sys.executable, "-m", "turbo_webnn.scripts.cli", "serve", str(bundle.folder), "--port", "0", "--json"]
     environment = {**os.environ, "WEB_CONCURRENCY": "many"}  # which uvicorn would read
     pipe = subprocess.PIPE
     process = subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, env=environment, preexec_fn=hear_signals)
@@ -246,8 +246,8 @@ def test_the_command_serves_until_it_is_ended(bundle: Bundle, node_modules: None
 
 
 def test_what_cannot_be_served_is_one_line(tmp_path: Path, bundle: Bundle, node_modules: None) -> None:
-    done = turbo_webnn("serve", tmp_path / "nothing")
+    done = run_command("serve", tmp_path / "nothing")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "is not a bundle: it has no manifest.json; make one: turbo-webnn export" in done.stderr
-    done = turbo_webnn("serve", bundle.folder, "--host", "192.0.2.1")
+    done = run_command("serve", bundle.folder, "--host", "192.0.2.1")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)

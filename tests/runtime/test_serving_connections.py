@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.serving import PageServer, ServedFile, connection
 from tests.runtime.test_serving import ISOLATION
+from turbo_webnn.runtime.serving import PageServer, ServedFile, connection
 
 SIZE = 100_000_000
 SHORT_S = 0.2

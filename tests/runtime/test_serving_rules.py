@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.serving.policy import Hosts, content_policy
-from runtime.serving.ranges import Validators, range_of
+from turbo_webnn.runtime.serving.policy import Hosts, content_policy
+from turbo_webnn.runtime.serving.ranges import Validators, range_of
 
 MANY = "9" * 5000
 

@@ -9,13 +9,13 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from models.bundle import Bundle
-from models.chain import Tensor
-from models.errors import RequestError
-from runtime import provider
-from runtime.sessions import Session, Settings, choose_provider
 from tests.refusal import refusal
 from tests.runtime.conftest import MakeBundle
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.chain import Tensor
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.runtime import provider
+from turbo_webnn.runtime.sessions import Session, Settings, choose_provider
 
 CUDA = Settings("cuda", fuse=False)
 IDS = np.arange(8, dtype=np.int32)[np.newaxis]

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.settings import Settings, parse_options
 from tests.refusal import refusal
+from turbo_webnn.runtime.settings import Settings, parse_options
 
 
 def test_options_are_key_and_value() -> None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from runtime.similarity import ssim
+from turbo_webnn.runtime.similarity import ssim
 
 
 def test_equal_pictures_are_alike() -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import RequestError
-from runtime.text import PromptTokenizer
 from tests.runtime.conftest import PAD_ID, MakeBundle
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.runtime.text import PromptTokenizer
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ import numpy as np
 import onnx
 import pytest
 
-from models.bundle import Bundle
-from models.component import Size
-from models.source import open_source
-from runtime import trace as tracing
-from runtime.reference import Reference
-from runtime.stages import Stages
-from runtime.trace import module_outputs, trace
-from runtime.traced import Traced
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.source import open_source
+from turbo_webnn.runtime import trace as tracing
+from turbo_webnn.runtime.reference import Reference
+from turbo_webnn.runtime.stages import Stages
+from turbo_webnn.runtime.trace import module_outputs, trace
+from turbo_webnn.runtime.traced import Traced
 
 NAMES = (
     "proj/MatMul",

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from models.bundle import Bundle
-from models.component import Size
-from models.errors import RequestError
-from models.precision import Precision
-from models.source import Source
-from runtime import Settings, loading, verify
-from runtime.publish import PAGE, PARITY
 from tests.refusal import refusal
 from tests.runtime.conftest import MakeBundle
 from tests.runtime.stand import Stand, let_stand_in
+from turbo_webnn import verify
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.precision import Precision
+from turbo_webnn.models.source import Source
+from turbo_webnn.runtime import loading
+from turbo_webnn.runtime.publish import PAGE, PARITY
+from turbo_webnn.runtime.settings import Settings
 
 SOURCE = Source("reference", Path("reference"))
 PROMPT = "a cat"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from models.source import EMBEDDED
-from tests.conftest import turbo_webnn
+from tests.conftest import run_command
+from turbo_webnn.models.source import EMBEDDED
 
 TINY = EMBEDDED["tiny"]
 
@@ -62,7 +62,7 @@ TINY = EMBEDDED["tiny"]
 )
 def test_a_mistake_is_one_line(words: list[str], said: str, tmp_path: Path) -> None:
     out = str(tmp_path / "out")
-    done = turbo_webnn(*[word.replace("OUT", out) for word in words])
+    done = run_command(*[word.replace("OUT", out) for word in words])
     assert done.returncode == 2
     assert said.replace("OUT", out) in done.stderr
     assert "Traceback" not in done.stderr

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from runtime.publish import PARITY
 from tests.conftest import hear_signals
+from turbo_webnn.runtime.publish import PARITY
 
-CLI = [sys.executable, "-m", "scripts.cli"]
+CLI = [sys.executable, "-m", "turbo_webnn.scripts.cli"]
 REFUSED = ["export", "nonsense", "-o", "x"]
 SAID = "turbo-webnn: 'nonsense' is no folder and no hub id; "
 
@@ -97,7 +97,7 @@ def test_what_did_not_fit_a_prompt_is_shown_on_any_console(tiny_fp16: Path, tmp_
 
 
 def test_a_crash_is_not_a_verdict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from scripts import cli
+    from turbo_webnn.scripts import cli
 
     def crash() -> int:
         raise KeyError("a\nb")

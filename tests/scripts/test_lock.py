@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scripts.lock import EXTRAS, OPTIMUM, REQUIREMENTS
+from turbo_webnn.scripts.lock import EXTRAS, OPTIMUM, REQUIREMENTS
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from models.bundle import MANIFEST
-from models.bundle.manifest import read_manifest
-from models.json_file import json_bytes, write_json
-from scripts.schema import SCHEMA, TYPES, manifest_schema, manifest_types
 from tests.refusal import refusal
+from turbo_webnn.models.bundle import MANIFEST
+from turbo_webnn.models.bundle.manifest import read_manifest
+from turbo_webnn.models.json_file import json_bytes, write_json
+from turbo_webnn.scripts.schema import SCHEMA, TYPES, manifest_schema, manifest_types
 
 Edit = Callable[[dict[str, Any]], object]
 
@@ -47,11 +47,13 @@ def schema() -> Draft202012Validator:
 
 
 def test_the_schema_is_that_of_the_dataclasses() -> None:
-    assert SCHEMA.read_bytes() == json_bytes(manifest_schema()), "run python -m scripts.schema"
+    assert SCHEMA.read_bytes() == json_bytes(manifest_schema()), "run python -m turbo_webnn.scripts.schema"
 
 
 def test_the_browsers_types_are_those_of_the_schema(node_modules: None) -> None:
-    assert TYPES.read_text(encoding="utf-8") == manifest_types(manifest_schema()), "run python -m scripts.schema"
+    assert TYPES.read_text(encoding="utf-8") == manifest_types(manifest_schema()), (
+        "python -m turbo_webnn.scripts.schema"
+    )
 
 
 @pytest.mark.parametrize("bundle", ["tiny_fp16", "tiny_xl_fp16"])

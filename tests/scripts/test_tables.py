@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from runtime.noise_floor import ROUNDING, NoiseFloor
-from runtime.parity import COMPONENT_GATES, Figures
-from runtime.report import ParityReport, Row
-from runtime.traced import Traced
-from scripts.tables import parity_table
+from turbo_webnn.runtime.noise_floor import ROUNDING, NoiseFloor
+from turbo_webnn.runtime.parity import COMPONENT_GATES, Figures
+from turbo_webnn.runtime.report import ParityReport, Row
+from turbo_webnn.runtime.traced import Traced
+from turbo_webnn.scripts.tables import parity_table
 
 
 def test_an_error_above_the_floor_and_the_layer_that_made_it_are_told() -> None:

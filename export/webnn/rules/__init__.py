@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from export.webnn.rules.finding import Complaint, Effect, Finding
-from export.webnn.rules.table import RULES, Rule, find
+from turbo_webnn.export.webnn.rules.finding import Complaint, Effect, Finding
+from turbo_webnn.export.webnn.rules.table import RULES, Rule, find
 
 __all__ = ["RULES", "Complaint", "Effect", "Finding", "Rule", "find"]

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import onnx_ir as ir
 
-from export.webnn.graph import constant, static_shape
-from export.webnn.rules.finding import Complaint
-from export.webnn.rules.values import takes
-from export.webnn.target import Target
+from turbo_webnn.export.webnn.graph import constant, static_shape
+from turbo_webnn.export.webnn.rules.finding import Complaint
+from turbo_webnn.export.webnn.rules.values import takes
+from turbo_webnn.export.webnn.target import Target
 
 OperatorRule = Callable[[ir.Node, Target], Iterator[Complaint]]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from export.webnn.graph import Graph
-from export.webnn.rules import operators, values, whole_graph
-from export.webnn.rules.finding import Complaint, Effect, Finding
-from export.webnn.target import Target
-from export.webnn.weightless import unsound
-from models.errors import LIBRARY_ERRORS
+from turbo_webnn.export.webnn.graph import Graph
+from turbo_webnn.export.webnn.rules import operators, values, whole_graph
+from turbo_webnn.export.webnn.rules.finding import Complaint, Effect, Finding
+from turbo_webnn.export.webnn.target import Target
+from turbo_webnn.export.webnn.weightless import unsound
+from turbo_webnn.models.errors import LIBRARY_ERRORS
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import onnx_ir as ir
 
-from export.webnn.graph import constant, static_shape
-from export.webnn.lowering import LOWERINGS, Lowering
-from export.webnn.rules.finding import Complaint
-from export.webnn.target import Limit, Target
+from turbo_webnn.export.webnn.graph import constant, static_shape
+from turbo_webnn.export.webnn.lowering import LOWERINGS, Lowering
+from turbo_webnn.export.webnn.rules.finding import Complaint
+from turbo_webnn.export.webnn.target import Limit, Target
 
 # ONNX data types by their WebNN names; a bool is a uint8 there.
 WEBNN_TYPES = {

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from export.webnn.graph import Graph
-from export.webnn.rules.finding import Effect, Finding
+from turbo_webnn.export.webnn.graph import Graph
+from turbo_webnn.export.webnn.rules.finding import Effect, Finding
 
 # Chromium caps an ArrayBuffer just under 2 GiB, and a shard goes in as one; the WebNN samples keep to this.
 MAX_SHARD_BYTES = 1_900_000_000

@@ -1,9 +1,9 @@
 """Ways to damage a good checkpoint, bundle or recipe; each draws what it does from a `random.Random`."""
 
-from scripts.fuzz.mutations.folders import mutate_folder
-from scripts.fuzz.mutations.json_documents import mutate_json_bytes
-from scripts.fuzz.mutations.onnx_graphs import mutate_onnx_bytes
-from scripts.fuzz.mutations.plain_bytes import mutate_bytes
-from scripts.fuzz.mutations.safetensors_files import mutate_safetensors_bytes
+from turbo_webnn.scripts.fuzz.mutations.folders import mutate_folder
+from turbo_webnn.scripts.fuzz.mutations.json_documents import mutate_json_bytes
+from turbo_webnn.scripts.fuzz.mutations.onnx_graphs import mutate_onnx_bytes
+from turbo_webnn.scripts.fuzz.mutations.plain_bytes import mutate_bytes
+from turbo_webnn.scripts.fuzz.mutations.safetensors_files import mutate_safetensors_bytes
 
 __all__ = ["mutate_bytes", "mutate_folder", "mutate_json_bytes", "mutate_onnx_bytes", "mutate_safetensors_bytes"]

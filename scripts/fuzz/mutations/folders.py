@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from scripts.fuzz.mutations.json_documents import mutate_json_bytes
-from scripts.fuzz.mutations.onnx_graphs import mutate_onnx_bytes
-from scripts.fuzz.mutations.plain_bytes import mutate_bytes
-from scripts.fuzz.mutations.safetensors_files import mutate_safetensors_bytes
+from turbo_webnn.scripts.fuzz.mutations.json_documents import mutate_json_bytes
+from turbo_webnn.scripts.fuzz.mutations.onnx_graphs import mutate_onnx_bytes
+from turbo_webnn.scripts.fuzz.mutations.plain_bytes import mutate_bytes
+from turbo_webnn.scripts.fuzz.mutations.safetensors_files import mutate_safetensors_bytes
 
 _BY_SUFFIX: dict[str, Callable[[Random, bytes], bytes]] = {
     ".json": mutate_json_bytes,

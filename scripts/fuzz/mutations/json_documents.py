@@ -8,7 +8,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from scripts.fuzz.mutations.plain_bytes import mutate_bytes
+from turbo_webnn.scripts.fuzz.mutations.plain_bytes import mutate_bytes
 
 _DEEP = 100_000
 """Brackets that no reader may follow by recursion."""

@@ -8,7 +8,7 @@ from random import Random
 import onnx
 from google.protobuf.message import DecodeError
 
-from scripts.fuzz.mutations.plain_bytes import mutate_bytes
+from turbo_webnn.scripts.fuzz.mutations.plain_bytes import mutate_bytes
 
 LOCATIONS = (
     *("../model.onnx.data", "/etc/passwd", "../../../../etc/hostname", "", ".", "..", "/", "/dev/zero", "model.onnx"),

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from scripts.fuzz.mutations.json_documents import mutate_json, mutate_json_bytes
-from scripts.fuzz.mutations.plain_bytes import mutate_bytes
+from turbo_webnn.scripts.fuzz.mutations.json_documents import mutate_json, mutate_json_bytes
+from turbo_webnn.scripts.fuzz.mutations.plain_bytes import mutate_bytes
 
 _LENGTH_BYTES = 8
 

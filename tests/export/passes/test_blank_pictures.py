@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from export.passes.blank_pictures import BlankPictures
-from models.component import TensorSpec
-from models.layout import Blanking
 from tests.graphs import graph, operators, run
+from turbo_webnn.export.passes.blank_pictures import BlankPictures
+from turbo_webnn.models.component import TensorSpec
+from turbo_webnn.models.layout import Blanking
 
 BLANKING = Blanking("found", TensorSpec("images", "float", ("batch", 2, 2, 3)), "out_images")
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.passes.drop_neutral import DropNeutral
 from tests.graphs import graph, operators, run
+from turbo_webnn.export.passes.drop_neutral import DropNeutral
 
 X = np.array([1.0, -2.0, 3.0], np.float32)
 

@@ -6,10 +6,10 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from export.passes.drop_neutral import DropNeutral
-from export.passes.fold_weight_layout import FoldWeightLayout
-from export.passes.merge_views import MergeViews
 from tests.graphs import constant, graph, operators, run
+from turbo_webnn.export.passes.drop_neutral import DropNeutral
+from turbo_webnn.export.passes.fold_weight_layout import FoldWeightLayout
+from turbo_webnn.export.passes.merge_views import MergeViews
 
 X = np.array([[1.0, -2.0, 3.0]], np.float32)
 

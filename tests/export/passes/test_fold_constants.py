@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from export.passes.fold_constants import FoldConstants
 from tests.graphs import graph, operators, run
+from turbo_webnn.export.passes.fold_constants import FoldConstants
 
 
 def test_shape_arithmetic_and_identities_go() -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.passes.fold_scale import FoldScale
 from tests.graphs import constant, graph, operators, run
+from turbo_webnn.export.passes.fold_scale import FoldScale
 
 W = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
 B = np.array([0.5, -0.5], np.float32)

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from export.passes.fold_weight_layout import FoldWeightLayout
-from export.weights import LazyWeight
 from tests.graphs import constant, graph, operators, run
+from turbo_webnn.export.passes.fold_weight_layout import FoldWeightLayout
+from turbo_webnn.export.weights import LazyWeight
 
 W = np.arange(6, dtype=np.float32).reshape(2, 3)
 X = np.array([[1, 2, 3]], np.float32)

@@ -6,9 +6,9 @@ import numpy as np
 import onnx_ir as ir
 from onnx.reference import ReferenceEvaluator
 
-from export.overflows import Overflows
-from export.passes.lower_precision import LowerPrecision
 from tests.graphs import constant, graph, operators, place, run
+from turbo_webnn.export.overflows import Overflows
+from turbo_webnn.export.passes.lower_precision import LowerPrecision
 
 HALF = np.float16
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.passes.merge_views import MergeViews
 from tests.graphs import graph, operators, run
+from turbo_webnn.export.passes.merge_views import MergeViews
 
 X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 

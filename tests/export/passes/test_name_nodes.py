@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from export.passes.name_nodes import NameNodes
 from tests.graphs import graph
+from turbo_webnn.export.passes.name_nodes import NameNodes
 
 SCOPES = "pkg.torch.onnx.name_scopes"
 

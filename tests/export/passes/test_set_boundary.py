@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from export.passes.set_boundary import SetBoundary
-from models.layout import Port
 from tests.graphs import graph, operators, run
+from turbo_webnn.export.passes.set_boundary import SetBoundary
+from turbo_webnn.models.layout import Port
 
 HALF = np.float16
 

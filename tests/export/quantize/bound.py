@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from export.weights import LazyWeight, lazy
 from tests.graphs import constant, graph
+from turbo_webnn.export.weights import LazyWeight, lazy
 
 
 def bound(text: str, weight: np.ndarray, *, turned: bool = False) -> ir.Model:

@@ -5,9 +5,9 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
-from export.quantize.allocate import allocate, least_bytes
-from export.quantize.choices import Choice
-from export.quantize.grid import KEPT, Grid
+from turbo_webnn.export.quantize.allocate import allocate, least_bytes
+from turbo_webnn.export.quantize.choices import Choice
+from turbo_webnn.export.quantize.grid import KEPT, Grid
 
 LEAN, FINE, BYTES = Grid(4, 128), Grid(4, 32), Grid(8)
 

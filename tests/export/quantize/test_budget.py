@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from export.quantize.budget import Costs, within_budget
-from export.quantize.choices import Choice, choices
-from export.quantize.component import costs
-from export.quantize.grid import KEPT, Grid
-from export.quantize.plan import Quantization
-from export.quantize.rules import Options
-from export.quantize.sites import sites
-from models.family import UNET
 from tests.export.quantize.bound import bound
 from tests.refusal import refusal
+from turbo_webnn.export.quantize.budget import Costs, within_budget
+from turbo_webnn.export.quantize.choices import Choice, choices
+from turbo_webnn.export.quantize.component import costs
+from turbo_webnn.export.quantize.grid import KEPT, Grid
+from turbo_webnn.export.quantize.plan import Quantization
+from turbo_webnn.export.quantize.rules import Options
+from turbo_webnn.export.quantize.sites import sites
+from turbo_webnn.models.family import UNET
 
 RANDOM = np.random.default_rng(4)
 WEIGHT = (RANDOM.standard_normal((128, 64)) * 0.1).astype(np.float16)

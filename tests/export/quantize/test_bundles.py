@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from export.quantize.recipe import RECIPE
-from models.bundle import Bundle
-from tests.conftest import exported, turbo_webnn
+from tests.conftest import exported, run_command
+from turbo_webnn.export.quantize.recipe import RECIPE
+from turbo_webnn.models.bundle import Bundle
 
 
 def weight_bytes(bundle: Path) -> int:
@@ -25,7 +25,7 @@ def graph_bytes(bundle: Path) -> int:
 def test_pictures_are_those_of_float16(tiny_fp16: Path, request: pytest.FixtureRequest, name: str, psnr: int) -> None:
     bundle = request.getfixturevalue(name)
     assert weight_bytes(bundle) < weight_bytes(tiny_fp16) * 0.6
-    done = turbo_webnn("verify", bundle, "--reference", tiny_fp16, "--json")
+    done = run_command("verify", bundle, "--reference", tiny_fp16, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(done.stdout)
     assert report["reference"]["name"] == "tiny in fp16"
@@ -33,7 +33,7 @@ def test_pictures_are_those_of_float16(tiny_fp16: Path, request: pytest.FixtureR
 
 
 def test_eight_bits_are_whole_on_every_table(node_modules: None, tiny_q8f16: Path) -> None:
-    done = turbo_webnn("check", tiny_q8f16, "--json")
+    done = run_command("check", tiny_q8f16, "--json")
     assert done.returncode == 0, done.stdout
     placed = [graph["provider"] for component in json.loads(done.stdout).values() for graph in component["graphs"]]
     assert all(len(each) == 8 and all(each.values()) for each in placed)
@@ -41,12 +41,12 @@ def test_eight_bits_are_whole_on_every_table(node_modules: None, tiny_q8f16: Pat
 
 def test_four_bits_are_whole_where_the_table_has_them(node_modules: None, tiny_q4f16: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_q4f16, tmp_path / "bundle")
-    done = turbo_webnn("check", folder)
+    done = run_command("check", folder)
     assert done.returncode == 1
     assert "whole in 6 of 8: coreml, litert, ort" in done.stdout
     assert "dequantizeLinear.input takes int8, uint8" in done.stdout
     able = [word for name in ("coreml", "litert", "ort") for word in ("--target", name)]
-    assert turbo_webnn("check", folder, *able).returncode == 0
+    assert run_command("check", folder, *able).returncode == 0
 
 
 def test_a_budget_is_met_and_its_recipe_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_budget_is_met_and_its_recipe_gives_the_same_bytes(tmp_path: Path) -> 
     assert (again / RECIPE).read_bytes() == (bundle / RECIPE).read_bytes()
     for file in Bundle.open(bundle).files():
         assert (again / file.path).read_bytes() == (bundle / file.path).read_bytes(), file.path
-    done = turbo_webnn("export", "tiny", "-o", tmp_path / "small", *words, "--size-budget", "1KB")
+    done = run_command("export", "tiny", "-o", tmp_path / "small", *words, "--size-budget", "1KB")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "bytes at the least, more than --size-budget 1000; give" in done.stderr
     assert not (tmp_path / "small").exists()

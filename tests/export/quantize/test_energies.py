@@ -3,14 +3,14 @@ from __future__ import annotations
 import safetensors.torch
 import torch
 
-from export.forwards import forward_of
-from export.probes import SIZE, observe, probe
-from export.quantize.energies import ChannelWatch
-from export.quantize.fit import Energies
-from models.component import Component
-from models.family import TEXT_ENCODER, UNET
-from models.modules import build
-from models.source import open_source
+from turbo_webnn.export.forwards import forward_of
+from turbo_webnn.export.probes import SIZE, observe, probe
+from turbo_webnn.export.quantize.energies import ChannelWatch
+from turbo_webnn.export.quantize.fit import Energies
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.family import TEXT_ENCODER, UNET
+from turbo_webnn.models.modules import build
+from turbo_webnn.models.source import open_source
 
 SOURCE = open_source("tiny")
 

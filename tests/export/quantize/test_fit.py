@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from export.quantize.fit import Fit, fit
-from export.quantize.grid import Grid, Method
+from turbo_webnn.export.quantize.fit import Fit, fit
+from turbo_webnn.export.quantize.grid import Grid, Method
 
 FOUR, EIGHT = Grid(4, 64), Grid(8, 64)
 
@@ -69,7 +69,7 @@ def test_scales_are_what_float16_holds() -> None:
 
 
 def test_what_is_searched_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    from export.quantize import fit as module
+    from turbo_webnn.export.quantize import fit as module
 
     blocks = normal(100, 32)
     whole = fit(blocks, FOUR)

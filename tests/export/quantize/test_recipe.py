@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export.quantize.grid import KEPT, Grid
-from export.quantize.recipe import RECIPE, Recipe, read_recipe
-from export.quantize.sites import Site, sites
 from tests.export.quantize.bound import bound
 from tests.refusal import refusal
+from turbo_webnn.export.quantize.grid import KEPT, Grid
+from turbo_webnn.export.quantize.recipe import RECIPE, Recipe, read_recipe
+from turbo_webnn.export.quantize.sites import Site, sites
 
 RECIPE_OF_TWO = Recipe({"unet": {"w": Grid(4, 32), "v": Grid(8)}, "vae_decoder": {"conv_out.weight": KEPT}}, "range")
 

@@ -7,13 +7,13 @@ import onnx_ir as ir
 import pytest
 import torch
 
-from export.quantize import sites
-from export.quantize.fit import fit
-from export.quantize.grid import KEPT, Grid
-from export.quantize.rewrite import QuantizeWeights
-from models.precision import Form
 from tests.export.quantize.bound import bound
 from tests.graphs import operators, run
+from turbo_webnn.export.quantize import sites
+from turbo_webnn.export.quantize.fit import fit
+from turbo_webnn.export.quantize.grid import KEPT, Grid
+from turbo_webnn.export.quantize.rewrite import QuantizeWeights
+from turbo_webnn.models.precision import Form
 
 RANDOM = np.random.default_rng(2)
 

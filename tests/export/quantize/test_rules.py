@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.quantize.grid import KEPT, Grid
-from export.quantize.rules import NAMED, OUTSIDE, options_for
-from export.quantize.sites import Site, sites
-from export.weights import LazyWeight
-from models.component import Component
-from models.family import TEXT_ENCODER, UNET, VAE_DECODER
 from tests.export.quantize.bound import bound
+from turbo_webnn.export.quantize.grid import KEPT, Grid
+from turbo_webnn.export.quantize.rules import NAMED, OUTSIDE, options_for
+from turbo_webnn.export.quantize.sites import Site, sites
+from turbo_webnn.export.weights import LazyWeight
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.family import TEXT_ENCODER, UNET, VAE_DECODER
 
 PRODUCT = "g (float16[1,5,256] x, float16[256,64] w) => (float16[1,5,64] y) { y = MatMul(x, w) }"
 (SITE,) = sites(bound(PRODUCT, np.zeros((256, 64), np.float16), turned=True).graph)

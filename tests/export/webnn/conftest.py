@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from export.webnn.chromium import Chromium
-from export.webnn.provider import Provider
+from turbo_webnn.export.webnn.chromium import Chromium
+from turbo_webnn.export.webnn.provider import Provider
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from export.webnn.weightless import tensor_bytes
+from turbo_webnn.export.webnn.weightless import tensor_bytes
 
 GRAPHS = Path(__file__).parent / "graphs"
 

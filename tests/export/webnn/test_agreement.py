@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from export.webnn.check import check_static
-from export.webnn.provider import Provider
-from export.webnn.rules import Effect
-from export.webnn.target import verdict_targets
 from tests.export.webnn.corpus import REFUSED, TRAPS, WHOLE, Case
+from turbo_webnn.export.webnn.check import check_static
+from turbo_webnn.export.webnn.provider import Provider
+from turbo_webnn.export.webnn.rules import Effect
+from turbo_webnn.export.webnn.target import verdict_targets
 
 
 @pytest.mark.parametrize("case", WHOLE + REFUSED + TRAPS, ids=lambda case: case.name)

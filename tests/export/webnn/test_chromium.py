@@ -12,11 +12,11 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from export.webnn.browser import unpacked_chromium
-from export.webnn.chromium import SCRIPT, Chromium
-from export.webnn.target import load_target
-from models.errors import RequestError
 from tests.export.webnn.corpus import REFUSED, TRAPS, WHOLE, Case, sharded_product
+from turbo_webnn.export.webnn.browser import unpacked_chromium
+from turbo_webnn.export.webnn.chromium import SCRIPT, Chromium
+from turbo_webnn.export.webnn.target import load_target
+from turbo_webnn.models.errors import RequestError
 
 
 def _case(cases: list[Case], name: str) -> Case:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from export.webnn import node
-from export.webnn.check import check_provider
-from export.webnn.provider import Provider
-from export.webnn.target import load_target
-from export.webnn.verdict import Refusal
-from models.errors import RequestError
 from tests.export.webnn.corpus import REFUSED, WHOLE, Case, sharded_product
+from turbo_webnn.export.webnn import node
+from turbo_webnn.export.webnn.check import check_provider
+from turbo_webnn.export.webnn.provider import Provider
+from turbo_webnn.export.webnn.target import load_target
+from turbo_webnn.export.webnn.verdict import Refusal
+from turbo_webnn.models.errors import RequestError
 
 PORTABLE = load_target("portable")
 

@@ -8,12 +8,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from export.webnn.check import check_static
-from export.webnn.rules import RULES, Effect, Finding
-from export.webnn.target import load_target, verdict_targets
-from export.webnn.weightless import KEPT_BYTES
-from models.errors import RequestError
 from tests.export.webnn.corpus import REFUSED, TRAPS, WHOLE, Case
+from turbo_webnn.export.webnn.check import check_static
+from turbo_webnn.export.webnn.rules import RULES, Effect, Finding
+from turbo_webnn.export.webnn.target import load_target, verdict_targets
+from turbo_webnn.export.webnn.weightless import KEPT_BYTES
+from turbo_webnn.models.errors import RequestError
 
 PORTABLE = load_target("portable")
 

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-import export.webnn
+import turbo_webnn.export.webnn
 
-SERVE = Path(export.webnn.__file__).parent / "web" / "serve.mjs"
+SERVE = Path(turbo_webnn.export.webnn.__file__).parent / "web" / "serve.mjs"
 START = """
 const [module, read, gone, written] = process.argv.slice(1);
 const { serve } = await import(module);

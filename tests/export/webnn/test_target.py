@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from export.webnn import target
-from export.webnn.lowering import LOWERINGS
-from export.webnn.target import Limit, load_target, target_names, verdict_targets
-from models.errors import RequestError
 from tests.refusal import refusal
+from turbo_webnn.export.webnn import target
+from turbo_webnn.export.webnn.lowering import LOWERINGS
+from turbo_webnn.export.webnn.target import Limit, load_target, target_names, verdict_targets
+from turbo_webnn.models.errors import RequestError
 
 
 def test_four_targets_give_verdicts() -> None:

@@ -12,13 +12,13 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from export.webnn.graph import read_graph
-from export.webnn.weightless import read_weightless
-from models.bundle import Bundle, describe, write_manifest
-from models.chain import Graph
-from runtime import Pipeline
 from tests.refusal import refusal
 from tests.runtime.conftest import MakeBundle, make_bundle
+from turbo_webnn import Pipeline
+from turbo_webnn.export.webnn.graph import read_graph
+from turbo_webnn.export.webnn.weightless import read_weightless
+from turbo_webnn.models.bundle import Bundle, describe, write_manifest
+from turbo_webnn.models.chain import Graph
 
 __all__ = ["make_bundle"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import RequestError
-from models.staging import renaming as renaming_module
-from models.staging import require_apart, staged_folder
 from tests.refusal import refusal
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.staging import renaming as renaming_module
+from turbo_webnn.models.staging import require_apart, staged_folder
 
 MANIFEST = "manifest.json"
 
@@ -268,7 +268,7 @@ def test_a_parent_that_refuses(tmp_path: Path) -> None:
 WRITER = """
 import sys, time
 from pathlib import Path
-from models.staging import staged_folder
+from turbo_webnn.models.staging import staged_folder
 named = lambda folder: ["manifest.json"] if (folder / "manifest.json").is_file() else None
 with staged_folder(Path(sys.argv[1]), overwrite=True, named=named) as stage:
     (stage / "manifest.json").write_text("new")
@@ -305,7 +305,7 @@ def test_what_a_killed_run_left_is_swept_and_a_living_run_is_not(tmp_path: Path)
 INTERRUPTED = """
 import os, signal, sys, time
 from pathlib import Path
-from models.staging import folders, staged_folder, too_late
+from turbo_webnn.models.staging import folders, staged_folder, too_late
 number = getattr(signal, sys.argv[2])
 def handler(received, frame):
     print("too late" if too_late() else "in time", flush=True)

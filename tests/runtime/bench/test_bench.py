@@ -6,15 +6,15 @@ from pathlib import Path
 import onnx
 import pytest
 
-from models.bundle import Bundle
-from runtime.bench.bench import bench
-from runtime.bench.example import arrays, described
-from runtime.bench.process import SideProcess
-from runtime.bench.report import OURS, Task
-from runtime.settings import Settings
-from scripts.tables import bench_table
 from tests.refusal import refusal
 from tests.runtime.conftest import MakeBundle
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.runtime.bench.bench import bench
+from turbo_webnn.runtime.bench.example import arrays, described
+from turbo_webnn.runtime.bench.process import SideProcess
+from turbo_webnn.runtime.bench.report import OURS, Task
+from turbo_webnn.runtime.settings import Settings
+from turbo_webnn.scripts.tables import bench_table
 
 CPU = Settings("cpu", threads=1)
 

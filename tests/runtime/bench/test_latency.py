@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.component import Size
-from runtime.bench.latency import Latency
-from runtime.bench.report import OURS, BenchReport, Memory, Task
+from turbo_webnn.models.component import Size
+from turbo_webnn.runtime.bench.latency import Latency
+from turbo_webnn.runtime.bench.report import OURS, BenchReport, Memory, Task
 
 
 def test_the_figures_are_numpy_s_percentiles() -> None:

@@ -5,12 +5,12 @@ import sys
 import numpy as np
 import pytest
 
-from models.errors import RequestError
-from runtime import images
-from runtime.device.arithmetic import Arithmetic
-from runtime.device.slots import Slot, Slots
-from runtime.sessions import Array
-from runtime.settings import Settings
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.runtime import images
+from turbo_webnn.runtime.device.arithmetic import Arithmetic
+from turbo_webnn.runtime.device.slots import Slot, Slots
+from turbo_webnn.runtime.sessions import Array
+from turbo_webnn.runtime.settings import Settings
 
 CPU = Settings("cpu")
 RANDOM = np.random.default_rng(5)

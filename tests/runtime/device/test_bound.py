@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from runtime.device.bound import Bound
-from runtime.device.slots import Slots
-from runtime.loading import load
-from runtime.settings import Settings
 from tests.runtime.conftest import MakeBundle
+from turbo_webnn.runtime.device.bound import Bound
+from turbo_webnn.runtime.device.slots import Slots
+from turbo_webnn.runtime.loading import load
+from turbo_webnn.runtime.settings import Settings
 
 CPU = Settings("cpu")
 

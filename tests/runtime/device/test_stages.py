@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.bundle import Bundle
-from models.component import Size
-from models.errors import RequestError
-from models.precision import Precision
-from runtime.device.stages import DeviceStages
-from runtime.engine import Engine, engine_of
-from runtime.noise import NoiseSource
-from runtime.pipeline import Pipeline
-from runtime.settings import Settings
-from runtime.stages import Stages
 from tests.runtime.conftest import MakeBundle, schedule
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.precision import Precision
+from turbo_webnn.runtime.device.stages import DeviceStages
+from turbo_webnn.runtime.engine import Engine, engine_of
+from turbo_webnn.runtime.noise import NoiseSource
+from turbo_webnn.runtime.pipeline import Pipeline
+from turbo_webnn.runtime.settings import Settings
+from turbo_webnn.runtime.stages import Stages
 
 PROMPT = "a cat"
 RED = Image.new("RGB", (24, 16), (255, 0, 0))
@@ -94,7 +94,7 @@ def test_cuda_draws_on_the_device_where_the_layout_fits(make_bundle: MakeBundle)
     assert type(engine_of(made, "cpu", keep_graphs=True)) is Stages
     other = Bundle(made.folder, replace(made.manifest, layout="another"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("runtime.device.stages.Slots", lambda _settings: _Nowhere())
+        patch.setattr("turbo_webnn.runtime.device.stages.Slots", lambda _settings: _Nowhere())
         assert engine(made) is DeviceStages
         assert engine(other) is Stages
 

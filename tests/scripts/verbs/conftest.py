@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.source import EMBEDDED
+from turbo_webnn.models.source import EMBEDDED
 
 TINY = EMBEDDED["tiny"]
 

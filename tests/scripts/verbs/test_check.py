@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export.webnn.check import BrowserVerdict
-from models.bundle import Bundle
-from runtime.parity import BROWSER_GATES, compare
-from scripts.check import BrowserCheck, check_bundle
-from tests.conftest import turbo_webnn
+from tests.conftest import run_command
+from turbo_webnn.export.webnn.check import BrowserVerdict
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.runtime.parity import BROWSER_GATES, compare
+from turbo_webnn.scripts.check import BrowserCheck, check_bundle
 
 
 @pytest.mark.parametrize("name", ["tiny_fp16", "tiny_chains"])
@@ -22,7 +22,7 @@ def test_every_graph_is_whole_and_runs_in_a_real_browser(
     node_modules: None, request: pytest.FixtureRequest, name: str
 ) -> None:
     folder = request.getfixturevalue(name)
-    done = turbo_webnn("check", folder, "--browser", "--limit", "120", "--json")
+    done = run_command("check", folder, "--browser", "--limit", "120", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
     components = Bundle.open(folder).manifest.components
@@ -89,6 +89,6 @@ def test_right_outputs_do_not_excuse_a_fall_back() -> None:
 
 
 def test_check_by_the_rules_needs_no_node(tiny_fp16: Path) -> None:
-    done = turbo_webnn("check", tiny_fp16, "--rules-only", "--json")
+    done = run_command("check", tiny_fp16, "--rules-only", "--json")
     assert done.returncode == 0, done.stdout
     assert all(component["whole"] for component in json.loads(done.stdout).values())

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from models.source import EMBEDDED
-from tests.conftest import turbo_webnn
+from tests.conftest import run_command
+from turbo_webnn.models.source import EMBEDDED
 
 TINY = EMBEDDED["tiny"]
 
@@ -23,17 +23,17 @@ def test_what_exists_is_not_replaced_by_mistake(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("years of work")
-    done = turbo_webnn("export", "tiny", "-o", mine)
+    done = run_command("export", "tiny", "-o", mine)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "exists; give --overwrite" in done.stderr
-    done = turbo_webnn("export", "tiny", "-o", mine, "--overwrite")
+    done = run_command("export", "tiny", "-o", mine, "--overwrite")
     assert "not ours to replace" in done.stderr
     assert (mine / "thesis.txt").read_text() == "years of work"
 
 
 def _export_of(checkpoint: Path) -> str:
     out = checkpoint.parent / "out"
-    done = turbo_webnn("export", checkpoint, "-o", out)
+    done = run_command("export", checkpoint, "-o", out)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert sorted(path.name for path in checkpoint.parent.iterdir()) == [checkpoint.name]
     return done.stderr
@@ -78,7 +78,7 @@ def test_a_scheduler_that_predicts_something_else_is_refused(damaged: Path) -> N
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_being_stopped_leaves_nothing(tmp_path: Path, sent: signal.Signals) -> None:
-    words = [sys.executable, "-m", "scripts.cli", "export", "tiny", "-o", str(tmp_path / "out")]
+    words = [sys.executable, "-m", "turbo_webnn.scripts.cli", "export", "tiny", "-o", str(tmp_path / "out")]
     # a shell that runs tests in the background would have our child ignore Ctrl-C
     heard = partial(signal.signal, sent, signal.SIG_DFL)
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=heard)

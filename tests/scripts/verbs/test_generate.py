@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.source import EMBEDDED
-from tests.conftest import turbo_webnn
+from tests.conftest import run_command
+from turbo_webnn.models.source import EMBEDDED
 
 TINY = EMBEDDED["tiny"]
 
 
 def test_draw_and_json(tiny_fp16: Path, tmp_path: Path) -> None:
     picture = tmp_path / "picture.png"
-    done = turbo_webnn("generate", tiny_fp16, "a red circle " * 60, "-o", picture, "--steps", "2", "--json")
+    done = run_command("generate", tiny_fp16, "a red circle " * 60, "-o", picture, "--steps", "2", "--json")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     held = json.loads(done.stdout)
@@ -27,9 +27,9 @@ def test_draw_and_json(tiny_fp16: Path, tmp_path: Path) -> None:
         assert (drawn.size, drawn.mode) == ((128, 128), "RGB")
         assert np.ptp(np.asarray(drawn)) > 20  # not flat
     again = tmp_path / "again.png"
-    turbo_webnn("generate", tiny_fp16, "a cat", "-o", again, "--image", picture, "--strength", "0.5", "--steps", "2")
+    run_command("generate", tiny_fp16, "a cat", "-o", again, "--image", picture, "--strength", "0.5", "--steps", "2")
     assert again.is_file()
-    failed = turbo_webnn("generate", tiny_fp16, "a cat", "-o", again, "--provider", "cuda", "--json")
+    failed = run_command("generate", tiny_fp16, "a cat", "-o", again, "--provider", "cuda", "--json")
     assert failed.returncode == 2
     assert "onnxruntime" in json.loads(failed.stdout)["error"]
 
@@ -49,7 +49,7 @@ def test_a_request_that_cannot_be_drawn_is_one_line(
     picture = tmp_path / "in.png"
     Image.new("RGB", (9, 5)).save(picture)
     words = [word.replace("PICTURE", str(picture)) for word in words]
-    done = turbo_webnn("generate", tiny_fp16, "a cat", "-o", tmp_path / "out.png", *words)
+    done = run_command("generate", tiny_fp16, "a cat", "-o", tmp_path / "out.png", *words)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert said in done.stderr
     assert not (tmp_path / "out.png").exists()

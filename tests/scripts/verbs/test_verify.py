@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.source import EMBEDDED
-from tests.conftest import turbo_webnn
+from tests.conftest import run_command
+from turbo_webnn.models.source import EMBEDDED
 
 TINY = EMBEDDED["tiny"]
 
@@ -17,7 +17,7 @@ def test_verify_passes_against_its_own_checkpoint(tiny_fp16: Path, tiny_fp32: Pa
     components = {"text_encoder", "unet", "vae_decoder", "vae_encoder"}
     traced, all_floors = ("--seeds", "3,4", "--trace"), {*components, "pipeline"}
     for bundle, words, drawn, floors in ((tiny_fp16, traced, 3, all_floors), (tiny_fp32, (), 2, set())):
-        done = turbo_webnn("verify", bundle, "--reference", "tiny", "--steps", "1", "--json", *words)
+        done = run_command("verify", bundle, "--reference", "tiny", "--steps", "1", "--json", *words)
         assert done.returncode == 0, done.stdout + done.stderr
         report = json.loads(done.stdout)
         assert report["passed"]
@@ -39,7 +39,7 @@ def test_verify_fails_against_another_checkpoint(tiny_fp16: Path, damaged: Path)
     tensors = safetensors.numpy.load_file(path)
     tensors["conv_out.weight"] = tensors["conv_out.weight"] * 1.5
     safetensors.numpy.save_file(tensors, path)
-    done = turbo_webnn("verify", tiny_fp16, "--reference", damaged, "--steps", "1")
+    done = run_command("verify", tiny_fp16, "--reference", damaged, "--steps", "1")
     assert done.returncode == 1, done.stderr
     assert "FAILS unet" in done.stdout
     assert "parity FAILS" in done.stdout
@@ -58,7 +58,7 @@ def test_another_vae_that_overflows_float16_is_contained_and_verified(damaged: P
     (retuned / "config.json").write_text(json.dumps(change))
     bundle = tmp_path / "bundle"
     only = ("--component", "vae_decoder", "--component", "vae_encoder", "--height", "64", "--width", "64", "--json")
-    done = turbo_webnn("export", "tiny", "--vae", retuned, "-o", bundle, *only)
+    done = run_command("export", "tiny", "--vae", retuned, "-o", bundle, *only)
     assert done.returncode == 0, done.stderr
     manifest = json.loads(done.stdout)["manifest"]
     assert manifest["source"]["vae"] == {"name": "vae", "revision": None, "variant": None, "license": None}
@@ -67,7 +67,7 @@ def test_another_vae_that_overflows_float16_is_contained_and_verified(damaged: P
     assert kept["vae_decoder"][name] > 65504
     assert not kept["vae_encoder"]
     words = ("--reference", "tiny", "--steps", "1")
-    done = turbo_webnn("verify", bundle, *words, "--vae", retuned, "--json")
+    done = run_command("verify", bundle, *words, "--vae", retuned, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["reference"]["vae"]["name"] == "vae"
-    assert turbo_webnn("verify", bundle, *words).returncode == 1  # against its own VAE
+    assert run_command("verify", bundle, *words).returncode == 1  # against its own VAE
