@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from turbo_webnn.models.bundle import Bundle as Bundle
     from turbo_webnn.models.errors import RequestError as RequestError
     from turbo_webnn.models.source import open_source as open_source
-    from turbo_webnn.runtime.pipeline import Pipeline as Pipeline
-    from turbo_webnn.runtime.verify import verify as verify
+    from turbo_webnn.runtime.draw.pipeline import Pipeline as Pipeline
+    from turbo_webnn.runtime.verification.verify import verify as verify
 
 _HOMES = {
     "Bundle": "turbo_webnn.models.bundle",
-    "Pipeline": "turbo_webnn.runtime.pipeline",
+    "Pipeline": "turbo_webnn.runtime.draw.pipeline",
     "RequestError": "turbo_webnn.models.errors",
     "export_bundle": "turbo_webnn.export.exporter",
     "open_source": "turbo_webnn.models.source",
-    "verify": "turbo_webnn.runtime.verify",
+    "verify": "turbo_webnn.runtime.verification.verify",
 }
 """The module that each public name is imported from at its first use: the runner then loads neither torch nor onnx."""
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 from PIL import Image, ImageDraw, ImageFont
 
-from turbo_webnn.runtime.images import open_image
-from turbo_webnn.runtime.pipeline import Pipeline
+from turbo_webnn.runtime.draw.images import open_image
+from turbo_webnn.runtime.draw.pipeline import Pipeline
 
 MARGIN, LETTER = 8, 11
 PAPER, INK = "white", "#333333"

@@ -31,7 +31,7 @@ def parts(**sources: str | None) -> dict[str, str]:
 
 
 def settings_options(*, fuse: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """How onnxruntime runs: handed on as `settings`, a `runtime.settings.Settings`; `fuse` is the option's default."""
+    """How onnxruntime runs: handed on as `settings`, a `Settings`; `fuse` is the option's default."""
     return partial(_with_settings, fuse)
 
 
@@ -45,8 +45,8 @@ def _with_settings(fuse_by_default: bool, verb: Callable[..., Any]) -> Callable[
     def asked(
         provider: str | None, threads: int | None, tf32: bool, fuse: bool, words: tuple[str, ...], **others: Any
     ) -> Any:
-        from turbo_webnn.runtime.provider import choose_provider
-        from turbo_webnn.runtime.settings import Settings, parse_options
+        from turbo_webnn.runtime.ort.provider import choose_provider
+        from turbo_webnn.runtime.ort.settings import Settings, parse_options
 
         options = parse_options(words)
         chosen = choose_provider(provider)  # type: ignore[arg-type]  # checked there, with an error that names the choices

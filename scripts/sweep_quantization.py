@@ -29,9 +29,9 @@ from turbo_webnn.models.component import Component
 from turbo_webnn.models.json_file import write_json
 from turbo_webnn.models.precision import Precision
 from turbo_webnn.models.source import Source, open_source
-from turbo_webnn.runtime.cases import PROMPTS
 from turbo_webnn.runtime.page.quality import QUALITY
-from turbo_webnn.runtime.verify import PICTURES, verify
+from turbo_webnn.runtime.verification.cases import PROMPTS
+from turbo_webnn.runtime.verification.verify import PICTURES, verify
 
 DRAWN = PROMPTS[:4]
 SEEDS = (0, 1, 2)

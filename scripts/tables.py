@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from turbo_webnn.runtime.bench.report import OURS, BenchReport
-from turbo_webnn.runtime.report import ParityReport, Row
+from turbo_webnn.runtime.verification.report import ParityReport, Row
 
 TRACED = 8
 """Lines for the layers where the two part; parity.json has all."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from turbo_webnn.export.webnn.node import MODULES
+from turbo_webnn.runtime.webnn.node import MODULES
 
 
 def run_command(*words: str | Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:

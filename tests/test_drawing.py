@@ -17,7 +17,7 @@ from tests.pictures import psnr
 from turbo_webnn.models.shapes import Picture, Scene, lay_out, plain_caption, render
 from turbo_webnn.models.shapes_judge import exam, look, score
 from turbo_webnn.models.source import EMBEDDED
-from turbo_webnn.runtime.pipeline import Pipeline
+from turbo_webnn.runtime.draw.pipeline import Pipeline
 
 GOALS = {"colour": 0.9, "background": 0.9, "shape": 0.8, "place": 0.8}
 """Of the pictures of an exam, drawn in one step."""

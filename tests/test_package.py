@@ -131,7 +131,7 @@ def test_a_project_may_have_modules_of_our_folders_names(python: Path, tmp_path:
 def test_importing_the_pipeline_is_light(python: Path) -> None:
     code = "import sys; from turbo_webnn import Pipeline; print(*sys.modules)"
     loaded = set(run(python, "-c", code).split())
-    assert not loaded & {"torch", "diffusers", "transformers", "onnxscript", "turbo_webnn.runtime.verify"}
+    assert not loaded & {"torch", "diffusers", "transformers", "onnxscript", "turbo_webnn.runtime.verification.verify"}
 
 
 def test_the_public_face_is_six_names() -> None:

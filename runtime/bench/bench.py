@@ -11,12 +11,12 @@ from typing import Any
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.family import constant_conditions
-from turbo_webnn.runtime import sampler
 from turbo_webnn.runtime.bench.example import described
 from turbo_webnn.runtime.bench.latency import Latency
 from turbo_webnn.runtime.bench.process import SideProcess
 from turbo_webnn.runtime.bench.report import OURS, BenchReport, Memory, Task
-from turbo_webnn.runtime.settings import Settings
+from turbo_webnn.runtime.draw import sampler
+from turbo_webnn.runtime.ort.settings import Settings
 
 Progress = Callable[[str, int, int], None]
 """Told the task at work, how many of its rounds are done, and how many it takes."""

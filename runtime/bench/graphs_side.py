@@ -13,9 +13,9 @@ from typing import Any
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.runtime.bench.example import Described, arrays
 from turbo_webnn.runtime.bench.worker import peak_host_bytes
-from turbo_webnn.runtime.loading import ONNX_TYPES, start
-from turbo_webnn.runtime.provider import told
-from turbo_webnn.runtime.settings import Settings
+from turbo_webnn.runtime.ort.loading import ONNX_TYPES, start
+from turbo_webnn.runtime.ort.provider import told
+from turbo_webnn.runtime.ort.settings import Settings
 
 
 class GraphsSide:

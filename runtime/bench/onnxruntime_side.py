@@ -10,9 +10,9 @@ from typing import Any
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.runtime.bench.example import PROMPT, arrays, described
 from turbo_webnn.runtime.bench.worker import peak_host_bytes
-from turbo_webnn.runtime.engine import engine_of
-from turbo_webnn.runtime.pipeline import Pipeline
-from turbo_webnn.runtime.settings import Settings
+from turbo_webnn.runtime.draw.engine import engine_of
+from turbo_webnn.runtime.draw.pipeline import Pipeline
+from turbo_webnn.runtime.ort.settings import Settings
 
 
 class OnnxruntimeSide:

@@ -16,7 +16,7 @@ from PIL import Image
 from turbo_webnn.models.source import Source, open_source
 from turbo_webnn.runtime.bench.example import Described, arrays
 from turbo_webnn.runtime.bench.worker import peak_host_bytes
-from turbo_webnn.runtime.torch_modules import FORWARDS, load
+from turbo_webnn.runtime.reference.torch_modules import FORWARDS, load
 
 
 class PytorchSide:

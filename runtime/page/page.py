@@ -11,14 +11,14 @@ from string import Template
 
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.chain import Chain, GraphVerdict
-from turbo_webnn.runtime.drawing import Case
-from turbo_webnn.runtime.measure import Measured
-from turbo_webnn.runtime.noise import Float32Array
+from turbo_webnn.runtime.draw.noise import Float32Array
 from turbo_webnn.runtime.page.charts import Bars, Dots, Point, bar_chart, curve, dot_plot
 from turbo_webnn.runtime.page.markup import badge, decibels, megabytes, scientific, section, table
 from turbo_webnn.runtime.page.pictures import SHOWN, comparisons
 from turbo_webnn.runtime.page.quality import Quality
-from turbo_webnn.runtime.report import ParityReport, Row
+from turbo_webnn.runtime.verification.drawing import Case
+from turbo_webnn.runtime.verification.measure import Measured
+from turbo_webnn.runtime.verification.report import ParityReport, Row
 
 TRACED = 15
 """Layers on the page; parity.json has all."""

@@ -11,11 +11,11 @@ from html import escape
 import numpy as np
 from PIL import Image
 
-from turbo_webnn.runtime import images
-from turbo_webnn.runtime.drawing import Case
-from turbo_webnn.runtime.noise import Float32Array
+from turbo_webnn.runtime.draw import images
+from turbo_webnn.runtime.draw.noise import Float32Array
 from turbo_webnn.runtime.page.markup import decibels
-from turbo_webnn.runtime.parity import Figures
+from turbo_webnn.runtime.verification.drawing import Case
+from turbo_webnn.runtime.verification.parity import Figures
 
 SHOWN = 6
 """Drawings on the page, the worst ones: three pictures each, and a page stays of a size to be sent around."""

@@ -1,4 +1,4 @@
-// From a prompt, or a prompt and a picture, to pictures: the counterpart of runtime/pipeline.py, in a worker.
+// From a prompt, or a prompt and a picture, to pictures: the counterpart of runtime/draw/pipeline.py, in a worker.
 import { PromptEncoder } from './conditions.mjs';
 import { TurboError } from './errors.mjs';
 import * as images from './images.mjs';

@@ -1,4 +1,4 @@
-// Seeded noise: the numbers that torch.randn draws on the CPU. The same arithmetic as runtime/noise.py.
+// Seeded noise: the numbers that torch.randn draws on the CPU. The same arithmetic as runtime/draw/noise.py.
 import { TurboError } from './errors.mjs';
 
 const STATE = 624;

@@ -1,4 +1,4 @@
-// The safety checker's view of pictures, and what becomes of those that it refuses: as runtime/safety.py.
+// The safety checker's view of pictures, and what becomes of those that it refuses: as runtime/draw/safety.py.
 import { rgbOf } from './images.mjs';
 import { BICUBIC, fit } from './resample.mjs';
 

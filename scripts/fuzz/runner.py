@@ -19,9 +19,13 @@ from turbo_webnn.scripts.fuzz.outcome import MEMORY_LIMIT_BYTES, TIME_LIMIT_S, O
 
 _PRELOADED = (
     *("torch", "diffusers", "onnxruntime", "onnx", "onnx_ir", "onnxscript", "tokenizers", "safetensors", "PIL.Image"),
-    *("turbo_webnn.scripts.cli", "turbo_webnn.scripts.app", "turbo_webnn.scripts.check"),
-    *("turbo_webnn.export.exporter", "turbo_webnn.export.assembly", "turbo_webnn.export.webnn.check"),
-    *("turbo_webnn.runtime.verify", "turbo_webnn.runtime.publish", "turbo_webnn.runtime.reference"),
+    *("turbo_webnn.scripts.cli", "turbo_webnn.scripts.app", "turbo_webnn.runtime.webnn.bundle_check"),
+    *("turbo_webnn.export.exporter", "turbo_webnn.export.assembly", "turbo_webnn.runtime.webnn.check"),
+    *(
+        "turbo_webnn.runtime.verification.verify",
+        "turbo_webnn.runtime.verification.publish",
+        "turbo_webnn.runtime.reference.reference",
+    ),
     "turbo_webnn.runtime.bench.bench",
 )
 

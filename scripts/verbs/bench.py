@@ -13,7 +13,7 @@ from turbo_webnn.scripts.options import as_path, json_option, settings_options, 
 from turbo_webnn.scripts.tables import bench_table
 
 if TYPE_CHECKING:
-    from turbo_webnn.runtime.settings import Settings
+    from turbo_webnn.runtime.ort.settings import Settings
 
 
 @click.command()
@@ -44,7 +44,7 @@ def bench(
 ) -> None:
     """Time bundles by component and end to end, beside PyTorch; several, for throughput by batch."""
     from turbo_webnn.runtime.bench.bench import bench as measure
-    from turbo_webnn.runtime.environment import environment
+    from turbo_webnn.runtime.ort.environment import environment
 
     named = None if reference is None else {"name": reference, "variant": variant, "revision": revision}
     reports = []

@@ -30,7 +30,7 @@ from turbo_webnn.scripts.options import bundle_argument, json_option
 @json_option
 def check(folder: Path, targets: tuple[str, ...], rules_only: bool, browser: bool, limit: float, as_json: bool) -> None:
     """Find what keeps a bundle's graphs off WebNN; exit 1 where something does."""
-    from turbo_webnn.scripts.check import check_bundle
+    from turbo_webnn.runtime.webnn.bundle_check import check_bundle
 
     with progress(shown=not as_json) as report:
         checks = check_bundle(

@@ -12,7 +12,7 @@ from turbo_webnn.scripts.console import progress, show, show_json
 from turbo_webnn.scripts.options import as_path, bundle_argument, json_option, seed_option, settings_options
 
 if TYPE_CHECKING:
-    from turbo_webnn.runtime.settings import Settings
+    from turbo_webnn.runtime.ort.settings import Settings
 
 
 @click.command()
@@ -37,9 +37,9 @@ def generate(
     as_json: bool,
 ) -> None:
     """Draw PROMPT with onnxruntime."""
-    from turbo_webnn.runtime.image_files import require_image_place, save_images
-    from turbo_webnn.runtime.images import open_image
-    from turbo_webnn.runtime.pipeline import Pipeline
+    from turbo_webnn.runtime.draw.image_files import require_image_place, save_images
+    from turbo_webnn.runtime.draw.images import open_image
+    from turbo_webnn.runtime.draw.pipeline import Pipeline
 
     require_image_place(output, apart_from=image)
     pipeline = Pipeline.open(folder, settings, keep_sessions=False)

@@ -22,7 +22,7 @@ from turbo_webnn.scripts.options import (
 from turbo_webnn.scripts.tables import parity_table
 
 if TYPE_CHECKING:
-    from turbo_webnn.runtime.settings import Settings
+    from turbo_webnn.runtime.ort.settings import Settings
 
 
 @click.command()
@@ -54,9 +54,9 @@ def verify(
     The figures go to report/parity.json in the bundle, and a page of them to report/index.html.
     """
     from turbo_webnn.models.source import Source, open_source
-    from turbo_webnn.runtime.cases import first_prompts
-    from turbo_webnn.runtime.publish import PAGE
-    from turbo_webnn.runtime.verify import verify as compare
+    from turbo_webnn.runtime.verification.cases import first_prompts
+    from turbo_webnn.runtime.verification.publish import PAGE
+    from turbo_webnn.runtime.verification.verify import verify as compare
 
     drawn, seed_numbers, step_numbers = first_prompts(prompts), _numbers("--seeds", seeds), _numbers("--steps", steps)
     bundle = Bundle.open(folder)

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from turbo_webnn.export.webnn.browser import library_path, unpacked_chromium
-from turbo_webnn.export.webnn.node import Worker
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.component import Size
 from turbo_webnn.runtime.serving import PageServer, ServedFile, routes_of
+from turbo_webnn.runtime.webnn.browser import library_path, unpacked_chromium
+from turbo_webnn.runtime.webnn.node import Worker
 
 HERE = Path(__file__).parent
 

@@ -12,9 +12,9 @@ from PIL import Image, ImageOps
 
 from tests.browser.conftest import Browser, Serve
 from turbo_webnn.models.bundle import Bundle
-from turbo_webnn.runtime.noise import NoiseSource
+from turbo_webnn.runtime.draw.noise import NoiseSource
+from turbo_webnn.runtime.draw.text import tokenizers_of
 from turbo_webnn.runtime.serving import MODULES, WEB
-from turbo_webnn.runtime.text import tokenizers_of
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -16,7 +16,7 @@ from tests.pictures import psnr
 from turbo_webnn import Pipeline
 from turbo_webnn.models.bundle import Bundle, describe, write_manifest
 from turbo_webnn.models.chain import Chain, Graph, Tensor
-from turbo_webnn.runtime.safety import clip_input
+from turbo_webnn.runtime.draw.safety import clip_input
 
 PROMPT = "a cat"
 REQUEST = {"prompt": PROMPT, "seed": 3, "steps": 2}

@@ -18,9 +18,9 @@ from turbo_webnn.export.inline import save_inline
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.layouts import layout_of
-from turbo_webnn.runtime import sampler
-from turbo_webnn.runtime.pipeline import Pipeline
-from turbo_webnn.runtime.stages import Stages
+from turbo_webnn.runtime.draw import sampler
+from turbo_webnn.runtime.draw.pipeline import Pipeline
+from turbo_webnn.runtime.draw.stages import Stages
 
 Feeds = dict[str, NDArray[Any]]
 

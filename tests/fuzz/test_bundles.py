@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from tests.fuzz.answers import RANDOMS, SHORT, mutated, refusal_of
 from turbo_webnn.export.quantize.recipe import read_recipe
-from turbo_webnn.export.webnn.check import check_static, load_target
-from turbo_webnn.export.webnn.weightless import read_weightless
 from turbo_webnn.models.bundle import MANIFEST, Bundle, read_manifest
-from turbo_webnn.runtime.text import tokenizers_of
+from turbo_webnn.runtime.draw.text import tokenizers_of
+from turbo_webnn.runtime.webnn.check import check_static, load_target
+from turbo_webnn.runtime.webnn.weightless import read_weightless
 from turbo_webnn.scripts.fuzz.mutations import mutate_folder, mutate_json_bytes, mutate_onnx_bytes
 from turbo_webnn.scripts.fuzz.sealing import is_told, reseal
 

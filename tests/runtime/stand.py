@@ -11,12 +11,12 @@ from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.precision import Precision
 from turbo_webnn.models.source import Source
-from turbo_webnn.runtime.conditions import TokenIds
-from turbo_webnn.runtime.evidence import Recorder
-from turbo_webnn.runtime.noise import Float32Array
-from turbo_webnn.runtime.sessions import Array
-from turbo_webnn.runtime.stages import Stages
-from turbo_webnn.runtime.text import PromptTokenizer
+from turbo_webnn.runtime.draw.conditions import TokenIds
+from turbo_webnn.runtime.draw.noise import Float32Array
+from turbo_webnn.runtime.draw.stages import Stages
+from turbo_webnn.runtime.draw.text import PromptTokenizer
+from turbo_webnn.runtime.ort.sessions import Array
+from turbo_webnn.runtime.verification.evidence import Recorder
 
 
 class Stand(Stages):
@@ -49,4 +49,4 @@ def let_stand_in(monkeypatch: pytest.MonkeyPatch, stands: Sequence[Stand]) -> No
         half = stands[1] if len(stands) > 1 else Stand(stands[0].bundle)
         return half if precision == "fp16" else stands[0]
 
-    monkeypatch.setattr("turbo_webnn.runtime.verify._reference", reference)
+    monkeypatch.setattr("turbo_webnn.runtime.verification.verify._reference", reference)

@@ -11,10 +11,10 @@ import pytest
 
 from tests.conftest import Export
 from turbo_webnn.models.bundle import Bundle
-from turbo_webnn.runtime.noise import NoiseSource
-from turbo_webnn.runtime.parity import PICTURE_GATES, compare
-from turbo_webnn.runtime.pipeline import Pipeline
-from turbo_webnn.runtime.stages import Stages, latent_shape
+from turbo_webnn.runtime.draw.noise import NoiseSource
+from turbo_webnn.runtime.draw.pipeline import Pipeline
+from turbo_webnn.runtime.draw.stages import Stages, latent_shape
+from turbo_webnn.runtime.verification.parity import PICTURE_GATES, compare
 
 SCRIPT = Path(__file__).parents[1] / "optimum_draw.py"
 

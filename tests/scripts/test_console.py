@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import hear_signals
-from turbo_webnn.runtime.publish import PARITY
+from turbo_webnn.runtime.verification.publish import PARITY
 
 CLI = [sys.executable, "-m", "turbo_webnn.scripts.cli"]
 REFUSED = ["export", "nonsense", "-o", "x"]

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from turbo_webnn.runtime.noise_floor import ROUNDING, NoiseFloor
-from turbo_webnn.runtime.parity import COMPONENT_GATES, Figures
-from turbo_webnn.runtime.report import ParityReport, Row
-from turbo_webnn.runtime.traced import Traced
+from turbo_webnn.runtime.verification.noise_floor import ROUNDING, NoiseFloor
+from turbo_webnn.runtime.verification.parity import COMPONENT_GATES, Figures
+from turbo_webnn.runtime.verification.report import ParityReport, Row
+from turbo_webnn.runtime.verification.traced import Traced
 from turbo_webnn.scripts.tables import parity_table
 
 

@@ -13,7 +13,7 @@ from turbo_webnn.runtime.bench.bench import bench
 from turbo_webnn.runtime.bench.example import arrays, described
 from turbo_webnn.runtime.bench.process import SideProcess
 from turbo_webnn.runtime.bench.report import OURS, Task
-from turbo_webnn.runtime.settings import Settings
+from turbo_webnn.runtime.ort.settings import Settings
 from turbo_webnn.scripts.tables import bench_table
 
 CPU = Settings("cpu", threads=1)

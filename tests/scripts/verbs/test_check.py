@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from tests.conftest import run_command
-from turbo_webnn.export.webnn.check import BrowserVerdict
 from turbo_webnn.models.bundle import Bundle
-from turbo_webnn.runtime.parity import BROWSER_GATES, compare
-from turbo_webnn.scripts.check import BrowserCheck, check_bundle
+from turbo_webnn.runtime.verification.parity import BROWSER_GATES, compare
+from turbo_webnn.runtime.webnn.bundle_check import BrowserCheck, check_bundle
+from turbo_webnn.runtime.webnn.check import BrowserVerdict
 
 
 @pytest.mark.parametrize("name", ["tiny_fp16", "tiny_chains"])

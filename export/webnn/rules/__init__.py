@@ -1,8 +1,0 @@
-"""Static rules: what keeps a graph off WebNN, found without running anything and without reading weights."""
-
-from __future__ import annotations
-
-from turbo_webnn.export.webnn.rules.finding import Complaint, Effect, Finding
-from turbo_webnn.export.webnn.rules.table import RULES, Rule, find
-
-__all__ = ["RULES", "Complaint", "Effect", "Finding", "Rule", "find"]

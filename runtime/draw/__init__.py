@@ -1,0 +1,1 @@
+"""From a prompt, or a prompt and a picture, to pictures."""

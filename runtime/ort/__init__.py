@@ -1,0 +1,1 @@
+"""onnxruntime: its providers, its settings, and sessions over a bundle's graphs."""

@@ -1,0 +1,69 @@
+"""One graph in onnxruntime, proven to be the one that the manifest describes and to run where it was asked to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.chain import Graph, Tensor
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.runtime.ort.fusing import fused
+from turbo_webnn.runtime.ort.provider import EXECUTION_PROVIDER, first_line, not_started, onnxruntime, told
+from turbo_webnn.runtime.ort.settings import Settings
+
+ONNX_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int32)": "int32"} | {
+    f"tensor({name})": name for name in ("int64", "bool", "uint8", "int8")
+}
+"""numpy's names of the types that onnxruntime reports."""
+
+
+def load(bundle: Bundle, graph: Graph, settings: Settings, *, bound: bool = False) -> Any:
+    """The InferenceSession of a `graph` of `bundle`.
+
+    Args:
+        bound: whether its inputs and outputs will lie at fixed addresses (`runtime.tensors.bound`).
+
+    Raises:
+        RequestError: where it does not load, is not the one described, was replaced since the bundle was opened, or
+            the provider does not start.
+    """
+    path = bundle.path(graph)
+    with bundle.unchanged(graph.files):
+        # Weights are no part of either: onnxruntime maps them from their own files instead of copying.
+        model = fused(path) if settings.fuse else path
+        session = start(model, settings, f"{path} does not load", bound=bound, weights=path.parent)
+    _require_described(session.get_inputs(), graph.inputs, f"{path}: inputs")
+    _require_described(session.get_outputs(), graph.outputs, f"{path}: outputs")
+    return session
+
+
+def start(model: Path | bytes, settings: Settings, wrong: str, *, bound: bool, weights: Path | None = None) -> Any:
+    """An InferenceSession on the provider that `settings` name and no other; `wrong` begins what is said if not.
+
+    Args:
+        weights: the folder of the external data of a `model` that is bytes; one at a path has them beside it.
+    """
+    options = settings.session_options()
+    if weights is not None and isinstance(model, bytes):
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights))
+    right = "try --provider-option enable_cuda_graph=0" if settings.captures(bound=bound) else "export the bundle anew"
+    try:
+        with told(wrong, right):
+            session = onnxruntime().InferenceSession(
+                model,
+                options,
+                providers=settings.providers(bound=bound),
+                enable_fallback=0,  # it would print, and go on without CUDA
+            )
+    except (RuntimeError, ValueError) as error:  # of a provider or its options; those of graphs are onnxruntime's own
+        raise not_started(settings.provider, first_line(error)) from error
+    if session.get_providers()[0] != EXECUTION_PROVIDER[settings.provider]:  # it has only warned
+        raise not_started(settings.provider)
+    return session
+
+
+def _require_described(found: list[Any], described: tuple[Tensor, ...], where: str) -> None:
+    real = tuple(Tensor(item.name, ONNX_TYPES.get(item.type, item.type), tuple(item.shape)) for item in found)
+    if real != described:
+        raise RequestError(f"{where} are not those of the manifest", "export the bundle anew")

@@ -1,0 +1,1 @@
+"""The reference: diffusers and transformers in PyTorch."""

@@ -1,0 +1,1 @@
+"""Values on the device that graphs run on."""

@@ -1,0 +1,128 @@
+"""What lies between the components, as small graphs on the device: the sampler's step, types, pixels.
+
+Each is a few nodes in ONNX's own text form, made for the types and shapes of the slots that it is asked for. The order
+of operations is that of `runtime.draw.sampler` and `runtime.draw.images`, so that float32 gives the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.runtime.ort.loading import start
+from turbo_webnn.runtime.ort.settings import Settings
+from turbo_webnn.runtime.tensors.bound import Bound
+from turbo_webnn.runtime.tensors.slots import Slot, Slots
+
+_ONNX_TYPES = {"float32": ("float", 1), "uint8": ("uint8", 2), "float16": ("float16", 10)}
+"""Types as ONNX's text form names them, and by their numbers in its TensorProto."""
+
+_HEAD = '<ir_version: 10, opset_import: ["" : 20]>'
+
+_DIVIDE = "{{ divided = Div(x, by)  y = Cast<to = {y}>(divided) }}"
+
+_ADD = "{{ wide = Cast<to = 1>(z)  more = Mul(wide, by)  y = Add(x, more) }}"
+
+_MULTIPLY = "{{ wide = Cast<to = 1>(x)  y = Mul(wide, by) }}"
+
+_PIXELS = """
+  <float two = {{2}}, float half = {{0.5}}, float zero = {{0}}, float one = {{1}}, float most = {{255}}>
+{{
+  wide = Cast<to = 1>(x)
+  halved = Div(wide, two)
+  unit = Add(halved, half)
+  clipped = Clip(unit, zero, one)
+  scaled = Mul(clipped, most)
+  rounded = Round(scaled)
+  bytes = Cast<to = 2>(rounded)
+  y = Transpose<perm = [0, 2, 3, 1]>(bytes)
+}}
+"""
+
+# Zero times anything but a number is none.
+_FINITE = """
+  <float zero = {{0}}>
+{{
+  wide = Cast<to = 1>(x)
+  zeros = Mul(wide, zero)
+  y = ReduceSum<keepdims = 0>(zeros)
+}}
+"""
+
+
+class Arithmetic:
+    """Runs small graphs from slots to slots.
+
+    Raises:
+        RequestError: by each method, where the package onnx, which makes the graphs, is not installed, or
+            onnxruntime fails.
+    """
+
+    def __init__(self, settings: Settings, slots: Slots) -> None:
+        self._settings = settings
+        self._by = slots.at("arithmetic.by", "float32", (1,))
+        self._checked = slots.at("arithmetic.checked", "float32", ())
+        self._made: dict[str, Bound] = {}
+
+    def divide(self, x: Slot, by: float, y: Slot) -> None:
+        """y = x / by, in the type of `y`."""
+        self._by.put(np.array([by]))
+        self._run(_DIVIDE, {"x": x, "by": self._by}, {"y": y})
+
+    def add(self, x: Slot, z: Slot, by: float, y: Slot) -> None:
+        """y = x + by·z in float32; `y` is not `x`."""
+        self._by.put(np.array([by]))
+        self._run(_ADD, {"x": x, "z": z, "by": self._by}, {"y": y})
+
+    def multiply(self, x: Slot, by: float, y: Slot) -> None:
+        """y = x·by in float32."""
+        self._by.put(np.array([by]))
+        self._run(_MULTIPLY, {"x": x, "by": self._by}, {"y": y})
+
+    def join(self, parts: Sequence[Slot], whole: Slot, copied: Sequence[tuple[Slot, Slot]]) -> None:
+        """`parts` side by side along their last axis become `whole`; each of `copied` becomes its second."""
+        inputs = {f"part_{i}": part for i, part in enumerate(parts)} | {f"x{i}": x for i, (x, _) in enumerate(copied)}
+        outputs = {"whole": whole} | {f"y{i}": y for i, (_, y) in enumerate(copied)}
+        names = ", ".join(f"part_{i}" for i in range(len(parts)))
+        casts = " ".join(f"y{i} = Cast<to = {{y{i}}}>(x{i})" for i in range(len(copied)))
+        joined = f"joined = Concat<axis = -1>({names})  whole = Cast<to = {{whole}}>(joined)"
+        self._run(f"{{{{ {joined} {casts} }}}}", inputs, outputs)
+
+    def pixels(self, x: Slot, y: Slot) -> None:
+        """Samples [batch, 3, height, width] in -1…1 to bytes [batch, height, width, 3]."""
+        self._run(_PIXELS, {"x": x}, {"y": y})
+
+    def finite(self, x: Slot) -> bool:
+        """Whether every number of `x` is one; a single number crosses to the host."""
+        self._run(_FINITE, {"x": x}, {"y": self._checked})
+        return bool(np.isfinite(self._checked.get()))
+
+    def _run(self, body: str, inputs: Mapping[str, Slot], outputs: Mapping[str, Slot]) -> None:
+        numbers = {name: _ONNX_TYPES[slot.tensor.dtype][1] for name, slot in outputs.items()}
+        text = f"{_HEAD} graph ({_described(inputs)}) => ({_described(outputs)}) {body.format(**numbers)}"
+        if text not in self._made:
+            session = start(_model(text), self._settings, "a graph of the sampler does not load", bound=False)
+            # their memory is a few pictures' worth, and stays
+            self._made[text] = Bound(session, self._settings.run_options(bound=True), captured=False)
+        self._made[text].run(inputs, outputs)
+
+
+def _described(slots: Mapping[str, Slot]) -> str:
+    """Slots as ONNX's text form declares them, by the names that they have in the graph."""
+    return ", ".join(
+        f"{_ONNX_TYPES[slot.tensor.dtype][0]}[{','.join(map(str, slot.tensor.shape))}] {name}"
+        for name, slot in slots.items()
+    )
+
+
+def _model(text: str) -> bytes:
+    """The graph of `text` as a file would hold it."""
+    try:
+        import onnx.parser
+    except ImportError as error:
+        right = "pip install 'turbo-webnn[cuda]', or run with --provider cpu"
+        raise RequestError("the package onnx, which makes the sampler's graphs for CUDA, is missing", right) from error
+    model: bytes = onnx.parser.parse_model(text).SerializeToString()
+    return model

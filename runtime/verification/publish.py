@@ -1,0 +1,42 @@
+"""A verification's files in its bundle: the figures for machines, and the page for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.json_file import json_bytes
+from turbo_webnn.models.staging import write_whole
+from turbo_webnn.runtime.draw.noise import Float32Array
+from turbo_webnn.runtime.page.page import report_page
+from turbo_webnn.runtime.page.quality import Quality
+from turbo_webnn.runtime.verification.drawing import Case
+from turbo_webnn.runtime.verification.measure import Measured
+from turbo_webnn.runtime.verification.report import ParityReport
+
+PARITY, PAGE = "report/parity.json", "report/index.html"
+"""Where a bundle keeps its report."""
+
+
+def publish(
+    bundle: Bundle,
+    report: ParityReport,
+    reference: Mapping[Case, Float32Array],
+    measured: Measured,
+    quality: Sequence[Quality],
+) -> None:
+    """Write the report and its page into the bundle: both, or none.
+
+    Raises:
+        RequestError: where they cannot be written, or the bundle was replaced since it was opened.
+    """
+    page = report_page(bundle, report, reference, measured, quality)
+    try:
+        with bundle.unchanged(bundle.files()):
+            write_whole(
+                {bundle.folder / PARITY: json_bytes(report.to_json()), bundle.folder / PAGE: page.encode()},
+            )
+    except OSError as error:
+        wrong = f"{bundle.folder / PARITY} cannot be written ({error.strerror})"
+        raise RequestError(wrong, "free some space, or permit it") from error

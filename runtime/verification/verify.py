@@ -1,0 +1,231 @@
+"""A bundle against PyTorch: every component on the reference's real inputs, and whole pictures end to end.
+
+One side is held at a time, and of each side one component. The reference runs first and leaves its evidence; on that
+PyTorch is measured in float16, for the error of the type alone, and the bundle last.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from turbo_webnn.models.arguments import Whole, require_texts, require_types, require_unicode
+from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.component import Size
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.precision import BOUNDARY_TYPE, Precision
+from turbo_webnn.models.provenance import Provenance
+from turbo_webnn.models.source import Source
+from turbo_webnn.runtime.draw.noise import Float32Array
+from turbo_webnn.runtime.draw.stages import Stages
+from turbo_webnn.runtime.draw.text import PromptTokenizer
+from turbo_webnn.runtime.ort.environment import environment
+from turbo_webnn.runtime.ort.sessions import Array, Provider, Settings, choose_provider
+from turbo_webnn.runtime.page.quality import read_quality
+from turbo_webnn.runtime.verification.bundle_reference import BundleReference
+from turbo_webnn.runtime.verification.cases import PROMPTS, cases_of
+from turbo_webnn.runtime.verification.drawing import Case, Drawing
+from turbo_webnn.runtime.verification.evidence import Evidence, Progress, gather
+from turbo_webnn.runtime.verification.measure import Measured, Run, measure
+from turbo_webnn.runtime.verification.noise_floor import NoiseFloor, noise_floor
+from turbo_webnn.runtime.verification.parity import COMPONENT_GATES, EXACT, PICTURE_GATES, compare
+from turbo_webnn.runtime.verification.publish import publish
+from turbo_webnn.runtime.verification.report import ParityReport, Row
+from turbo_webnn.runtime.verification.traced import Traced
+
+if TYPE_CHECKING:
+    from turbo_webnn.runtime.reference.reference import Reference
+
+_LOG = logging.getLogger(__name__)
+
+PICTURES = "pipeline"
+"""What the rows of whole pictures are called, beside components."""
+
+
+def verify(
+    bundle: Bundle,
+    reference: Source | Bundle,
+    *,
+    prompts: Sequence[str] = PROMPTS[:1],
+    seeds: Sequence[int] = (0,),
+    steps: Sequence[int] = (1, 2, 4),
+    trace: bool = False,
+    provider: Provider | Settings | None = None,
+    progress: Progress | None = None,
+    notice: Callable[[str], object] = _LOG.warning,
+) -> ParityReport:
+    """Compare `bundle` with the PyTorch pipeline of `reference`, and write the report into the bundle.
+
+    Components are compared on what the longest of `steps` feeds them: token ids, encoded prompts, latents at
+    each sigma, finished latents; the encoder on the reference's first picture. End to end every prompt, seed
+    and number of steps is drawn from the same noise, and once from that picture. Where the bundle is float16, so
+    is PyTorch once more, for the error that the type alone costs. What the bundle lacks is left out.
+
+    Args:
+        reference: a checkpoint, or a bundle of the same size: the float16 one of the same checkpoint shows what
+            quantised weights lose, and nothing else.
+        provider: where to run the graphs as they are on disk, attention not fused; or all settings.
+        trace: whether to compare the values inside of components too, on the first run of each; PyTorch alone can say.
+        progress: told the component at work, how many drawings are through it, and how many there are; those
+            of the reference as `PyTorch unet`, `float16 unet`, or `reference unet` where it is a bundle.
+        notice: told in a line where the report could not be written.
+
+    Raises:
+        RequestError: where a file is not the one that the manifest names, PyTorch is not installed, the source
+            cannot be read, the bundle has none of the components or no such schedule, or onnxruntime fails.
+    """
+    require_types(bundle=(bundle, Bundle), reference=(reference, Source | Bundle))
+    require_texts(prompts=prompts)
+    require_unicode(**{f"prompt {number}": prompt for number, prompt in enumerate(prompts, 1)})
+    for number in (*seeds, *steps):
+        require_types(seeds_or_steps=(number, Whole))
+    told = progress or (lambda *_: None)
+    settings = provider if isinstance(provider, Settings) else Settings(choose_provider(provider), fuse=False)
+    manifest, stages = bundle.manifest, Stages(bundle, settings)
+    cases = cases_of(bundle, prompts, seeds, steps)
+    bundle.require_intact()
+    quality = read_quality(bundle.folder)
+    clock = _Clock()
+    side = (
+        BundleReference(reference, manifest.size, settings)
+        if isinstance(reference, Bundle)
+        else _reference(reference, manifest.size, "fp32")
+    )
+    label = "PyTorch" if isinstance(reference, Source) else "reference"
+    rows, drawings = _tokenized(bundle, side, cases)
+    evidence = gather(
+        side, drawings, bundle.family, manifest.components, lambda name, *done: told(f"{label} {name}", *done)
+    )
+    clock.lap(label.lower())
+    held = [component for component in bundle.family.image_to_image if component in manifest.components]
+    draw = manifest.components.keys() >= set(bundle.family.text_to_image)
+    floor = None
+    if isinstance(reference, Source) and BOUNDARY_TYPE[manifest.precision] == "float16":
+        half = _reference(reference, manifest.size, "fp16")
+        floor = measure(
+            half, half.run, evidence, held, draw=draw, told=lambda name, *done: told(f"float16 {name}", *done)
+        )
+        clock.lap("pytorch float16")
+
+    def run(component: str, inputs: Mapping[str, Array]) -> Mapping[str, Float32Array]:
+        # a graph may hold what the reference is told, such as SDXL's time_ids
+        return stages.run(component, {tensor.name: inputs[tensor.name] for tensor in bundle.chain(component).inputs})
+
+    measured = measure(stages, run, evidence, held, draw=draw, told=told)
+    clock.lap("onnxruntime")
+    traced: list[Traced] = []
+    if trace and not isinstance(side, BundleReference):
+        traced = _traced(stages, run, evidence, side, told)
+        clock.lap("trace")
+    report = ParityReport(
+        rows=(*rows, *_rows(measured, floor, manifest.precision)),
+        noise=tuple(_noise(measured, floor, manifest.precision)),
+        traced=tuple(traced),
+        precision=manifest.precision,
+        source=manifest.source,
+        reference=_provenance(reference),
+        provider=stages.provider,
+        environment=environment(),
+        seconds=clock.laps,
+    )
+    try:
+        publish(bundle, report, evidence.samples, measured, quality)
+    except RequestError as error:
+        notice(f"the report is not kept: {error}")
+    return report
+
+
+class _Clock:
+    """Seconds of wall clock by what they were spent on."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._began = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name], self._began = now - self._began, now
+
+
+def _provenance(reference: Source | Bundle) -> Provenance:
+    if isinstance(reference, Source):
+        return reference.provenance
+    manifest = reference.manifest
+    return {**manifest.source, "name": f"{manifest.source['name']} in {manifest.precision}"}
+
+
+def _tokenized(
+    bundle: Bundle, reference: Reference | BundleReference, cases: Sequence[Case]
+) -> tuple[list[Row], list[Drawing]]:
+    """The bundle's token ids against transformers', and drawings that start from the latter."""
+    prompts = list(dict.fromkeys(case.prompt for case in cases))
+    too_long = " ".join(prompts * 77)
+    ids = {prompt: reference.token_ids(prompt) for prompt in (*prompts, "", too_long)}  # by text encoder
+    rows = []
+    held = [encoder for encoder in bundle.family.text_encoders if encoder.tokenizer in bundle.manifest.tokenizers]
+    for encoder in held:
+        tokenizer = PromptTokenizer(bundle, str(encoder.tokenizer))
+        for prompt in (*prompts, "", too_long):
+            case = repr(prompt) if len(prompt) < 77 else f"{prompt[:77]!r}…, to be cut"
+            figures = compare(ids[prompt][encoder.name], tokenizer.encode(prompt).ids)
+            rows.append(Row(str(encoder.tokenizer), case, figures, EXACT))
+    batch = bundle.manifest.size.batch
+    repeated = {
+        prompt: {encoder: np.repeat(row, batch, axis=0) for encoder, row in ids[prompt].items()} for prompt in prompts
+    }
+    return rows, [Drawing(case, repeated[case.prompt]) for case in cases]
+
+
+def _rows(measured: Measured, floor: Measured | None, precision: Precision) -> list[Row]:
+    floor = floor or Measured()
+    gate, picture_gate = COMPONENT_GATES[precision], PICTURE_GATES[precision]
+    rows = [
+        Row(component, each.case, figures, gate, floor.components.get(component, {}).get(each), each.timestep)
+        for component, compared in measured.components.items()
+        for each, figures in compared.items()
+    ]
+    pictures = measured.pictures.items()
+    return rows + [
+        Row(PICTURES, str(case), figures, picture_gate, floor.pictures.get(case)) for case, figures in pictures
+    ]
+
+
+def _noise(measured: Measured, floor: Measured | None, precision: Precision) -> list[NoiseFloor]:
+    if floor is None:
+        return []
+    floors = [
+        noise_floor(name, compared.values(), floor.components[name].values(), precision)
+        for name, compared in measured.components.items()
+        if compared
+    ]
+    if measured.pictures:
+        floors.append(noise_floor(PICTURES, measured.pictures.values(), floor.pictures.values(), precision))
+    return floors
+
+
+def _traced(stages: Stages, run: Run, evidence: Evidence, reference: Reference, told: Progress) -> list[Traced]:
+    """The values inside of each component on its first run, those first where the two part."""
+    from turbo_webnn.runtime.verification.trace import trace  # needs onnx, which only --trace asks for
+
+    traced: list[Traced] = []
+    for done, (component, records) in enumerate(evidence.records.items()):
+        told("trace", done, len(evidence.records))
+        traced += trace(stages, run, component, records[0].inputs, reference)
+    told("trace", len(evidence.records), len(evidence.records))
+    return sorted(traced, key=lambda value: -value.growth)
+
+
+def _reference(source: Source, size: Size, precision: Precision) -> Reference:
+    """The reference; its module, which needs PyTorch, is imported nowhere else."""
+    try:
+        from turbo_webnn.runtime.reference.reference import Reference
+    except ImportError as error:
+        raise RequestError(
+            f"verify compares with PyTorch, and {error.name} is not installed",
+            "pip install 'turbo-webnn[export]'",
+        ) from error
+    return Reference(source, size, precision)

@@ -1,0 +1,88 @@
+"""A graph as the rules see it: typed, shaped, weights unread."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import onnx.checker
+import onnx.inliner
+import onnx_ir as ir
+
+from turbo_webnn.models.errors import LIBRARY_ERRORS
+from turbo_webnn.runtime.webnn.weightless import Shard, bodies, read_weightless, unsound
+
+
+@dataclass(frozen=True)
+class Graph:
+    """An ONNX graph without its weights.
+
+    model: every value has the type and shape that the file states or that inference finds.
+    shards: its files of external data.
+    """
+
+    path: Path
+    model: ir.Model
+    shards: tuple[Shard, ...]
+
+
+def read_graph(path: Path) -> Graph:
+    """Reads the graph at `path`. Raises RequestError as `read_weightless` does, and for what is no sound ONNX."""
+    weightless = read_weightless(path)
+    try:
+        _require_values(path, weightless.proto.graph, frozenset())
+        return Graph(path, _model(weightless.proto), weightless.shards)
+    except _UNSOUND as error:
+        raise unsound(path, str(error)) from error
+
+
+_UNSOUND = (*LIBRARY_ERRORS, onnx.shape_inference.InferenceError, onnx.checker.ValidationError)
+"""What onnx and onnx-ir raise on graphs that break the format's rules."""
+
+
+def _model(proto: onnx.ModelProto) -> ir.Model:
+    if proto.functions:  # onnxruntime inlines a model's own functions before it asks any provider
+        proto = onnx.inliner.inline_local_functions(proto)
+    model = ir.from_proto(proto)
+    if not all(_is_known(value) for node in model.graph for value in node.outputs):
+        # Providers infer what a file leaves out, so a missing shape alone is no fault.
+        model = ir.from_proto(onnx.shape_inference.infer_shapes(proto, data_prop=True))
+    return model
+
+
+def _require_values(path: Path, graph: onnx.GraphProto, outer: Set[str]) -> None:
+    """Refuse a graph that reads or gives a value that is not there.
+
+    Args:
+        outer: names of values around `graph`, which is then the body of a node.
+    """
+    known = {*outer, *(value.name for value in graph.input), *(tensor.name for tensor in graph.initializer)}
+    known |= {tensor.values.name for tensor in graph.sparse_initializer}
+    known |= {name for node in graph.node for name in node.output}
+    read = [(f"{node.op_type} {node.name}", name) for node in graph.node for name in node.input if name]
+    for reader, name in [*read, *(("its list of outputs", value.name) for value in graph.output)]:
+        if name not in known:
+            raise unsound(path, f"{reader} reads {name}, which nothing gives")
+    for node in graph.node:
+        for body in bodies(node):
+            _require_values(path, body, known)
+
+
+def _is_known(value: ir.Value) -> bool:
+    return not value.name or (value.shape is not None and value.dtype is not None)
+
+
+def static_shape(value: ir.Value) -> tuple[int, ...] | None:
+    """The shape of `value` where every dimension is a number, else None."""
+    if value.shape is None or not value.shape.is_static():
+        return None
+    return tuple(int(dim) for dim in value.shape)  # type: ignore[arg-type]  # static dimensions are numbers
+
+
+def constant(value: ir.Value | None) -> ir.TensorProtocol | None:
+    """The tensor of an initializer or of a Constant node, else None."""
+    if value is None:
+        return None
+    return ir.convenience.get_const_tensor(value)
