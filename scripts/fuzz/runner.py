@@ -19,14 +19,14 @@ from turbo_webnn.scripts.fuzz.outcome import MEMORY_LIMIT_BYTES, TIME_LIMIT_S, O
 
 _PRELOADED = (
     *("torch", "diffusers", "onnxruntime", "onnx", "onnx_ir", "onnxscript", "tokenizers", "safetensors", "PIL.Image"),
-    *("turbo_webnn.scripts.cli", "turbo_webnn.scripts.app", "turbo_webnn.runtime.webnn.bundle_check"),
-    *("turbo_webnn.export.exporter", "turbo_webnn.export.assembly", "turbo_webnn.runtime.webnn.check"),
     *(
-        "turbo_webnn.runtime.verification.verify",
-        "turbo_webnn.runtime.verification.publish",
-        "turbo_webnn.runtime.reference.reference",
+        f"turbo_webnn.{name}"
+        for name in (
+            *("scripts.cli", "scripts.app", "export.exporter", "export.assembly"),
+            *("runtime.webnn.bundle_check", "runtime.webnn.check", "runtime.reference.reference"),
+            *("runtime.verification.verify", "runtime.verification.publish", "runtime.bench.bench"),
+        )
     ),
-    "turbo_webnn.runtime.bench.bench",
 )
 
 _UNCAUGHT = 70
