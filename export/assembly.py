@@ -18,8 +18,8 @@ from turbo_webnn.export.worker import BundleJob, Report
 from turbo_webnn.models.bundle import Manifest, write_manifest
 from turbo_webnn.models.component import Component, Size
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.family import constant_conditions
 from turbo_webnn.models.layouts import layout_of
+from turbo_webnn.models.parts.autoencoder_kl import SCALING_FACTOR
 from turbo_webnn.models.source import Source
 
 SIDE_BY_SIDE = 2
@@ -108,12 +108,12 @@ def _write_recipe(job: BundleJob, asked: Quantization, exported: Mapping[str, Ex
 
 
 def _scaling_factor(source: Source) -> float:
-    config = source.config(source.family.component("vae_decoder"))
-    return float(config.get("scaling_factor", 0.18215))  # AutoencoderKL's own default
+    config = source.config(source.family.decoder)
+    return float(config.get("scaling_factor", SCALING_FACTOR))
 
 
 def _conditions(components: tuple[Component, ...], size: Size) -> dict[str, tuple[float, ...]]:
-    return {name: row for each in components for name, row in constant_conditions(each, size).items()}
+    return {name: row for each in components for name, row in each.constants(size).items()}
 
 
 def _heaviest_first(source: Source, components: tuple[Component, ...]) -> list[Component]:

@@ -10,7 +10,6 @@ from turbo_webnn.models.bundle import describe
 from turbo_webnn.models.chain import BundleFile
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.json_file import read_json, write_json
-from turbo_webnn.models.pipeline_values import latent_statistics
 from turbo_webnn.models.source import Source
 
 _INDEX, _SCHEDULER = "model_index.json", "scheduler/scheduler_config.json"
@@ -42,10 +41,7 @@ def _written(source: Source, components: Sequence[Component], bundle: Path) -> I
 
 def _config(source: Source, component: Component) -> dict[str, Any]:
     """The component's config, without what its graph does and a pipeline would do once more."""
-    config = source.config(component)
-    if latent_statistics(component, config) is not None:
-        config |= {"latents_mean": None, "latents_std": None}
-    return config
+    return component.part.without_statistics(source.config(component))
 
 
 def _write(path: Path, held: object) -> Path:

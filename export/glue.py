@@ -19,8 +19,9 @@ from turbo_webnn.export.trace import OPSET
 from turbo_webnn.export.writer import write_chain
 from turbo_webnn.models.chain import Chain
 from turbo_webnn.models.component import Size
-from turbo_webnn.models.family import SAFETY_PIXELS, TOKENS
 from turbo_webnn.models.layout import Layout
+from turbo_webnn.models.parts.clip_text import TOKENS
+from turbo_webnn.models.parts.safety_checker import SAFETY_PIXELS
 from turbo_webnn.models.schedule import Schedule
 from turbo_webnn.models.source import Source
 

@@ -13,7 +13,6 @@ from turbo_webnn.models.arguments import Whole, require_texts, require_types
 from turbo_webnn.models.bundle import require_bundle_place
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.family import SAFETY_CHECKER
 from turbo_webnn.models.layouts import DEFAULT, layout_of
 from turbo_webnn.models.precision import BOUNDARY_TYPE, FORMS, NUMBERS, PRECISIONS, Form, Precision
 from turbo_webnn.models.source import Source
@@ -95,8 +94,9 @@ class ExportRequest:
         require_apart(self.output, source.folders)
         family = source.family
         components = self.components
-        if SAFETY_CHECKER.subfolder in source.parts:
-            components = [*(components or [component.name for component in family.components]), SAFETY_CHECKER.name]
+        added = [component.name for component in family.optional if component.subfolder in source.parts]
+        if added:
+            components = [*(components or [component.name for component in family.components]), *added]
         form = self.quantization.form if self.quantization else None
         layout = layout_of(self.layout, family.name, self.precision, form)
         layout.require_freedom(chains=self.max_graph_bytes is not None, baked=self.bake_time_ids)

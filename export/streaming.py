@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
-from turbo_webnn.export.forwards import forward_of
+from turbo_webnn.export.forwards import Forward
 from turbo_webnn.export.torch_functions import FunctionMode, parameter_names
 from turbo_webnn.export.weights import LazyWeight
 from turbo_webnn.models.component import Component, Size
@@ -28,7 +28,7 @@ Tensors = Mapping[str, torch.Tensor]
 def meta_forward(component: Component, source: Source, size: Size) -> nn.Module:
     """What is traced of `component`, without numbers; RequestError where the config builds no module."""
     with torch.device("meta"):
-        return forward_of(component, build(component, source.config(component)), size)
+        return Forward(component, build(component, source.config(component)), size)
 
 
 def run_streamed(

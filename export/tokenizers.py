@@ -10,8 +10,8 @@ from turbo_webnn.models.bundle import Tokenizer, describe
 from turbo_webnn.models.clip_tokenizer import open_clip_tokenizer
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.family import TOKENS
 from turbo_webnn.models.json_file import read_json
+from turbo_webnn.models.parts.clip_text import TOKENS
 from turbo_webnn.models.source import Source
 
 

@@ -16,7 +16,7 @@ import onnx_ir as ir
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from turbo_webnn.export.forwards import forward_of
+from turbo_webnn.export.forwards import Forward
 from turbo_webnn.export.translations import TRANSLATIONS
 from turbo_webnn.models.component import Component, Size
 from turbo_webnn.models.errors import LIBRARY_ERRORS, RequestError
@@ -36,7 +36,7 @@ def trace(component: Component, config: Mapping[str, Any], size: Size) -> ir.Mod
         RequestError: where the config builds no module, or one that does not run.
     """
     with _quiet(), FakeTensorMode(), torch.no_grad():
-        forward = forward_of(component, build(component, config), size)
+        forward = Forward(component, build(component, config), size)
         inputs = tuple(
             torch.empty(spec.shape(size, config), dtype=_TORCH_TYPES[spec.kind]) for spec in component.inputs
         )

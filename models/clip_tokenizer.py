@@ -12,8 +12,8 @@ from typing import Any
 from transformers import CLIPTokenizer
 
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.family import TOKENS
 from turbo_webnn.models.json_file import read_json
+from turbo_webnn.models.parts.clip_text import TOKENS
 from turbo_webnn.models.printable import printable
 
 _MAP = "special_tokens_map.json"

@@ -1,19 +1,19 @@
-"""What a component is: its module, its tensors at the boundary, and the checkpoint folder it lives in.
-
-One frozen description serves every stage. Adding a component is adding an entry to `models.family`.
-"""
+"""What a component is: a part, its tensors at the boundary, and the checkpoint folder it lives in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.json_file import convert_json
 from turbo_webnn.models.printable import printable
+
+if TYPE_CHECKING:
+    from turbo_webnn.models.parts.part import Part
 
 _NOT_QUANTIZED: tuple[str, tuple[Any, ...]] = ("quantization_config", (None,))
 """The libraries change the weights of any module whose config has another value."""
@@ -108,45 +108,53 @@ def _number(dim: Dim, size: Size, config: Mapping[str, Any]) -> int:
 
 @dataclass(frozen=True)
 class Component:
-    """A part of a pipeline that becomes a graph.
+    """A part under the name that a family gives it: what becomes a graph.
 
     Attributes:
         name: the component's name in a bundle, and its folder there.
-        module: the class that computes it, by its name in diffusers or transformers.
+        part: all that is said of its module class.
         subfolder: where a diffusers folder keeps its config and weights.
-        weights_stem: file name of its weights there, before `.safetensors`.
         inputs: the tensors it takes, in order.
         outputs: the tensors it gives, in order.
         tokenizer: the folder of the tokenizer whose ids it takes; None for what reads no text.
-        key_rules: what the names of the module's own parameters begin with, and what a checkpoint's keys begin with
-            instead, where the published form differs from the module's.
-        form: the types and bounds of the numbers in its config (`models.configs`).
-        served: config values that the graph relies on; another value is refused.
-        fed_by: the components whose outputs it takes, in the order in which their states stand side by side.
-        latent_statistics: whether its pipeline honours the mean and deviation of latents that a VAE's config may state.
     """
 
     name: str
-    module: str
+    part: Part
     subfolder: str
-    weights_stem: str
-    form: type[object]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     tokenizer: str | None = None
-    key_rules: tuple[tuple[str, str], ...] = ()
-    served: tuple[tuple[str, tuple[Any, ...]], ...] = ()
-    fed_by: tuple[str, ...] = ()
-    latent_statistics: bool = False
+
+    @classmethod
+    def of(cls, part: Part, name: str, subfolder: str | None = None, tokenizer: str | None = None) -> Component:
+        """The component `name` that is `part`; its folder has the same name where none is given."""
+        return cls(name, part, subfolder or name, part.inputs, part.outputs, tokenizer)
+
+    @property
+    def module(self) -> str:
+        """The class that computes it, by its name in diffusers or transformers."""
+        return self.part.module
+
+    @property
+    def weights_stem(self) -> str:
+        """File name of its weights, before `.safetensors`."""
+        return self.part.weights_stem
 
     def keys(self, parameter: str) -> tuple[str, ...]:
         """What checkpoints call `parameter`, the published form first."""
-        published = (new + parameter.removeprefix(own) for own, new in self.key_rules if parameter.startswith(own))
+        rules = self.part.key_rules
+        published = (new + parameter.removeprefix(own) for own, new in rules if parameter.startswith(own))
         return (*published, parameter)
 
     def without_inputs(self, names: frozenset[str]) -> Component:
         """The component with the inputs `names` left out: its graph holds their numbers instead."""
         return replace(self, inputs=tuple(spec for spec in self.inputs if spec.name not in names))
+
+    def constants(self, size: Size) -> dict[str, tuple[float, ...]]:
+        """Its inputs that only the size decides, by name: one row of the batch each."""
+        names = {spec.name for spec in self.inputs}
+        return {name: row for name, row in self.part.constants(size).items() if name in names}
 
     def require_served(self, config: Mapping[str, Any], where: str) -> None:
         """Refuse a config that this component does not describe.
@@ -159,8 +167,8 @@ class Component:
         found = config.get("_class_name") or first
         if found is not None and found != self.module:
             raise RequestError(f"{where} describes {printable(str(found))}", f"{self.name} must be {self.module}")
-        convert_json(config, self.form, where, "give the config that its weights were saved with")
-        for key, values in (*self.served, _NOT_QUANTIZED):
+        convert_json(config, self.part.form, where, "give the config that its weights were saved with")
+        for key, values in (*self.part.served, _NOT_QUANTIZED):
             value = config.get(key, values[0])
             value = tuple(value) if isinstance(value, list) else value
             if value not in values:

@@ -11,8 +11,11 @@ from typing import Any
 
 from turbo_webnn.models.component import Component, TensorSpec
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.family import FAMILIES, SAFETY_PIXELS, STABLE_DIFFUSION, STABLE_DIFFUSION_XL
+from turbo_webnn.models.families.registry import FAMILIES
+from turbo_webnn.models.families.stable_diffusion import STABLE_DIFFUSION
+from turbo_webnn.models.families.stable_diffusion_xl import STABLE_DIFFUSION_XL
 from turbo_webnn.models.layout import TOKENIZER_FILES, Blanking, Layout, Place, Port
+from turbo_webnn.models.parts.safety_checker import SAFETY_PIXELS
 from turbo_webnn.models.precision import BOUNDARY_TYPE, PRECISIONS, Form, Precision
 
 DEFAULT = "webnn"

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ import torch
 
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.family import SAFETY_CHECKER, family_of
+from turbo_webnn.models.families.registry import REPLACEABLE, family_of
 from turbo_webnn.models.json_file import read_json, write_json
 from turbo_webnn.models.modules import build
 from turbo_webnn.models.staging import staged_folder
@@ -32,15 +32,6 @@ RECORD = "synth.json"
 
 _BLOCK = 1 << 22
 """Random numbers made at a time."""
-
-_GAINS = {
-    # a random UNet leaves most of its input's noise in the latents, some 20 times what a trained one leaves
-    "post_quant_conv.weight": 0.05,
-    # so that most pixels stay inside -1..1
-    "decoder.conv_out.weight": 0.5,
-    "token_embedding.weight": 0.02,
-    "position_embedding.weight": 0.01,
-}
 
 Report = Callable[[str, float], None]
 """Told a component's folder and the fraction of its weights written."""
@@ -72,7 +63,7 @@ def synthesize(
         if (stage / "model_index.json").is_file():
             _write_pipeline(stage, preset, seed, variant, report)
         else:
-            _write_weights(stage, SAFETY_CHECKER, seed, variant, report)
+            _write_weights(stage, _alone(stage), seed, variant, report)
         files = sorted(path.relative_to(stage).as_posix() for path in stage.rglob("*") if path.is_file())
         write_json(stage / RECORD, {"preset": preset, "seed": seed, "variant": variant, "files": files})
     return Path(output)
@@ -97,6 +88,12 @@ def _write_pipeline(folder: Path, preset: str, seed: int, variant: str | None, r
         write_vocabulary(folder / str(encoder.tokenizer), config["vocab_size"])
 
 
+def _alone(folder: Path) -> Component:
+    """The component whose config lies in `folder` itself."""
+    architectures = read_json(folder / "config.json")["architectures"]
+    return next(component for component in REPLACEABLE.values() if component.module in architectures)
+
+
 def _write_weights(folder: Path, component: Component, seed: int, variant: str | None, report: Report) -> None:
     with torch.device("meta"):
         module = build(component, read_json(folder / "config.json"))
@@ -107,7 +104,7 @@ def _write_weights(folder: Path, component: Component, seed: int, variant: str |
     with (folder / f"{name}.safetensors").open("wb") as file:
         file.write(_header(shapes, numbers))
         for key, shape in shapes.items():
-            for block in _random(key, shape, seed):
+            for block in _random(key, shape, seed, component.part.gains):
                 file.write(block.astype(numbers, copy=False).data)
                 done += block.size
                 report(component.subfolder, done / total)
@@ -126,11 +123,11 @@ def _header(shapes: dict[str, tuple[int, ...]], numbers: np.dtype) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def _random(key: str, shape: tuple[int, ...], seed: int) -> Iterator[np.ndarray]:
+def _random(key: str, shape: tuple[int, ...], seed: int, gains: Mapping[str, float]) -> Iterator[np.ndarray]:
     """The numbers of the parameter `key`, float32, in blocks. They depend on nothing but key and seed."""
     digest = hashlib.sha256(f"{seed}/{key}".encode()).digest()
     draw = np.random.Generator(np.random.Philox(int.from_bytes(digest[:16], "little")))
-    mean, deviation = _spread(key, shape)
+    mean, deviation = _spread(key, shape, gains)
     left = math.prod(shape)
     while left:
         block = draw.standard_normal(min(left, _BLOCK), dtype=np.float32)
@@ -140,10 +137,10 @@ def _random(key: str, shape: tuple[int, ...], seed: int) -> Iterator[np.ndarray]
         left -= block.size
 
 
-def _spread(key: str, shape: tuple[int, ...]) -> tuple[float, float]:
+def _spread(key: str, shape: tuple[int, ...], gains: Mapping[str, float]) -> tuple[float, float]:
     """Mean and standard deviation of the parameter `key`."""
-    gain = next((gain for name, gain in _GAINS.items() if key.endswith(name)), 1.0)
-    if key.endswith(("token_embedding.weight", "position_embedding.weight")):
+    gain = next((gain for name, gain in gains.items() if key.endswith(name)), 1.0)
+    if key.endswith("embedding.weight"):
         return 0.0, gain
     if len(shape) > 1:
         return 0.0, gain / math.sqrt(math.prod(shape[1:]))

@@ -17,7 +17,7 @@ from pathlib import Path
 import onnx
 import torch
 
-from turbo_webnn.export.forwards import forward_of
+from turbo_webnn.export.forwards import Forward
 from turbo_webnn.export.trace import OPSET
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.component import Component
@@ -32,7 +32,7 @@ _TYPES = {"float": torch.float16, "int": torch.int32}
 def plainly_exported(source: Source, component: Component, bundle: Bundle, folder: Path) -> Path:
     """The component's graph as torch.onnx.export makes it by itself."""
     config, size = source.config(component), bundle.manifest.size
-    forward = forward_of(component, load(source, component).half(), size)
+    forward = Forward(component, load(source, component).half(), size)
     inputs = tuple(torch.ones(spec.shape(size, config), dtype=_TYPES[spec.kind]) for spec in component.inputs)
     with torch.no_grad():
         program = torch.onnx.export(

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from turbo_webnn.models.chain import Chain, Tensor
 from turbo_webnn.models.component import Component, Dim, Size, TensorSpec
-from turbo_webnn.models.family import FAMILIES, TOKENS, UNET, VAE_ENCODER, constant_conditions
+from turbo_webnn.models.families.registry import FAMILIES
+from turbo_webnn.models.families.stable_diffusion import UNET, VAE_ENCODER
+from turbo_webnn.models.parts.clip_text import TOKENS
 
 if TYPE_CHECKING:
     from turbo_webnn.models.bundle.manifest import Manifest
@@ -36,7 +38,7 @@ def _misfits(manifest: Manifest) -> Iterator[str]:
 
 def _component_misfits(manifest: Manifest, component: Component, chain: Chain) -> Iterator[str]:
     conditions = manifest.conditions if component.name == UNET.name else {}
-    fixed = constant_conditions(component, manifest.size).keys() - conditions.keys()  # the graph holds their numbers
+    fixed = component.constants(manifest.size).keys() - conditions.keys()  # the graph holds their numbers
     inputs = [spec for spec in component.inputs if spec.name not in fixed]
     yield from _condition_misfits(conditions, fixed, component, chain)
     names = [chain.names.get(spec.name, spec.name) for spec in inputs]

@@ -12,7 +12,8 @@ from turbo_webnn.models.bundle.manifest import MANIFEST, Manifest, read_manifest
 from turbo_webnn.models.chain import BundleFile, Chain, Graph
 from turbo_webnn.models.digests import FileState, read_sha256, sha256_of_all
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.family import Family, family_named
+from turbo_webnn.models.families.family import Family
+from turbo_webnn.models.families.registry import family_named
 
 _WHOLE = "copy the bundle whole, or export it anew"
 

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from turbo_webnn.models.checkpoint import index_in, index_names, missing_weights, shards_of, whole_name
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.family import Family
+from turbo_webnn.models.families.family import Family
 from turbo_webnn.models.hub import Snapshot
 from turbo_webnn.models.model_card import CARD, MAX_CARD_BYTES
 

@@ -9,7 +9,8 @@ from types import MappingProxyType
 
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.family import PARTS, Family, family_of
+from turbo_webnn.models.families.family import Family
+from turbo_webnn.models.families.registry import REPLACEABLE, family_of
 from turbo_webnn.models.hub import Hub, Snapshot, is_repo_id, require_space
 from turbo_webnn.models.json_file import read_json
 from turbo_webnn.models.model_card import license_of
@@ -148,7 +149,7 @@ def _from_hub(
 
 
 def _open_part(hub: Hub, source: str, subfolder: str) -> _Opening:
-    component = PARTS[subfolder]
+    component = REPLACEABLE[subfolder]
     name, folder = _located(source)
     if folder is not None:
         part = _part_folder(folder, source, component)

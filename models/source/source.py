@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from turbo_webnn.models.checkpoint import Checkpoint
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.family import UNET, Family, family_of
+from turbo_webnn.models.families.family import Family
+from turbo_webnn.models.families.registry import family_of
 from turbo_webnn.models.json_file import read_json
 from turbo_webnn.models.pipeline_values import native_latent_size, require_served_index, scheduler_config_in_use
 from turbo_webnn.models.provenance import Provenance
@@ -82,11 +83,8 @@ class Source:
         }
         if self.variants:
             stated["variants"] = dict(self.variants)
-        if "vae" in self.parts:
-            stated["vae"] = self.parts["vae"].provenance
-        if "safety_checker" in self.parts:
-            stated["safety_checker"] = self.parts["safety_checker"].provenance
-        return stated
+        parts = {subfolder: part.provenance for subfolder, part in self.parts.items()}
+        return cast("Provenance", {**stated, **parts})
 
     def folder_of(self, component: Component) -> tuple[Path, str | None]:
         """The folder that holds the component's config and weights, and the variant of the weights there."""
@@ -129,7 +127,7 @@ class Source:
 
     def native_latent_size(self) -> tuple[int, int] | None:
         """Rows and columns of latents that the pipeline draws where no size is named, or None."""
-        return native_latent_size(self._index, self.config(self.family.component(UNET.name)))
+        return native_latent_size(self._index, self.config(self.family.denoiser))
 
     def checkpoint(self, component: Component) -> Checkpoint:
         """The component's weights, opened but unread; RequestError as `Checkpoint.open` raises it."""

@@ -10,7 +10,6 @@ from typing import Any
 
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.family import constant_conditions
 from turbo_webnn.runtime.bench.example import described
 from turbo_webnn.runtime.bench.latency import Latency
 from turbo_webnn.runtime.bench.process import SideProcess
@@ -107,7 +106,7 @@ def _sides(
             "source": reference,
             "inputs": {name: inputs[name] for name in bundle.family.image_to_image if name in inputs},
             # PyTorch's UNet asks for them even where the bundle's holds them itself
-            "conditions": constant_conditions(bundle.family.component("unet"), bundle.manifest.size),
+            "conditions": bundle.family.denoiser.constants(bundle.manifest.size),
             "provider": settings.provider,
             "precision": bundle.manifest.precision,
             "threads": settings.threads,

@@ -16,7 +16,7 @@ from PIL import Image
 from turbo_webnn.models.source import Source, open_source
 from turbo_webnn.runtime.bench.example import Described, arrays
 from turbo_webnn.runtime.bench.worker import peak_host_bytes
-from turbo_webnn.runtime.reference.torch_modules import FORWARDS, load
+from turbo_webnn.runtime.reference.torch_modules import load
 
 
 class PytorchSide:
@@ -108,8 +108,8 @@ class PytorchSide:
 
     def _plain(self, name: str) -> Callable[..., tuple[Any, ...]]:
         """The component as a function of its contract's inputs to a tuple of its outputs."""
-        module, component, forward = self._module(name), self._source.family.component(name), FORWARDS[name]
-        return lambda **inputs: forward(module, component, inputs)
+        module, component = self._module(name), self._source.family.component(name)
+        return lambda **inputs: component.part.reference(module, component, inputs)
 
     def _module(self, name: str) -> Any:
         component = self._source.family.component(name)

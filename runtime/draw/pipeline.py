@@ -17,7 +17,7 @@ from PIL import Image
 from turbo_webnn.models.arguments import Whole, require_types, require_unicode
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.family import SAFETY_CHECKER
+from turbo_webnn.models.families.stable_diffusion import SAFETY_CHECKER
 from turbo_webnn.models.precision import Precision
 from turbo_webnn.runtime.draw import images, safety, sampler
 from turbo_webnn.runtime.draw.engine import Engine, engine_of

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageOps
 
-from turbo_webnn.models.family import SAFETY_PIXELS
+from turbo_webnn.models.parts.safety_checker import SAFETY_PIXELS
 from turbo_webnn.runtime.draw.noise import Float32Array
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from turbo_webnn.models.clip_tokenizer import open_clip_tokenizer
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.family import TOKENS, constant_conditions
+from turbo_webnn.models.parts.clip_text import TOKENS
 from turbo_webnn.models.precision import Precision
 from turbo_webnn.models.source import Source
 from turbo_webnn.runtime.draw.conditions import Conditions, Encoded, TokenIds, join
@@ -25,7 +25,6 @@ from turbo_webnn.runtime.draw.noise import Float32Array
 from turbo_webnn.runtime.draw.stages import Sampling, latent_shape
 from turbo_webnn.runtime.ort.sessions import Array
 from turbo_webnn.runtime.reference.torch_modules import (
-    FORWARDS,
     TYPES,
     Float16Products,
     Keep,
@@ -73,9 +72,8 @@ class Reference:
         """
         module, part = self._module(component), self.source.family.component(component)
         given = {name: self._tensor(array) for name, array in inputs.items()}
-        forward = FORWARDS[component]
         with Float16Products(), kept(module, keep), refused(f"run {component} of {self.source.name}"):
-            outputs = forward(module, part, given)
+            outputs = part.part.reference(module, part, given)
         arrays = {spec.name: to_numpy(output) for spec, output in zip(part.outputs, outputs, strict=True)}
         if self.record is not None:
             self.record(component, inputs, arrays)
@@ -87,7 +85,7 @@ class Reference:
 
     def conditions(self, encoded: Sequence[Encoded]) -> Conditions:
         """The UNet's conditions from the outputs of all text encoders."""
-        constant = constant_conditions(self.source.family.component("unet"), self._size)
+        constant = self.source.family.denoiser.constants(self._size)
         return join(encoded, constant, self._size.batch)
 
     def encode_picture(self, sample: Float32Array) -> Float32Array:

@@ -15,7 +15,6 @@ from turbo_webnn.models.checkpoint import Checkpoint
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import LIBRARY_ERRORS, RequestError
 from turbo_webnn.models.modules import build, matched
-from turbo_webnn.models.pipeline_values import guidance_embedding, latent_statistics
 from turbo_webnn.models.precision import Precision
 from turbo_webnn.models.printable import printable
 from turbo_webnn.models.source import Source
@@ -25,20 +24,8 @@ _STORED_TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float1
 
 TYPES: dict[Precision, Any] = {"fp32": torch.float32, "fp16": torch.float16}
 
-_LOADING: dict[str, Callable[[Any], dict[str, Any]]] = {
-    "transformers": lambda dtype: {"dtype": dtype},
-    # low_cpu_mem_usage needs accelerate, and lowers nothing: as it is, float32 weights stay mapped files, and the peak
-    # of float16 ones is theirs and the file's
-    "diffusers": lambda dtype: {"torch_dtype": dtype, "low_cpu_mem_usage": False},
-}
-
 Keep = Callable[[str, Float32Array], None]
 """Told a module's path and its output."""
-
-Forward = Callable[[Any, Component, Mapping[str, Any]], tuple[Any, ...]]
-"""A module, the component that it is, and its inputs by name in; the component's outputs out, in order.
-
-Each does what diffusers' pipelines do around the module (`models.pipeline_values`)."""
 
 
 def load(source: Source, component: Component, dtype: Any = torch.float32) -> Any:
@@ -54,18 +41,10 @@ def load(source: Source, component: Component, dtype: Any = torch.float32) -> An
     if any(stored.shape != checkpoint.tensors[stored.name].shape for stored in read.tensors.values()):
         return _assembled(component, config, read, dtype)
     folder, variant = source.folder_of(component)
-    library = transformers if hasattr(transformers, component.module) else diffusers
     with quiet(), refused(f"load {component.name} of {source.name}", "give a complete diffusers folder"):
-        module, loaded = getattr(library, component.module).from_pretrained(
-            folder,
-            variant=variant,
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-            **_LOADING[library.__name__](dtype),
-        )
-    if loaded["missing_keys"]:  # the libraries put random numbers there, and warn
-        name = min(loaded["missing_keys"])
+        module, missing = component.part.load(folder, variant, dtype)
+    if missing:  # the libraries put random numbers there, and warn
+        name = min(missing)
         raise RequestError(f"{component.name} of {source.name} has no tensor {name}", "give a complete checkpoint")
     return module.eval().requires_grad_(False)
 
@@ -93,53 +72,6 @@ def refused(task: str, right: str = "give the checkpoint that the bundle was mad
     except (*LIBRARY_ERRORS, AssertionError, OSError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise RequestError(f"PyTorch cannot {task} ({printable(first)})", right) from error
-
-
-def _text(module: Any, component: Component, given: Mapping[str, Any]) -> tuple[Any, ...]:
-    names = [spec.name for spec in component.outputs]
-    outputs = module(given["input_ids"], output_hidden_states="hidden_states" in names)
-    # SDXL's pipelines read the states before the last layer
-    return tuple(outputs[name][-2] if name == "hidden_states" else outputs[name] for name in names)
-
-
-def _unet(module: Any, _component: Component, given: Mapping[str, Any]) -> tuple[Any, ...]:
-    conditions = dict(given)
-    sample, timestep = conditions.pop("sample"), conditions.pop("timestep")
-    states = conditions.pop("encoder_hidden_states")
-    row = guidance_embedding(module.config)
-    cond = None if row is None else sample.new_tensor([row] * len(sample))
-    output: tuple[Any, ...] = module(
-        sample, timestep, states, timestep_cond=cond, added_cond_kwargs=conditions, return_dict=False
-    )
-    return output
-
-
-def _vae_decoder(module: Any, component: Component, given: Mapping[str, Any]) -> tuple[Any, ...]:
-    latents = given["latent_sample"]
-    statistics = latent_statistics(component, module.config)
-    if statistics is not None:
-        mean, std = (latents.new_tensor(numbers).view(1, -1, 1, 1) for numbers in statistics)
-        latents = latents * std + mean
-    return (module.decode(latents).sample,)
-
-
-def _vae_encoder(module: Any, component: Component, given: Mapping[str, Any]) -> tuple[Any, ...]:
-    latents = module.encode(given["sample"]).latent_dist.mode()
-    statistics = latent_statistics(component, module.config)
-    if statistics is not None:
-        mean, std = (latents.new_tensor(numbers).view(1, -1, 1, 1) for numbers in statistics)
-        latents = (latents - mean) / std
-    return (latents,)
-
-
-FORWARDS: dict[str, Forward] = {
-    "text_encoder": _text,
-    "text_encoder_2": _text,
-    "unet": _unet,
-    "vae_decoder": _vae_decoder,
-    "vae_encoder": _vae_encoder,
-}
-"""By component name."""
 
 
 class Float16Products(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped here

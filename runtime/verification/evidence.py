@@ -8,7 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from turbo_webnn.models.family import VAE_ENCODER, Family
+from turbo_webnn.models.families.family import Family
+from turbo_webnn.models.families.stable_diffusion import VAE_ENCODER
 from turbo_webnn.runtime.draw import images
 from turbo_webnn.runtime.draw.noise import Float32Array
 from turbo_webnn.runtime.ort.sessions import Array

@@ -4,11 +4,11 @@ import pytest
 import torch
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
-from turbo_webnn.export.forwards import forward_of
+from turbo_webnn.export.forwards import Forward
 from turbo_webnn.export.passes import simplify
 from turbo_webnn.export.trace import trace
 from turbo_webnn.models.component import Size
-from turbo_webnn.models.family import STABLE_DIFFUSION_XL
+from turbo_webnn.models.families.stable_diffusion_xl import STABLE_DIFFUSION_XL
 from turbo_webnn.models.modules import build
 from turbo_webnn.models.source import Source, open_source
 
@@ -37,7 +37,7 @@ def test_pooled_text_is_transformers(end: int) -> None:
     rows = ids([5, 6, 7], [9] * 75, [END, 3])  # short; full; and one where the end comes twice
     component = STABLE_DIFFUSION_XL.component("text_encoder_2")
     with torch.no_grad():
-        states, pooled = forward_of(component, module, Size(3))(rows)
+        states, pooled = Forward(component, module, Size(3))(rows)
         expected = module(rows.long(), output_hidden_states=True)
     torch.testing.assert_close(states, expected.hidden_states[-2])
     torch.testing.assert_close(pooled, expected.text_embeds)
@@ -68,7 +68,7 @@ def test_baked_time_ids_are_those_of_the_size(source: Source) -> None:
     time_ids = torch.tensor([[64.0, 96, 0, 0, 64, 96]] * 2)
     baked = component.without_inputs(frozenset({"time_ids"}))
     with torch.no_grad():
-        expected = forward_of(component, module, size)(*inputs, time_ids)
-        torch.testing.assert_close(forward_of(baked, module, size)(*inputs), expected)
+        expected = Forward(component, module, size)(*inputs, time_ids)
+        torch.testing.assert_close(Forward(baked, module, size)(*inputs), expected)
     graph = trace(baked, source.config(component), size).graph
     assert [value.name for value in graph.inputs] == ["sample", "timestep", "encoder_hidden_states", "text_embeds"]

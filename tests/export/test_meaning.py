@@ -21,7 +21,7 @@ from tests.pictures import psnr
 from tests.refusal import refusal
 from turbo_webnn import Pipeline, export_bundle
 from turbo_webnn.models.component import Component
-from turbo_webnn.models.family import TEXT_ENCODER, VAE_DECODER
+from turbo_webnn.models.families.stable_diffusion import TEXT_ENCODER, VAE_DECODER
 from turbo_webnn.models.modules import build, matched
 from turbo_webnn.models.source import EMBEDDED, Source, open_source
 

@@ -6,16 +6,27 @@ import pytest
 
 from tests.refusal import refusal
 from turbo_webnn.models.component import Component, Size, TensorSpec
+from turbo_webnn.models.parts.clip_text import ClipText
+from turbo_webnn.models.parts.part import ServedValues
+
+
+class Stub(ClipText):
+    """A part with a contract of its own."""
+
+    module = "UNet"
+    form = dict
+
+    @property
+    def served(self) -> ServedValues:
+        return (("channels", (4, 8)), ("kind", (None,)), ("blocks", ((1, 2),)))
+
 
 PART = Component(
     name="unet",
-    module="UNet",
+    part=Stub(),
     subfolder="unet",
-    weights_stem="model",
-    form=dict,
     inputs=(TensorSpec("states", "float", ("batch", 77, "width_of_states")),),
     outputs=(TensorSpec("sample", "float", ("batch", 4, "latent_height", "latent_width")),),
-    served=(("channels", (4, 8)), ("kind", (None,)), ("blocks", ((1, 2),))),
 )
 CONFIG: dict[str, Any] = {"_class_name": "UNet", "channels": 4, "blocks": [1, 2], "width_of_states": 64}
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.refusal import refusal
-from turbo_webnn.models.family import SAFETY_CHECKER, TEXT_ENCODER, TEXT_ENCODER_2, UNET, UNET_XL, VAE_DECODER
+from turbo_webnn.models.families.stable_diffusion import SAFETY_CHECKER, TEXT_ENCODER, UNET, VAE_DECODER
+from turbo_webnn.models.families.stable_diffusion_xl import TEXT_ENCODER_2, UNET_XL
 from turbo_webnn.models.json_file import read_json
 from turbo_webnn.models.source import EMBEDDED
 from turbo_webnn.models.synth import PRESETS

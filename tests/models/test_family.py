@@ -6,7 +6,10 @@ import pytest
 
 from tests.refusal import refusal
 from turbo_webnn.models.component import Size
-from turbo_webnn.models.family import STABLE_DIFFUSION, STABLE_DIFFUSION_XL, Family, constant_conditions, family_named
+from turbo_webnn.models.families.family import Family
+from turbo_webnn.models.families.registry import family_named
+from turbo_webnn.models.families.stable_diffusion import STABLE_DIFFUSION
+from turbo_webnn.models.families.stable_diffusion_xl import STABLE_DIFFUSION_XL
 from turbo_webnn.models.json_file import read_json
 from turbo_webnn.models.synth import PRESETS
 
@@ -56,9 +59,9 @@ def test_the_way_of_a_picture() -> None:
 
 def test_conditions_that_only_the_size_decides() -> None:
     unet, size = STABLE_DIFFUSION_XL.component("unet"), Size(2, 512, 768)
-    assert constant_conditions(unet, size) == {"time_ids": (512, 768, 0, 0, 512, 768)}
-    assert constant_conditions(unet.without_inputs(frozenset({"time_ids"})), size) == {}
-    assert constant_conditions(STABLE_DIFFUSION.component("unet"), size) == {}
+    assert unet.constants(size) == {"time_ids": (512, 768, 0, 0, 512, 768)}
+    assert unet.without_inputs(frozenset({"time_ids"})).constants(size) == {}
+    assert STABLE_DIFFUSION.component("unet").constants(size) == {}
 
 
 @pytest.mark.parametrize(("family", "preset"), [(STABLE_DIFFUSION, "sd-turbo"), (STABLE_DIFFUSION_XL, "sdxl-turbo")])

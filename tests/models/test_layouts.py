@@ -8,7 +8,7 @@ import pytest
 
 from tests.refusal import refusal
 from turbo_webnn.models.component import Component, Size, TensorSpec
-from turbo_webnn.models.family import FAMILIES, family_named
+from turbo_webnn.models.families.registry import FAMILIES, family_named
 from turbo_webnn.models.json_file import read_json
 from turbo_webnn.models.layout import Place, Port
 from turbo_webnn.models.layouts import LAYOUTS, layout_of

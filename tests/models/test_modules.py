@@ -9,7 +9,8 @@ import torch
 from tests.refusal import refusal
 from turbo_webnn.models.checkpoint import Checkpoint
 from turbo_webnn.models.component import Component
-from turbo_webnn.models.family import STABLE_DIFFUSION, STABLE_DIFFUSION_XL
+from turbo_webnn.models.families.stable_diffusion import STABLE_DIFFUSION
+from turbo_webnn.models.families.stable_diffusion_xl import STABLE_DIFFUSION_XL
 from turbo_webnn.models.json_file import read_json
 from turbo_webnn.models.modules import build, matched
 from turbo_webnn.models.source import open_source

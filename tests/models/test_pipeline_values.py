@@ -14,7 +14,8 @@ from diffusers.pipelines.latent_consistency_models.pipeline_latent_consistency_t
 )
 
 from tests.refusal import refusal
-from turbo_webnn.models.pipeline_values import class_in, guidance_embedding, native_latent_size, scheduler_config_in_use
+from turbo_webnn.models.parts.unet_2d_condition import guidance_embedding
+from turbo_webnn.models.pipeline_values import class_in, native_latent_size, scheduler_config_in_use
 from turbo_webnn.models.source import EMBEDDED, open_source
 
 SD, XL = {"_class_name": "StableDiffusionPipeline"}, {"_class_name": "StableDiffusionXLPipeline"}

@@ -13,7 +13,7 @@ from diffusers import StableDiffusionPipeline
 
 from tests.refusal import refusal
 from turbo_webnn.models import synth
-from turbo_webnn.models.family import SAFETY_CHECKER
+from turbo_webnn.models.families.stable_diffusion import SAFETY_CHECKER
 from turbo_webnn.models.source import EMBEDDED, open_source
 from turbo_webnn.models.synth import PRESETS, synthesize
 

@@ -15,7 +15,7 @@ from turbo_webnn.export.quantize.grid import KEPT, Grid
 from turbo_webnn.export.quantize.plan import Quantization
 from turbo_webnn.export.quantize.rules import Options
 from turbo_webnn.export.quantize.sites import sites
-from turbo_webnn.models.family import UNET
+from turbo_webnn.models.families.stable_diffusion import UNET
 
 RANDOM = np.random.default_rng(4)
 WEIGHT = (RANDOM.standard_normal((128, 64)) * 0.1).astype(np.float16)

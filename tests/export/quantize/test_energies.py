@@ -3,12 +3,12 @@ from __future__ import annotations
 import safetensors.torch
 import torch
 
-from turbo_webnn.export.forwards import forward_of
+from turbo_webnn.export.forwards import Forward
 from turbo_webnn.export.probes import SIZE, observe, probe
 from turbo_webnn.export.quantize.energies import ChannelWatch
 from turbo_webnn.export.quantize.fit import Energies
 from turbo_webnn.models.component import Component
-from turbo_webnn.models.family import TEXT_ENCODER, UNET
+from turbo_webnn.models.families.stable_diffusion import TEXT_ENCODER, UNET
 from turbo_webnn.models.modules import build
 from turbo_webnn.models.source import open_source
 
@@ -30,7 +30,7 @@ def test_energies_are_the_mean_squares_of_what_enters() -> None:
             lambda _layer, given, name=name: entered.update({name: given[0]} if given else {})
         )
     with torch.no_grad():
-        forward_of(TEXT_ENCODER, module, SIZE)(probe(TEXT_ENCODER, SOURCE)["input_ids"])
+        Forward(TEXT_ENCODER, module, SIZE)(probe(TEXT_ENCODER, SOURCE)["input_ids"])
     energies = measured(TEXT_ENCODER)
     for name in ("encoder.layers.0.self_attn.q_proj", "encoder.layers.1.mlp.fc2"):
         expected = entered[name].square().mean((0, 1))

@@ -5,11 +5,12 @@ import pytest
 
 from tests.export.quantize.bound import bound
 from turbo_webnn.export.quantize.grid import KEPT, Grid
-from turbo_webnn.export.quantize.rules import NAMED, OUTSIDE, options_for
+from turbo_webnn.export.quantize.rules import options_for
 from turbo_webnn.export.quantize.sites import Site, sites
 from turbo_webnn.export.weights import LazyWeight
 from turbo_webnn.models.component import Component
-from turbo_webnn.models.family import TEXT_ENCODER, UNET, VAE_DECODER
+from turbo_webnn.models.families.stable_diffusion import TEXT_ENCODER, UNET, VAE_DECODER
+from turbo_webnn.models.parts.weight_rules import NAMED, OTHERS
 
 PRODUCT = "g (float16[1,5,256] x, float16[256,64] w) => (float16[1,5,64] y) { y = MatMul(x, w) }"
 (SITE,) = sites(bound(PRODUCT, np.zeros((256, 64), np.float16), turned=True).graph)
@@ -69,5 +70,5 @@ def test_a_budget_chooses_among_all_and_knows_what_shows() -> None:
         assert options[name].grids == (*fours, *eights, KEPT)
         assert options[name].emphasis == emphasis
     assert options["conv_in.weight"].grids == (KEPT,)
-    assert options_for(VAE_DECODER, named("mid_block.resnets.0.conv1.weight"), 4).popitem()[1].emphasis == OUTSIDE
+    assert options_for(VAE_DECODER, named("mid_block.resnets.0.conv1.weight"), 4).popitem()[1].emphasis == OTHERS
     assert options_for(UNET, named(*NAMES), 8)["mid_block.resnets.0.conv1.weight"].grids == (*eights, KEPT)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from turbo_webnn.models.chain import BundleFile, Chain, Graph, Tensor
-from turbo_webnn.models.family import STABLE_DIFFUSION, STABLE_DIFFUSION_XL
+from turbo_webnn.models.families.stable_diffusion import STABLE_DIFFUSION
+from turbo_webnn.models.families.stable_diffusion_xl import STABLE_DIFFUSION_XL
 from turbo_webnn.runtime.ort.boundary import Boundary
 
 

@@ -1,0 +1,149 @@
+"""A family: a pipeline class as components, the wiring between them, and the schedulers that it is served with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+from turbo_webnn.models.component import Component, Size, TensorSpec
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.wiring import Outputs, Wiring, split_output
+
+
+@dataclass(frozen=True)
+class Family:
+    """A pipeline class and what it is made of, in the order in which a picture passes through it.
+
+    Attributes:
+        name: as a bundle's manifest states it.
+        pipeline: the class that a checkpoint's `model_index.json` names.
+        components: those that every checkpoint has.
+        wiring: how they draw together.
+        optional: components that are exported where they are asked for: a checkpoint may lack them, and a pipeline
+            draws without.
+    """
+
+    name: str
+    pipeline: str
+    components: tuple[Component, ...]
+    wiring: Wiring
+    optional: tuple[Component, ...] = ()
+
+    @property
+    def known(self) -> tuple[Component, ...]:
+        """All components, the optional ones last."""
+        return (*self.components, *self.optional)
+
+    @property
+    def denoiser(self) -> Component:
+        """The component that runs once in each step."""
+        return self.component(self.wiring.denoiser)
+
+    @property
+    def decoder(self) -> Component:
+        """The component that makes pictures."""
+        return self.component(self.wiring.decoder)
+
+    def component(self, name: str) -> Component:
+        """The component of that name.
+
+        Raises:
+            RequestError: where this family has none.
+        """
+        for component in self.known:
+            if component.name == name:
+                return component
+        names = ", ".join(component.name for component in self.known)
+        raise RequestError(f"{self.pipeline} has no component {name!r}", f"it has {names}")
+
+    def require_agreement(self, configs: Mapping[str, Mapping[str, Any]]) -> None:
+        """Refuse components whose tensors do not fit each other, as those of two checkpoints mixed.
+
+        Args:
+            configs: by component name; what is not among them is not compared.
+
+        Raises:
+            RequestError: where the denoiser reads other widths than the text encoders give.
+        """
+        misfit = self.width_misfit(
+            configs.keys(), lambda component, spec: spec.shape(Size(), configs[component.name])[-1]
+        )
+        if misfit is not None:
+            raise RequestError(misfit, "give a checkpoint whose parts belong together")
+
+    def width_misfit(self, present: Set[str], width: Callable[[Component, TensorSpec], int]) -> str | None:
+        """Where the denoiser reads states of other widths than the text encoders give; None where it does not.
+
+        Args:
+            present: names of the components that are there. Without the denoiser and all text encoders nothing is
+                compared.
+            width: of a tensor of a component.
+        """
+        denoiser = self.denoiser
+        if not {denoiser.name, *(encoder.name for encoder in self.text_encoders)} <= present:
+            return None
+        inputs = {spec.name: spec for spec in denoiser.inputs}
+        for name, outputs in self.wiring.conditions.items():
+            joined = sum(width(*self.output(output)) for output in outputs)
+            read = width(denoiser, inputs[name])
+            if read != joined:
+                return f"the text encoders give {name} of width {joined}, the {denoiser.part.noun} reads {read}"
+        return None
+
+    def output(self, output: str) -> tuple[Component, TensorSpec]:
+        """The component and its output that `output`, as `component.output`, names."""
+        name, tensor = split_output(output)
+        component = self.component(name)
+        return component, next(spec for spec in component.outputs if spec.name == tensor)
+
+    def inputs_from(self, component: Component) -> Mapping[str, Outputs]:
+        """The inputs of `component` that other components give, by name.
+
+        A decoder's latents are those of the encoder: both are relative to the scaling factor.
+        """
+        if component.name == self.wiring.denoiser:
+            return self.wiring.conditions
+        if component.name == self.wiring.decoder and self.wiring.encoder is not None:
+            encoder = self.component(self.wiring.encoder)
+            return {component.inputs[0].name: (f"{encoder.name}.{encoder.outputs[0].name}",)}
+        return {}
+
+    @property
+    def text_encoders(self) -> tuple[Component, ...]:
+        """The components that read text."""
+        return tuple(component for component in self.components if component.tokenizer is not None)
+
+    @property
+    def tokenizers(self) -> tuple[str, ...]:
+        """The folders of the tokenizers."""
+        return tuple(str(component.tokenizer) for component in self.text_encoders)
+
+    @property
+    def text_to_image(self) -> tuple[str, ...]:
+        """The components that a picture drawn from text passes through."""
+        return (*(encoder.name for encoder in self.text_encoders), self.wiring.denoiser, self.wiring.decoder)
+
+    @property
+    def image_to_image(self) -> tuple[str, ...]:
+        """The components that a picture drawn from another one passes through; none where there is no encoder."""
+        if self.wiring.encoder is None:
+            return ()
+        encoders = (encoder.name for encoder in self.text_encoders)
+        return (*encoders, self.wiring.encoder, self.wiring.denoiser, self.wiring.decoder)
+
+    def chosen(self, names: Iterable[str], *, fed: bool = False) -> tuple[Component, ...]:
+        """The components of `names`, or all where none is named; where `fed`, also those that give them inputs.
+
+        Raises:
+            RequestError: where this family lacks one.
+        """
+        chosen = {name: self.component(name) for name in names}
+        pending = list(chosen.values()) if fed else []
+        while pending:
+            outputs = [output for outputs in self.inputs_from(pending.pop()).values() for output in outputs]
+            feeders = {split_output(output)[0]: self.output(output)[0] for output in outputs}
+            new = {name: component for name, component in feeders.items() if name not in chosen}
+            chosen |= new
+            pending += new.values()
+        return tuple(chosen.values()) or self.components

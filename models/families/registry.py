@@ -1,0 +1,76 @@
+"""The families that are known: ours, and those that installed packages add.
+
+A package adds a family by an entry point of the group `turbo_webnn.families` that names a `Family`. Entry points are
+read only where none of ours serves; modules of the working folder are never among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.families.family import Family
+from turbo_webnn.models.families.stable_diffusion import SAFETY_CHECKER, STABLE_DIFFUSION, VAE_DECODER
+from turbo_webnn.models.families.stable_diffusion_xl import STABLE_DIFFUSION_XL
+
+GROUP = "turbo_webnn.families"
+
+FAMILIES = (STABLE_DIFFUSION, STABLE_DIFFUSION_XL)
+
+REPLACEABLE: Mapping[str, Component] = {part.subfolder: part for part in (VAE_DECODER, SAFETY_CHECKER)}
+"""What another source may give in place of a checkpoint's own, by subfolder."""
+
+
+def family_named(name: str, where: str) -> Family:
+    """The family of that name; RequestError where there is none."""
+    found = find_family(name)
+    if found is None:
+        raise RequestError(f"{where} is of the family {name!r}", f"known are {', '.join(f.name for f in _all())}")
+    return found
+
+
+def find_family(name: str) -> Family | None:
+    """The family of that name; None where there is none."""
+    return next((family for family in _all() if family.name == name), None)
+
+
+def family_of(model_index: Mapping[str, Any], where: str) -> Family:
+    """The family of a checkpoint, by the pipeline class that its `model_index.json` names.
+
+    Raises:
+        RequestError: where no family serves that class.
+    """
+    found = model_index.get("_class_name")
+    for family in _all():
+        if family.pipeline == found:
+            return family
+    served = ", ".join(family.pipeline for family in _all())
+    wrong = f"{where} names no pipeline class" if found is None else f"{where} holds a {found}"
+    raise RequestError(wrong, f"served are {served}")
+
+
+def _all() -> Iterator[Family]:
+    yield from FAMILIES
+    yield from _installed()
+
+
+@cache
+def _installed() -> tuple[Family, ...]:
+    """Families of other packages; RequestError names an entry point that gives none."""
+    return tuple(_loaded(entry) for entry in entry_points(group=GROUP))
+
+
+def _loaded(entry: Any) -> Family:
+    try:
+        family = entry.load()
+    except Exception as error:  # whatever another package's import raises
+        raise RequestError(
+            f"the entry point {entry.name!r} of {GROUP} does not load ({error})", "update or remove its package"
+        ) from error
+    if not isinstance(family, Family):
+        raise RequestError(f"the entry point {entry.name!r} of {GROUP} is no Family", "update or remove its package")
+    return family

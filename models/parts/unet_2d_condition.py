@@ -1,0 +1,261 @@
+"""UNet2DConditionModel: the denoiser of Stable Diffusion and Stable Diffusion XL."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from msgspec import Meta
+
+from turbo_webnn.models.component import Component, DerivedDim, Size, TensorSpec
+from turbo_webnn.models.parts.config_types import (
+    Blocks,
+    Flag,
+    Fraction,
+    Kernel,
+    Layers,
+    Names,
+    PerBlock,
+    PerHead,
+    Positive,
+    Side,
+    Width,
+    require_groups,
+    require_plausible,
+    require_types,
+)
+from turbo_webnn.models.parts.libraries import current_keys, load_diffusers, row
+from turbo_webnn.models.parts.part import Config, Part, ServedValues
+from turbo_webnn.models.parts.probe_inputs import coarse_latents, seeded
+from turbo_webnn.models.parts.weight_rules import WeightRules
+
+TIME_IDS = 6
+"""Height and width of the original, top and left of the crop, height and width of the target."""
+
+GUIDANCE = 0.0
+"""The guidance scale of turbo models: none."""
+
+TIMESTEPS = (999.0, 249.0)
+"""The first and the last that a turbo model is asked for, one for each sample of the probe."""
+
+SIGMAS = (14.6146, 0.6932)
+"""Theirs, of the scaled_linear schedule that every served scheduler has."""
+
+_STEERING = ("time_embedding.linear", "add_embedding.linear")
+"""One vector of these steers every block: 8 bits, for a thousandth of the bytes."""
+
+
+@dataclass(frozen=True)
+class UnetForm:
+    """The config of UNet2DConditionModel.
+
+    Raises:
+        ValueError: where blocks and channels are not equally many, groups do not divide the channels, or the sizes
+            are those of no model.
+    """
+
+    sample_size: Side | Annotated[tuple[Side, ...], Meta(min_length=2, max_length=2)] | None = None
+    in_channels: Width = 4
+    out_channels: Width = 4
+    block_out_channels: Blocks = (320, 640, 1280, 1280)
+    down_block_types: Names | None = None
+    up_block_types: Names | None = None
+    layers_per_block: PerBlock = 2
+    transformer_layers_per_block: (
+        Layers | Annotated[tuple[Layers | Annotated[tuple[Layers, ...], Meta(max_length=8)], ...], Meta(max_length=8)]
+    ) = 1
+    attention_head_dim: PerHead = 8
+    num_attention_heads: PerHead | None = None
+    cross_attention_dim: Width | Annotated[tuple[Width, ...], Meta(max_length=8)] = 1280
+    norm_num_groups: Width | None = 32
+    norm_eps: Positive = 1e-5
+    time_cond_proj_dim: Annotated[int, Meta(ge=4, le=32768)] | None = None  # 4 is the least that has two frequencies
+    addition_time_embed_dim: Width | None = None
+    projection_class_embeddings_input_dim: Width | None = None
+    act_fn: str = "silu"
+    time_embedding_act_fn: str | None = None
+    timestep_post_act: str | None = None
+    conv_in_kernel: Kernel = 3
+    conv_out_kernel: Kernel = 3
+    downsample_padding: Annotated[int, Meta(ge=0, le=8)] = 1
+    mid_block_scale_factor: Positive = 1.0
+    resnet_out_scale_factor: Positive = 1.0
+    dropout: Fraction = 0.0
+    freq_shift: float = 0.0
+    flip_sin_to_cos: Flag = True
+    center_input_sample: Flag = False
+    use_linear_projection: Flag = False
+    upcast_attention: Flag = False
+    dual_cross_attention: Flag = False
+    class_embeddings_concat: Flag = False
+    resnet_skip_time_act: Flag = False
+
+    def __post_init__(self) -> None:
+        require_types(self.block_out_channels, self.down_block_types, self.up_block_types)
+        require_groups(self.block_out_channels, self.norm_num_groups)
+        deepest = max(_flat(self.transformer_layers_per_block)) + 1
+        resnets = 2 * max(_flat(self.layers_per_block)) + 1
+        # of a transformer's layer some 24 numbers a squared channel, of a resnet two convolutions of 3 by 3
+        require_plausible(sum(resnets * width**2 * (18 + 24 * deepest) for width in self.block_out_channels))
+
+
+def _flat(numbers: int | tuple[int | tuple[int, ...], ...]) -> list[int]:
+    """The numbers of a nest of them; 0 where there is none."""
+    if isinstance(numbers, int):
+        return [numbers]
+    return [number for inner in numbers for number in _flat(inner)] or [0]
+
+
+def _pooled_width(embedded: int, per_number: int) -> int:
+    """Width of the text embeddings beside the embedded time ids."""
+    return embedded - TIME_IDS * per_number
+
+
+@dataclass(frozen=True)
+class UNet2DCondition(Part):
+    """UNet2DConditionModel.
+
+    Attributes:
+        tokens: how many states of text it attends to.
+        channels: of the latents.
+        text_time: whether it also reads the text's embedding and the picture's size, as SDXL's does.
+    """
+
+    tokens: int
+    text_time: bool = False
+    channels: int = 4
+
+    module = "UNet2DConditionModel"
+    noun = "UNet"
+    weights_stem = "diffusion_pytorch_model"
+    form = UnetForm
+    # What enters and what leaves goes through the first and the last convolution alone, and they are small. The first
+    # block and the last get twice the bits: with 8 there and 4 in the rest, the prediction at the first timestep was
+    # at 64 dB instead of 25.
+    weights = WeightRules(
+        kept=("conv_in.weight", "conv_out.weight"),
+        doubled=("down_blocks.0.",),
+        blocks="up_blocks",
+        fine=(_STEERING, ()),
+        emphasis=1.0,  # of so many weights, noise in one is drowned
+    )
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """Scaled latents, the timestep, and what conditions it."""
+        base = (
+            TensorSpec("sample", "float", ("batch", self.channels, "latent_height", "latent_width")),
+            TensorSpec("timestep", "float", (1,)),
+            TensorSpec("encoder_hidden_states", "float", ("batch", self.tokens, "cross_attention_dim")),
+        )
+        if not self.text_time:
+            return base
+        pooled = DerivedDim(("projection_class_embeddings_input_dim", "addition_time_embed_dim"), _pooled_width)
+        return (
+            *base,
+            TensorSpec("text_embeds", "float", ("batch", pooled)),
+            TensorSpec("time_ids", "float", ("batch", TIME_IDS)),
+        )
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The prediction, of the latents' shape."""
+        return (TensorSpec("out_sample", "float", ("batch", self.channels, "latent_height", "latent_width")),)
+
+    @property
+    def served(self) -> ServedValues:
+        """What the graph relies on."""
+        return (
+            ("in_channels", (self.channels,)),
+            ("out_channels", (self.channels,)),
+            ("addition_embed_type", ("text_time" if self.text_time else None,)),
+            ("class_embed_type", (None,)),
+            ("num_class_embeds", (None,)),
+            ("encoder_hid_dim_type", (None,)),
+            ("time_embedding_type", ("positional",)),
+            ("attention_type", ("default",)),
+        )
+
+    def build(self, config: Config) -> Any:
+        """The module in float32."""
+        return _class().from_config(dict(config)).eval()
+
+    def renamed(self, module: Any, tensors: Mapping[str, Any]) -> Mapping[str, Any]:
+        """By diffusers' own rules."""
+        return current_keys(module, tensors)
+
+    def load(self, folder: Path, variant: str | None, dtype: Any) -> tuple[Any, Sequence[str]]:
+        """By diffusers."""
+        return load_diffusers(_class(), folder, variant, dtype)
+
+    def trace(self, module: Any, component: Component, size: Size, sample: Any, timestep: Any, *conditions: Any) -> Any:
+        """The noise seen in the first input, of its shape."""
+        names = [spec.name for spec in component.inputs[2:]]
+        added = dict(zip(names, conditions, strict=True))
+        states = added.pop("encoder_hidden_states")
+        if self.text_time and "time_ids" not in added:
+            added["time_ids"] = row(time_ids(size), size.batch)  # [batch, 6]
+        guidance = guidance_embedding(module.config)
+        cond = None if guidance is None else row(guidance, sample.shape[0])  # [batch, time_cond_proj_dim]
+        return module(sample, timestep, states, timestep_cond=cond, added_cond_kwargs=added, return_dict=False)[0]
+
+    def reference(self, module: Any, component: Component, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
+        """As both pipelines call it."""
+        conditions = dict(inputs)
+        sample, timestep = conditions.pop("sample"), conditions.pop("timestep")
+        states = conditions.pop("encoder_hidden_states")
+        guidance = guidance_embedding(module.config)
+        cond = None if guidance is None else sample.new_tensor([guidance] * len(sample))
+        output: tuple[Any, ...] = module(
+            sample, timestep, states, timestep_cond=cond, added_cond_kwargs=conditions, return_dict=False
+        )
+        return output
+
+    def probe(self, spec: TensorSpec, shape: tuple[int, ...], config: Config) -> Any:
+        """Noise at the first timestep, and a picture's latents with a little noise at the last."""
+        import torch
+
+        if spec.name == "sample":
+            noise, picture = torch.randn(shape, generator=seeded()), coarse_latents(shape)
+            noised = [(picture[i] + sigma * noise[i]) / math.sqrt(sigma**2 + 1) for i, sigma in enumerate(SIGMAS)]
+            return torch.stack(noised)
+        if spec.name == "timestep":
+            return torch.tensor(TIMESTEPS)
+        return torch.tensor(time_ids(Size())).expand(shape)
+
+    def constants(self, size: Size) -> Mapping[str, tuple[float, ...]]:
+        """SDXL's time ids."""
+        return {"time_ids": time_ids(size)} if self.text_time else {}
+
+
+def time_ids(size: Size) -> tuple[float, ...]:
+    """SDXL's statement that the picture is asked for uncropped and in its own size.
+
+    Source: diffusers' StableDiffusionXLPipeline._get_add_time_ids with its defaults.
+    """
+    return (size.height, size.width, 0.0, 0.0, size.height, size.width)
+
+
+def guidance_embedding(config: Config) -> list[float] | None:
+    """The `timestep_cond` of a UNet distilled with guidance, for `GUIDANCE`: a row of `time_cond_proj_dim`.
+
+    None for any other UNet. Source: `get_guidance_scale_embedding` of the pipelines, from `guidance_scale - 1`.
+    """
+    width = config.get("time_cond_proj_dim")
+    if width is None:
+        return None
+    half = width // 2
+    frequencies = np.exp(np.arange(half, dtype=np.float32) * -np.float32(np.log(10000.0) / (half - 1)))
+    angles = np.float32((GUIDANCE - 1.0) * 1000.0) * frequencies
+    embedding = np.concatenate([np.sin(angles), np.cos(angles), np.zeros(width % 2)])
+    return [float(number) for number in embedding]
+
+
+def _class() -> Any:
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+    return UNet2DConditionModel
