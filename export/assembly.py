@@ -40,7 +40,7 @@ def assemble(job: BundleJob, report: Report, lifeline: int) -> None:
     layout = layout_of(job.layout, family.name, job.precision, asked.form if asked else None)
     baked = frozenset({"time_ids"} if job.bake_time_ids else ())
     components = tuple(family.component(name).without_inputs(baked) for name in job.components if name in layout.places)
-    scheduler, schedules = schedules_of(source.scheduler_config())
+    scheduler, schedules = schedules_of(source.scheduler_config(), family.schedulers)
     tokenizers = {
         component.tokenizer: write_tokenizer(source, job.stage, component, layout.tokenizer_files)
         for component in components
@@ -86,8 +86,8 @@ def assemble(job: BundleJob, report: Report, lifeline: int) -> None:
         components={name: chains[name] for name in job.components},
         tokenizers=tokenizers,
         conditions=_conditions(components, job.size),
+        wiring=family.wiring,
         files=write_diffusers_files(source, components, job.stage) if layout.diffusers_files else (),
-        vae_encoder_output=layout.vae_encoder_output,
     )
     write_manifest(job.stage, manifest)
 

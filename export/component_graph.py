@@ -76,7 +76,7 @@ def export_component(job: ComponentJob, progress: Progress) -> Exported:
     chain = write_chain(model, links, job.bundle, place.path, lambda done: progress("writing", done), inline=job.inline)
     kept = {**overflows.results, **overflows.inside}
     names = place.names(job.component, job.source.config(job.component))
-    return Exported(replace(chain, names=names, float32_parts=kept), grids)
+    return Exported(replace(chain, names=names, adapters=dict(place.adapters), float32_parts=kept), grids)
 
 
 def measure_component(job: ComponentJob, progress: Progress) -> Costs:

@@ -89,7 +89,7 @@ def latents(numbers: Numbers) -> str:
     first = numbers.schedule.steps[0]
     return f"""
     latents ({numbers.latents} sample) => ({numbers.latents} latents, {numbers.latents} latentModelInput)
-    <float sigma = {{{numbers.schedule.init_noise_sigma}}}, float spread = {{{(first.sigma**2 + 1) ** 0.5}}}>
+    <float sigma = {{{numbers.schedule.init_noise_sigma}}}, float spread = {{{1 / first.input_scale}}}>
     {{
         noise = RandomNormalLike <dtype = 1> (sample)
         noisy = Mul(noise, sigma)
@@ -105,7 +105,7 @@ def scheduler(numbers: Numbers) -> str:
     (step,) = numbers.schedule.steps
     return f"""
     scheduler ({numbers.latents} sample, {numbers.latents} out_sample) => ({numbers.latents} prevSample)
-    <float down = {{{step.next_sigma - step.sigma}}}, float factor = {{{numbers.scaling_factor}}}>
+    <float down = {{{step.next.output}}}, float factor = {{{numbers.scaling_factor}}}>
     {{
         latents = Cast <to = 1> (sample)
         noise = Cast <to = 1> (out_sample)

@@ -3,45 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from itertools import pairwise
 from typing import Any
 
-from diffusers.schedulers.scheduling_euler_ancestral_discrete import EulerAncestralDiscreteScheduler
-from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
-
 from turbo_webnn.models.errors import LIBRARY_ERRORS, RequestError
-from turbo_webnn.models.schedule import MAX_STEPS, Schedule, Step
-from turbo_webnn.models.scheduler import require_served_scheduler
+from turbo_webnn.models.schedule import MAX_STEPS, Schedule
+from turbo_webnn.models.schedulers.euler import EULER_SCHEDULERS
+from turbo_webnn.models.schedulers.scheduler import Scheduler, scheduler_of
 
-_SERVED = {
-    "EulerDiscreteScheduler": EulerDiscreteScheduler,
-    "EulerAncestralDiscreteScheduler": EulerAncestralDiscreteScheduler,
-}
+_RIGHT = "give the checkpoint's own scheduler_config.json"
 
 
-def schedules_of(config: Mapping[str, Any]) -> tuple[str, dict[int, Schedule]]:
+def schedules_of(
+    config: Mapping[str, Any], schedulers: Sequence[Scheduler] = EULER_SCHEDULERS
+) -> tuple[str, dict[int, Schedule]]:
     """The scheduler's class, and its schedule for each number of steps from 1 to `MAX_STEPS`.
 
+    Args:
+        schedulers: those that are served.
+
     Raises:
-        RequestError: as `require_served_scheduler`, or where diffusers makes no schedule of the config.
+        RequestError: as `scheduler_of`, or where diffusers makes no schedule of the config.
     """
-    name = require_served_scheduler(config)
-    ancestral = name == "EulerAncestralDiscreteScheduler"
+    scheduler = scheduler_of(config, schedulers)
     try:
-        scheduler = _SERVED[name].from_config(dict(config))
-        schedules = {count: _schedule(scheduler, count, ancestral=ancestral) for count in range(1, MAX_STEPS + 1)}
+        schedules = {count: scheduler.schedule(config, count) for count in range(1, MAX_STEPS + 1)}
     except (*LIBRARY_ERRORS, ImportError) as error:
-        raise RequestError(
-            f"diffusers makes no schedule of this {name} ({error})", "give the checkpoint's own scheduler_config.json"
-        ) from error
+        raise RequestError(f"diffusers makes no schedule of this {scheduler.name} ({error})", _RIGHT) from error
     for count, schedule in schedules.items():
         wrong = _unsound(schedule, count)
         if wrong is not None:
-            raise RequestError(
-                f"the scheduler's {count} steps have {wrong}", "give the checkpoint's own scheduler_config.json"
-            )
-    return name, schedules
+            raise RequestError(f"the scheduler's {count} steps have {wrong}", _RIGHT)
+    return scheduler.name, schedules
 
 
 def _unsound(schedule: Schedule, count: int) -> str | None:
@@ -50,34 +45,18 @@ def _unsound(schedule: Schedule, count: int) -> str | None:
     diffusers finds a step by its timestep, so that it cannot run two steps of one timestep.
     """
     steps = schedule.steps
-    numbers = [schedule.init_noise_sigma]
-    for step in steps:
-        numbers += [step.timestep, step.sigma, step.next_sigma, step.noise_scale]
-    if not all(map(math.isfinite, numbers)):
+    if not all(map(math.isfinite, _numbers([schedule.init_noise_sigma, *map(astuple, steps)]))):
         return "numbers that are not finite"
     if len(steps) != count or schedule.init_noise_sigma <= 0:
         return f"{len(steps)} timesteps and an initial sigma of {schedule.init_noise_sigma:g}"
-    if not all(step.sigma > 0 and step.sigma >= step.next_sigma >= 0 for step in steps):
-        return "sigmas that do not fall"
     timesteps = [step.timestep for step in steps]
     if timesteps[-1] < 0 or not all(earlier > later for earlier, later in pairwise(timesteps)):
         return "timesteps that do not fall"
     return None
 
 
-def _schedule(scheduler: Any, count: int, *, ancestral: bool) -> Schedule:
-    scheduler.set_timesteps(count)
-    sigmas = [float(sigma) for sigma in scheduler.sigmas]
-    steps = tuple(
-        _step(float(timestep), sigma, next_sigma, ancestral=ancestral)
-        for timestep, sigma, next_sigma in zip(scheduler.timesteps, sigmas, sigmas[1:], strict=False)
-    )
-    return Schedule(init_noise_sigma=float(scheduler.init_noise_sigma), steps=steps)
-
-
-def _step(timestep: float, sigma: float, next_sigma: float, *, ancestral: bool) -> Step:
-    if not ancestral:
-        return Step(timestep, sigma, next_sigma)
-    # k-diffusion's ancestral step: part of the way down is noise, and the step goes down that much further
-    up = (next_sigma**2 * (sigma**2 - next_sigma**2) / sigma**2) ** 0.5
-    return Step(timestep, sigma, (next_sigma**2 - up**2) ** 0.5, up)
+def _numbers(nested: Any) -> list[float]:
+    """The numbers of a nest of sequences."""
+    if isinstance(nested, list | tuple):
+        return [number for inner in nested for number in _numbers(inner)]
+    return [nested]

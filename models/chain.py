@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Annotated, NotRequired, TypedDict
+from typing import Annotated, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
@@ -64,6 +64,10 @@ class Graph:
         return self.files[0].path
 
 
+Adapter = Literal["first_half"]
+"""What makes the contract's tensor of a layout's: `first_half` takes the first half of the channels."""
+
+
 class BrowserRun(TypedDict):
     """What a real browser did with a graph; milliseconds and error are None where it came to neither."""
 
@@ -103,6 +107,7 @@ class Chain:
 
     Attributes:
         names: by the contract's name, what is called otherwise here.
+        adapters: by the contract's name, what makes the contract's tensor of the one here.
         on_cpu: whether it needs what WebNN has not, and runs on the CPU.
         webnn: the verdict of the last check; None where there was none.
         float32_parts: the modules that stay in float32 in a float16 graph because they overflow, each with the
@@ -116,6 +121,7 @@ class Chain:
     outputs: tuple[Tensor, ...]
     graphs: tuple[Graph, ...]
     names: dict[str, str] = field(default_factory=dict)
+    adapters: dict[str, Adapter] = field(default_factory=dict)
     on_cpu: bool = False
     webnn: Verdict | None = None
     float32_parts: dict[str, float] = field(default_factory=dict)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
+from turbo_webnn.models.chain import Adapter
 from turbo_webnn.models.component import Component, TensorSpec
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.precision import FORMS, PRECISIONS, Form, Precision
@@ -18,9 +19,6 @@ Outputs = Callable[[Component, Mapping[str, Any]], Mapping[str, TensorSpec]]
 """What a component gives in place of its contract's outputs, from the component and its config.
 
 The keys are the contract's names, and the tensors' own where the contract has no such thing."""
-
-VaeEncoderOutput = Literal["mean", "moments"]
-"""What the VAE encoder gives: the mean, or mean and logarithm of the variance along the channels."""
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 """What `tokenizers` and transformers.js read."""
@@ -64,6 +62,7 @@ class Place:
         path: its .onnx file, relative to the bundle.
         ports: by the contract's name, for the tensors that cross the boundary otherwise than the contract says.
         outputs: what it gives where that is not what the contract says; None where it is.
+        adapters: by the contract's name, what makes the contract's tensor of the one here.
         batch: pictures at a time where that does not follow the bundle's.
         blanking: what it does to pictures besides; None for nothing.
     """
@@ -71,6 +70,7 @@ class Place:
     path: str
     ports: Mapping[str, Port] = field(default_factory=dict)
     outputs: Outputs | None = None
+    adapters: Mapping[str, Adapter] = field(default_factory=dict)
     batch: int | None = None
     blanking: Blanking | None = None
 
@@ -102,7 +102,6 @@ class Layout:
         forms: of quantised products, those that its names stand for.
         inline: whether weights lie in the .onnx file; else in shards beside it.
         reads_manifest: whether its programs learn from the manifest what graphs there are and what they take.
-        vae_encoder_output: what its VAE encoder gives.
         tokenizer_files: what a tokenizer's folder holds.
         diffusers_files: whether it has `model_index.json` and the configs of a diffusers folder.
     """
@@ -115,7 +114,6 @@ class Layout:
     forms: tuple[Form, ...] = FORMS
     inline: bool = False
     reads_manifest: bool = False
-    vae_encoder_output: VaeEncoderOutput = "mean"
     tokenizer_files: tuple[str, ...] = TOKENIZER_FILES
     diffusers_files: bool = False
 

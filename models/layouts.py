@@ -15,6 +15,7 @@ from turbo_webnn.models.families.registry import FAMILIES
 from turbo_webnn.models.families.stable_diffusion import STABLE_DIFFUSION
 from turbo_webnn.models.families.stable_diffusion_xl import STABLE_DIFFUSION_XL
 from turbo_webnn.models.layout import TOKENIZER_FILES, Blanking, Layout, Place, Port
+from turbo_webnn.models.parts.autoencoder_kl import AutoencoderKLEncoder
 from turbo_webnn.models.parts.safety_checker import SAFETY_PIXELS
 from turbo_webnn.models.precision import BOUNDARY_TYPE, PRECISIONS, Form, Precision
 
@@ -23,8 +24,9 @@ DEFAULT = "webnn"
 _HALF: tuple[Precision, ...] = tuple(each for each in PRECISIONS if BOUNDARY_TYPE[each] == "float16")
 
 
-def _moments(_component: Component, _config: Mapping[str, Any]) -> dict[str, TensorSpec]:
-    return {"latent_sample": TensorSpec("latent_parameters", "float", ("batch", 8, "latent_height", "latent_width"))}
+def _moments(component: Component, _config: Mapping[str, Any]) -> dict[str, TensorSpec]:
+    assert isinstance(component.part, AutoencoderKLEncoder)
+    return {component.outputs[0].name: component.part.moments}
 
 
 def _every_state(component: Component, config: Mapping[str, Any]) -> dict[str, TensorSpec]:
@@ -131,14 +133,13 @@ _OPTIMUM_UNET = Place("unet/model.onnx", {"timestep": Port("timestep", scalar=Tr
 
 _OPTIMUM_VAE = {
     "vae_decoder": Place("vae_decoder/model.onnx"),
-    "vae_encoder": Place("vae_encoder/model.onnx", outputs=_moments),
+    "vae_encoder": Place("vae_encoder/model.onnx", outputs=_moments, adapters={"latent_sample": "first_half"}),
 }
 
 _SD_OPTIMUM = Layout(
     "optimum",
     STABLE_DIFFUSION.name,
     {"text_encoder": Place("text_encoder/model.onnx"), "unet": _OPTIMUM_UNET, **_OPTIMUM_VAE},
-    vae_encoder_output="moments",
     # its transformers (below 4.58) splits words with the tokenizer that reads these two
     tokenizer_files=(*TOKENIZER_FILES, "vocab.json", "merges.txt"),
     diffusers_files=True,

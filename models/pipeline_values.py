@@ -6,12 +6,13 @@ Sources: StableDiffusionPipeline, StableDiffusionXLPipeline and their image-to-i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.printable import printable
-from turbo_webnn.models.scheduler import SERVED_SCHEDULERS
+from turbo_webnn.models.schedulers.euler import EULER_SCHEDULERS
+from turbo_webnn.models.schedulers.scheduler import Scheduler
 
 _STABLE_DIFFUSION = "StableDiffusionPipeline"
 
@@ -46,16 +47,24 @@ def class_in(model_index: Mapping[str, Any], name: str) -> str | None:
     return entry[1] if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], str) else None
 
 
-def scheduler_config_in_use(model_index: Mapping[str, Any], config: Mapping[str, Any], where: str) -> dict[str, Any]:
+def scheduler_config_in_use(
+    model_index: Mapping[str, Any],
+    config: Mapping[str, Any],
+    where: str,
+    schedulers: Sequence[Scheduler] = EULER_SCHEDULERS,
+) -> dict[str, Any]:
     """`config` of a scheduler, read from `where`, with what the pipeline makes of it.
 
-    StableDiffusionPipeline sets `steps_offset` to 1. One that is no number is left for `require_served_scheduler`.
+    StableDiffusionPipeline sets `steps_offset` to 1. One that is no number is left for the scheduler to refuse.
+
+    Args:
+        schedulers: those that are served.
 
     Raises:
         RequestError: where `model_index` names another class, which the pipeline would load in silence.
     """
     named, stated = class_in(model_index, "scheduler"), config.get("_class_name")
-    if named not in (None, stated) and stated in SERVED_SCHEDULERS:
+    if named not in (None, stated) and stated in [scheduler.name for scheduler in schedulers]:
         raise RequestError(
             f"{where} is of {stated}, and model_index.json names {printable(str(named))}",
             "give a checkpoint where both name one class",

@@ -15,25 +15,46 @@ MAX_STEPS = 4
 
 
 @dataclass(frozen=True)
-class Step:
-    """One step of sampling, from `sigma` down.
+class Combination:
+    """A sum of tensors of the latents' shape, each times its coefficient.
 
-    With x the latents and eps what the UNet makes of `x / sqrt(sigma² + 1)`:
-    x ← x + (next_sigma − sigma)·eps + noise_scale·noise. This is diffusers' EulerDiscreteScheduler where
-    noise_scale is 0, and its EulerAncestralDiscreteScheduler otherwise.
+    Attributes:
+        latents: coefficient of the latents before the step.
+        output: coefficient of the denoiser's output in the step.
+        last_output: coefficient of the denoiser's output in the step before.
+        noise: coefficient of new standard normal noise; where it is 0, none is drawn.
+    """
+
+    latents: float = 1.0
+    output: float = 0.0
+    last_output: float = 0.0
+    noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of sampling. The denoiser reads the latents times `input_scale`.
+
+    Attributes:
+        timestep: what the denoiser reads as its timestep.
+        input_scale: factor of the latents before the denoiser.
+        next: the latents after the step.
+        clean: the finished latents that the step's output points at, for a preview.
+        start: where image to image enters at this step, of a picture's latents and noise.
     """
 
     timestep: NotNegative
-    sigma: Positive
-    next_sigma: NotNegative
-    noise_scale: NotNegative = 0.0
+    input_scale: Positive
+    next: Combination
+    clean: Combination
+    start: Combination
 
 
 @dataclass(frozen=True)
 class Schedule:
     """The steps of one run from pure noise, which starts as `init_noise_sigma`·noise.
 
-    Image to image enters at step `first(strength)`, as `latents + sigma·noise` there.
+    Image to image enters at step `first(strength)`.
     """
 
     init_noise_sigma: Positive

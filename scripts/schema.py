@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from turbo_webnn.models import chain, component, schedule
+from turbo_webnn.models import chain, component, schedule, wiring
 from turbo_webnn.models.bundle import Manifest, manifest
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.json_file import json_bytes
@@ -29,7 +29,7 @@ TYPES = ROOT / "runtime" / "web" / "manifest.d.ts"
 CONVERTER = ROOT / "node_modules" / ".bin" / "json2ts"
 BANNER = "// A bundle's manifest. Written by: python -m turbo_webnn.scripts.schema, from docs/manifest.schema.json."
 
-_MODULES = (manifest, chain, component, schedule)
+_MODULES = (manifest, chain, component, schedule, wiring)
 _WRITTEN_WHOLE = {name for module in _MODULES for name, value in vars(module).items() if is_dataclass(value)}
 """Types of which every field is written, those with a default too."""
 

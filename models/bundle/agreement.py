@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from turbo_webnn.models.chain import Chain, Tensor
 from turbo_webnn.models.component import Component, Dim, Size, TensorSpec
-from turbo_webnn.models.families.registry import FAMILIES
-from turbo_webnn.models.families.stable_diffusion import UNET, VAE_ENCODER
+from turbo_webnn.models.families.registry import find_family
 from turbo_webnn.models.parts.clip_text import TOKENS
 
 if TYPE_CHECKING:
@@ -26,18 +25,21 @@ def first_misfit(manifest: Manifest) -> str | None:
 
 
 def _misfits(manifest: Manifest) -> Iterator[str]:
-    for family in FAMILIES:
-        if family.name == manifest.family:
-            for component in (*family.components, *family.optional):
-                if component.name in manifest.components:
-                    yield from _component_misfits(manifest, component, manifest.components[component.name])
-            misfit = family.width_misfit(manifest.components.keys(), partial(_width, manifest.components))
-            if misfit is not None:
-                yield misfit
+    family = find_family(manifest.family)
+    if family is None:
+        return
+    for component in family.known:
+        if component.name in manifest.components:
+            yield from _component_misfits(manifest, component, manifest.components[component.name])
+    misfit = family.width_misfit(manifest.components.keys(), partial(_width, manifest.components))
+    if misfit is not None:
+        yield misfit
+    if manifest.wiring != family.wiring:
+        yield f"its wiring is not that of {family.name}"
 
 
 def _component_misfits(manifest: Manifest, component: Component, chain: Chain) -> Iterator[str]:
-    conditions = manifest.conditions if component.name == UNET.name else {}
+    conditions = manifest.conditions if component.name == manifest.wiring.denoiser else {}
     fixed = component.constants(manifest.size).keys() - conditions.keys()  # the graph holds their numbers
     inputs = [spec for spec in component.inputs if spec.name not in fixed]
     yield from _condition_misfits(conditions, fixed, component, chain)
@@ -74,8 +76,9 @@ def _fits(tensor: Tensor, spec: TensorSpec, component: Component, manifest: Mani
     dims = list(spec.dims)
     if dims == [1] and tensor.shape == ():  # a number may lose its one dimension
         return True
-    if component.name == VAE_ENCODER.name and spec in component.outputs and manifest.vae_encoder_output == "moments":
-        dims[1] = 8  # mean and variance of each of the four
+    channels = dims[1] if len(dims) > 1 else None
+    if manifest.components[component.name].adapters.get(spec.name) == "first_half" and isinstance(channels, int):
+        dims[1] = 2 * channels
     read = [entry.length for name, entry in manifest.tokenizers.items() if component.tokenizer in (None, name)]
     lengths = set(read) or {TOKENS}
     # one prompt may serve all pictures: who takes nothing else may take them one by one

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from msgspec import Meta
 
@@ -19,8 +19,9 @@ from turbo_webnn.models.printable import printable
 from turbo_webnn.models.provenance import Provenance
 from turbo_webnn.models.schedule import Positive, Schedule
 from turbo_webnn.models.staging import folder_lock, write_whole
+from turbo_webnn.models.wiring import Wiring
 
-FORMAT = 1
+FORMAT = 2
 """Version of the manifest; a consumer refuses a newer one."""
 
 MANIFEST = "manifest.json"
@@ -63,9 +64,9 @@ class Manifest:
         scheduler: diffusers' class that the schedules come from.
         components: by name.
         tokenizers: by folder.
-        conditions: inputs of the UNet that are the same in every run, by name: one row of the batch each.
+        conditions: inputs of the denoiser that are the same in every run, by name: one row of the batch each.
+        wiring: which component does what, and what the denoiser reads.
         files: what else the layout has.
-        vae_encoder_output: whether the VAE's encoder gives the mean of the latents, or mean and deviation.
         image: how pixels become the VAE's numbers and back.
 
     Raises:
@@ -83,8 +84,8 @@ class Manifest:
     components: Annotated[dict[str, Chain], Meta(min_length=1)]
     tokenizers: dict[str, Tokenizer]
     conditions: dict[str, tuple[int | float, ...]]
+    wiring: Wiring
     files: tuple[BundleFile, ...] = ()
-    vae_encoder_output: Literal["mean", "moments"] = "mean"
     image: Image = field(
         default_factory=lambda: Image(
             channels="RGB",

@@ -8,6 +8,8 @@ from typing import Any
 
 from turbo_webnn.models.component import Component, Size, TensorSpec
 from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.schedulers.euler import EULER_SCHEDULERS
+from turbo_webnn.models.schedulers.scheduler import Scheduler
 from turbo_webnn.models.wiring import Outputs, Wiring, split_output
 
 
@@ -20,6 +22,7 @@ class Family:
         pipeline: the class that a checkpoint's `model_index.json` names.
         components: those that every checkpoint has.
         wiring: how they draw together.
+        schedulers: those whose schedules it is drawn by.
         optional: components that are exported where they are asked for: a checkpoint may lack them, and a pipeline
             draws without.
     """
@@ -28,6 +31,7 @@ class Family:
     pipeline: str
     components: tuple[Component, ...]
     wiring: Wiring
+    schedulers: tuple[Scheduler, ...] = EULER_SCHEDULERS
     optional: tuple[Component, ...] = ()
 
     @property

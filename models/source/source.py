@@ -16,7 +16,7 @@ from turbo_webnn.models.families.registry import family_of
 from turbo_webnn.models.json_file import read_json
 from turbo_webnn.models.pipeline_values import native_latent_size, require_served_index, scheduler_config_in_use
 from turbo_webnn.models.provenance import Provenance
-from turbo_webnn.models.scheduler import require_served_scheduler
+from turbo_webnn.models.schedulers.scheduler import scheduler_of
 from turbo_webnn.models.source.files import PIPELINE_INDEX, SCHEDULER_CONFIG
 from turbo_webnn.models.source.variants import MAIN
 
@@ -101,7 +101,7 @@ class Source:
             RequestError: names the first thing that is not served, and what would be.
         """
         self.family.require_agreement({component.name: self.config(component) for component in components})
-        require_served_scheduler(self.scheduler_config())
+        scheduler_of(self.scheduler_config(), self.family.schedulers)
 
     def config(self, component: Component) -> dict[str, Any]:
         """The component's config, checked against what is served.
@@ -123,7 +123,7 @@ class Source:
     def scheduler_config(self) -> dict[str, Any]:
         """The scheduler's config as the pipeline uses it; RequestError where it is missing, unreadable or not used."""
         path = self.folder / SCHEDULER_CONFIG
-        return scheduler_config_in_use(self._index, read_json(path), str(path))
+        return scheduler_config_in_use(self._index, read_json(path), str(path), self.family.schedulers)
 
     def native_latent_size(self) -> tuple[int, int] | None:
         """Rows and columns of latents that the pipeline draws where no size is named, or None."""

@@ -107,6 +107,7 @@ def _sides(
             "inputs": {name: inputs[name] for name in bundle.family.image_to_image if name in inputs},
             # PyTorch's UNet asks for them even where the bundle's holds them itself
             "conditions": bundle.family.denoiser.constants(bundle.manifest.size),
+            "size": asdict(bundle.manifest.size),
             "provider": settings.provider,
             "precision": bundle.manifest.precision,
             "threads": settings.threads,

@@ -7,101 +7,69 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-import diffusers
+import numpy as np
 import torch
 from PIL import Image
 
+from turbo_webnn.models.component import Size
 from turbo_webnn.models.source import Source, open_source
 from turbo_webnn.runtime.bench.example import Described, arrays
 from turbo_webnn.runtime.bench.worker import peak_host_bytes
+from turbo_webnn.runtime.draw.drawer import Drawer, Facts
+from turbo_webnn.runtime.draw.sampler import Sampling
+from turbo_webnn.runtime.reference.sampler import DiffusersSampler
 from turbo_webnn.runtime.reference.torch_modules import load
+from turbo_webnn.runtime.reference.torch_tensors import TorchTensors
 
 
-class PytorchSide:
+class PytorchDrawer(Drawer[Any]):
     """The modules of `source` on `device`.
 
-    Args:
-        inputs: of each component of the bundle.
-        conditions: the UNet's inputs that only the size decides: one row each.
+    Attributes:
+        device: `cuda` or `cpu`.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        inputs: Mapping[str, Described],
-        conditions: Mapping[str, list[float]],
-        device: str,
-        dtype: Any,
-        *,
-        compiled: bool,
-    ) -> None:
-        self._source, self._conditions = source, conditions.keys()
-        self._device, self._dtype, self._compiled = device, dtype, compiled
+    def __init__(self, source: Source, size: Size, device: str, dtype: Any, *, compiled: bool) -> None:
+        self.tensors = TorchTensors(device, dtype)
+        self._source, self._size = source, size
+        self.device, self._dtype, self._compiled = device, dtype, compiled
         self._modules: dict[str, Any] = {}
         self._calls: dict[str, Callable[..., Any]] = {}
-        self._inputs = {name: self._tensors(described) for name, described in inputs.items()}
-        if "unet" in inputs:
-            batch = len(self._inputs["unet"]["sample"])
-            self._inputs["unet"] |= {name: self._tensor([row] * batch) for name, row in conditions.items()}
 
-    def run(self, component: str) -> float | None:
-        """One call of the module, on tensors that are on the device."""
-        if component not in self._inputs:
-            return None
-        return self._timed(lambda: self._call(component, **self._inputs[component]))
+    @property
+    def facts(self) -> Facts:
+        """As the checkpoint's configs and its family state them."""
+        family = self._source.family
+        scaling_factor = float(self._module(family.wiring.decoder).config.scaling_factor)
+        constants = family.denoiser.constants(self._size)
+        return Facts(family, family.wiring, self._size.batch, scaling_factor, constants)
 
-    def draw(self, steps: int) -> float:
-        """As diffusers' pipelines do without guidance, from token ids to pictures."""
-        return self._timed(lambda: self._draw(steps))
+    def sampler(self, sampling: Sampling) -> DiffusersSampler[Any]:
+        """diffusers' own scheduler."""
+        family = self._source.family
+        spec = next(spec for spec in family.denoiser.inputs if spec.name == family.wiring.latents)
+        shape = spec.shape(self._size, self._source.config(family.denoiser))
+        typed = partial(torch.Tensor.to, dtype=self._dtype)
+        return DiffusersSampler(self._source, sampling, shape, _same, typed, device=self.device)
 
-    def memory(self) -> dict[str, int | None]:
-        """What PyTorch's allocator has taken from the device."""
-        device = torch.cuda.max_memory_reserved() if self._device == "cuda" else None
-        return {"host": peak_host_bytes(), "device": device}
+    def run(self, component: str, inputs: Mapping[str, Any], /) -> dict[str, Any]:
+        """All outputs of `component`, by name."""
+        names = [spec.name for spec in self._source.family.component(component).outputs]
+        return dict(zip(names, self._call(component, inputs), strict=True))
 
-    def _timed(self, work: Callable[[], Any]) -> float:
-        with torch.inference_mode():
-            self._wait()
-            began = time.perf_counter()
-            work()
-            self._wait()
-            return time.perf_counter() - began
+    def release(self, component: str | None = None) -> None:
+        """Nothing: what is timed stays loaded."""
 
-    def _wait(self) -> None:
-        if self._device == "cuda":
-            torch.cuda.synchronize()
-
-    def _draw(self, steps: int) -> list[Image.Image]:
-        config = self._source.scheduler_config()
-        scheduler = getattr(diffusers, config["_class_name"]).from_config(config)
-        scheduler.set_timesteps(steps, device=self._device)
-        given = [
-            self._call(encoder.name, **self._inputs[encoder.name]) for encoder in self._source.family.text_encoders
-        ]
-        told = {name: self._inputs["unet"][name] for name in self._conditions}
-        told |= {name: value for outputs in given for name, value in zip(("text_embeds",), outputs[1:], strict=False)}
-        states = torch.cat([outputs[0] for outputs in given], dim=-1)
-        generator = torch.Generator().manual_seed(0)
-        noise = torch.randn(self._inputs["unet"]["sample"].shape, generator=generator)
-        latents = noise.to(self._device, self._dtype) * scheduler.init_noise_sigma
-        for timestep in scheduler.timesteps:
-            scaled = scheduler.scale_model_input(latents, timestep)
-            (eps,) = self._call("unet", sample=scaled, timestep=timestep[None], encoder_hidden_states=states, **told)
-            latents = scheduler.step(eps, timestep, latents, generator=generator).prev_sample
-        factor = self._module("vae_decoder").config.scaling_factor
-        (sample,) = self._call("vae_decoder", latent_sample=(latents / factor).to(self._dtype))
-        pixels = (sample.float() / 2 + 0.5).clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)
-        return [Image.fromarray(picture) for picture in pixels.contiguous().cpu().numpy()]
-
-    def _call(self, component: str, **inputs: Any) -> tuple[Any, ...]:
+    def _call(self, component: str, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
         if component not in self._calls:
             call = self._plain(component)
             # CUDA graphs, as ours; on the CPU inductor's default
-            mode = "reduce-overhead" if self._device == "cuda" else None
+            mode = "reduce-overhead" if self.device == "cuda" else None
             self._calls[component] = torch.compile(call, mode=mode) if self._compiled else call
-        if self._compiled and self._device == "cuda":
+        if self._compiled and self.device == "cuda":
             torch.compiler.cudagraph_mark_step_begin()
             return tuple(output.clone() for output in self._calls[component](**inputs))
         return tuple(self._calls[component](**inputs))
@@ -114,21 +82,79 @@ class PytorchSide:
     def _module(self, name: str) -> Any:
         component = self._source.family.component(name)
         if component.subfolder not in self._modules:
-            self._modules[component.subfolder] = load(self._source, component).to(self._device, self._dtype)
+            self._modules[component.subfolder] = load(self._source, component).to(self.device, self._dtype)
         return self._modules[component.subfolder]
 
-    def _tensors(self, described: Described) -> dict[str, Any]:
-        return {name: self._tensor(array) for name, array in arrays(described).items()}
 
-    def _tensor(self, array: Any) -> Any:
-        made = torch.as_tensor(array)
-        return made.to(self._device, self._dtype if made.is_floating_point() else torch.int64)
+class PytorchSide:
+    """What is timed of a PyTorch pipeline.
+
+    Args:
+        inputs: of each component of the bundle.
+        conditions: the denoiser's inputs that only the size decides, by name: a bundle may lack them.
+    """
+
+    def __init__(
+        self, drawer: PytorchDrawer, inputs: Mapping[str, Described], conditions: Mapping[str, list[float]]
+    ) -> None:
+        self._drawer = drawer
+        self._inputs = {
+            name: {tensor: drawer.tensors.write(array) for tensor, array in arrays(described).items()}
+            for name, described in inputs.items()
+        }
+        facts = drawer.facts
+        if facts.wiring.denoiser in inputs:
+            rows = {name: np.array([row] * facts.batch, np.float32) for name, row in conditions.items()}
+            self._inputs[facts.wiring.denoiser] |= {name: drawer.tensors.write(row) for name, row in rows.items()}
+
+    def run(self, component: str) -> float | None:
+        """One call of the module, on tensors that are on the device."""
+        if component not in self._inputs:
+            return None
+        return self._timed(lambda: self._drawer.run(component, self._inputs[component]))
+
+    def draw(self, steps: int) -> float:
+        """As diffusers' pipelines do without guidance, from token ids to pictures."""
+        return self._timed(lambda: self._draw(steps))
+
+    def memory(self) -> dict[str, int | None]:
+        """What PyTorch's allocator has taken from the device."""
+        device = torch.cuda.max_memory_reserved() if self._on_cuda else None
+        return {"host": peak_host_bytes(), "device": device}
+
+    @property
+    def _on_cuda(self) -> bool:
+        return self._drawer.device == "cuda"
+
+    def _timed(self, work: Callable[[], Any]) -> float:
+        with torch.inference_mode():
+            self._wait()
+            began = time.perf_counter()
+            work()
+            self._wait()
+            return time.perf_counter() - began
+
+    def _wait(self) -> None:
+        if self._on_cuda:
+            torch.cuda.synchronize()
+
+    def _draw(self, steps: int) -> list[Image.Image]:
+        drawer = self._drawer
+        encoders = drawer.facts.family.text_encoders
+        encoded = [drawer.run(encoder.name, self._inputs[encoder.name]) for encoder in encoders]
+        sample = drawer.decode(drawer.sample(drawer.conditions(encoded), Sampling(steps)))
+        return [Image.fromarray(picture) for picture in drawer.tensors.pixels(sample)]
+
+
+def _same(tensor: Any) -> Any:
+    return tensor
 
 
 def side(
     source: Mapping[str, str | None],
     inputs: Mapping[str, Described],
     conditions: Mapping[str, list[float]],
+    size: Mapping[str, int],
     provider: str,
     precision: str,
     threads: int | None,
@@ -146,4 +172,4 @@ def side(
         str(source["name"]), variant=source["variant"], revision=source["revision"], components=tuple(inputs)
     )
     dtype = torch.float32 if provider == "cpu" or precision == "fp32" else torch.float16
-    return PytorchSide(opened, inputs, conditions, provider, dtype, compiled=compiled)
+    return PytorchSide(PytorchDrawer(opened, Size(**size), provider, dtype, compiled=compiled), inputs, conditions)

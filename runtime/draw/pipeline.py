@@ -17,12 +17,12 @@ from PIL import Image
 from turbo_webnn.models.arguments import Whole, require_types, require_unicode
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.families.stable_diffusion import SAFETY_CHECKER
 from turbo_webnn.models.precision import Precision
 from turbo_webnn.runtime.draw import images, safety, sampler
+from turbo_webnn.runtime.draw.bundle_drawer import Timing
 from turbo_webnn.runtime.draw.engine import Engine, engine_of
 from turbo_webnn.runtime.draw.noise import NoiseSource
-from turbo_webnn.runtime.draw.stages import Sampling, Timing
+from turbo_webnn.runtime.draw.sampler import Sampling
 from turbo_webnn.runtime.draw.text import tokenizers_of
 from turbo_webnn.runtime.ort.sessions import Provider, Settings
 
@@ -46,7 +46,7 @@ class Result:
 
     Attributes:
         images: one a picture of the batch.
-        latents: float32 [batch, 4, h, w] as the UNet left them, in the sampler's scale.
+        latents: float32 [batch, channels, h, w] as the denoiser left them, in the sampler's scale.
         timings: seconds by component, in the order of their work.
         prompt_cut: what of the prompt did not fit the text encoder; empty where all of it did.
         flagged: for each picture whether the safety checker refused it, which made it black; empty where the bundle
@@ -135,7 +135,7 @@ class Pipeline:
         require_types(image=(image, Image.Image | None))
         require_unicode(prompt=prompt)
         steps, seed, strength = index(steps), index(seed), float(strength)
-        size, stages = self.bundle.manifest.size, self._stages
+        size, wiring, stages = self.bundle.manifest.size, self.bundle.manifest.wiring, self._stages
         sampling = Sampling(steps, seed, None if image is None else strength)
         runs = self._require(sampling)
         stages.timings.clear()
@@ -143,26 +143,29 @@ class Pipeline:
         start = None
         if image is not None:
             picture = images.to_sample(image, size.width, size.height)
-            with self._at("vae_encoder", progress):
+            with self._at(str(wiring.encoder), progress):
                 start = stages.encode_picture(np.repeat(picture, size.batch, axis=0))
-            self._require_finite("vae_encoder", start)
-        with self._at("unet", progress, runs) as on_step:
-            latents = stages.sample(stages.conditions(list(encoded.values())), sampling, start, on_step)
-        self._require_finite("unet", latents)
-        with self._at("vae_decoder", progress):
+            self._require_finite(str(wiring.encoder), start)
+        conditions = stages.conditions(list(encoded.values()))
+        with self._at(wiring.denoiser, progress, runs) as on_step:
+            latents = stages.sample(conditions, sampling, start, on_step)
+        self._require_finite(wiring.denoiser, latents)
+        with self._at(wiring.decoder, progress):
             sample = stages.decode(latents)
-        self._require_finite("vae_decoder", sample)
-        pictures = [Image.fromarray(pixels) for pixels in stages.pixels(sample)]
+        self._require_finite(wiring.decoder, sample)
+        pictures = [Image.fromarray(pixels) for pixels in stages.tensors.pixels(sample)]
         flagged = self._flagged(pictures, progress)
         if any(flagged):
             pictures = safety.blackened(pictures, flagged)
-        return Result(tuple(pictures), stages.on_host(latents), dict(stages.timings), cut, flagged)
+        on_host = stages.tensors.read(latents)
+        stages.tensors.release(latents, *conditions.values(), *([] if start is None else [start]))
+        return Result(tuple(pictures), on_host, dict(stages.timings), cut, flagged)
 
     def release(self) -> None:
         """Give back the memory of all components."""
         self._stages.release()
 
-    def _encode(self, prompt: str, progress: Progress | None) -> tuple[dict[str, Mapping[str, Any]], str]:
+    def _encode(self, prompt: str, progress: Progress | None) -> tuple[dict[str, dict[str, Any]], str]:
         """What every text encoder makes of `prompt`, and what of the prompt was cut off."""
         encoded, cut = {}, ""
         for encoder, tokenizer in self._tokenizers.items():
@@ -176,9 +179,10 @@ class Pipeline:
 
     def _flagged(self, pictures: Sequence[Image.Image], progress: Progress | None) -> tuple[bool, ...]:
         """What the safety checker refuses, where the bundle has one."""
-        if SAFETY_CHECKER.name not in self.bundle.manifest.components:
+        checker = self.bundle.manifest.wiring.checker
+        if checker is None or checker not in self.bundle.manifest.components:
             return ()
-        with self._at(SAFETY_CHECKER.name, progress):
+        with self._at(checker, progress):
             return tuple(self._stages.flagged(safety.clip_input(pictures)))
 
     @contextmanager
@@ -194,18 +198,21 @@ class Pipeline:
         told(component, runs, runs)
 
     def _require(self, sampling: Sampling) -> int:
-        """Refuse before the first component loads what would fail after the last; else the UNet's runs."""
+        """Refuse before the first component loads what would fail after the last; else the denoiser's runs."""
         NoiseSource(sampling.seed)
         for component in self.bundle.family.text_to_image:
             self.bundle.chain(component)
         schedule = sampler.plan(self.bundle.manifest.schedules, sampling.steps)
         if sampling.strength is None:
             return len(schedule.steps)
-        self.bundle.chain("vae_encoder")
+        wiring = self.bundle.manifest.wiring
+        if wiring.encoder is None:
+            raise RequestError(f"{self.bundle.family.pipeline} draws from text alone", "give no image")
+        self.bundle.chain(wiring.encoder)
         return len(schedule.steps) - sampler.entry(schedule, sampling.strength)
 
     def _require_finite(self, component: str, *values: Any) -> None:
-        if not all(self._stages.finite(value) for value in values):
+        if not all(self._stages.tensors.finite(value) for value in values):
             precision = self.bundle.manifest.precision
             if component in self.bundle.manifest.components:
                 self.bundle.require_intact(self.bundle.chain(component).files)  # damage is another cause

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from turbo_webnn.models.chain import Chain
+from turbo_webnn.models.chain import Adapter, Chain
 from turbo_webnn.models.component import Component
 from turbo_webnn.runtime.ort.sessions import Array
 
@@ -18,12 +18,10 @@ class Boundary:
 
     Attributes:
         component: the contract; None for a graph that is no component, whose tensors are its own.
-        moments: whether latents come as moments: the mean, and beside it along the channels the variance.
     """
 
     chain: Chain
     component: Component | None = None
-    moments: bool = False
 
     def feeds(self, inputs: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
         """What to run the chain on for `inputs` of the contract: once, or for each picture of the batch.
@@ -48,9 +46,10 @@ class Boundary:
         if self.component is None:
             return whole
         named = {spec.name: whole[self.chain.names.get(spec.name, spec.name)] for spec in self.component.outputs}
-        if self.moments:
-            named = {name: np.split(value, 2, axis=1)[0] for name, value in named.items()}
-        return named
+        return {
+            name: _ADAPTED[self.chain.adapters[name]](value) if name in self.chain.adapters else value
+            for name, value in named.items()
+        }
 
     def _besides(self) -> dict[str, Array]:
         if self.component is None:
@@ -61,6 +60,9 @@ class Boundary:
             for tensor in self.chain.inputs
             if tensor.name not in known
         }
+
+
+_ADAPTED: Mapping[Adapter, Callable[[Array], Array]] = {"first_half": lambda value: np.split(value, 2, axis=1)[0]}
 
 
 def _rows(value: Array, shape: tuple[int, ...]) -> int:

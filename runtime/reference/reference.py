@@ -5,25 +5,23 @@ With `runtime.reference.torch_modules` all of the runtime that imports torch. Wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-import diffusers
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from turbo_webnn.models.clip_tokenizer import open_clip_tokenizer
 from turbo_webnn.models.component import Size
-from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.parts.clip_text import TOKENS
 from turbo_webnn.models.precision import Precision
 from turbo_webnn.models.source import Source
-from turbo_webnn.runtime.draw.conditions import Conditions, Encoded, TokenIds, join
-from turbo_webnn.runtime.draw.noise import Float32Array
-from turbo_webnn.runtime.draw.stages import Sampling, latent_shape
+from turbo_webnn.runtime.draw.conditions import TokenIds
+from turbo_webnn.runtime.draw.drawer import Facts
+from turbo_webnn.runtime.draw.sampler import Sampling
 from turbo_webnn.runtime.ort.sessions import Array
+from turbo_webnn.runtime.reference.sampler import DiffusersSampler
 from turbo_webnn.runtime.reference.torch_modules import (
     TYPES,
     Float16Products,
@@ -34,11 +32,12 @@ from turbo_webnn.runtime.reference.torch_modules import (
     refused,
     to_numpy,
 )
-from turbo_webnn.runtime.verification.evidence import Recorder
+from turbo_webnn.runtime.tensors.host import HostTensors
+from turbo_webnn.runtime.verification.evidence import Recorded
 
 
-class Reference:
-    """The pipeline of `source` with the same methods as `runtime.draw.stages.Stages`, computed by PyTorch.
+class Reference(Recorded):
+    """The pipeline of `source`, computed by PyTorch.
 
     Sampling is diffusers' own: its scheduler from the checkpoint's config, its noise from a torch generator. It is
     in float32 whatever `precision` is, as the bundle's is: `fp16` is of the modules.
@@ -49,10 +48,9 @@ class Reference:
 
     def __init__(self, source: Source, size: Size, precision: Precision = "fp32") -> None:
         self.source = source
-        self.record: Recorder | None = None
         self._size = size
         self._type = TYPES[precision]
-        self._latent_shape = latent_shape(size)
+        self.tensors = HostTensors()
         self._modules: dict[str, Any] = {}
 
     def token_ids(self, prompt: str) -> TokenIds:
@@ -64,7 +62,7 @@ class Reference:
             for encoder, tokenizer in self._tokenizers.items()
         }
 
-    def run(self, component: str, inputs: Mapping[str, Array], keep: Keep | None = None) -> Encoded:
+    def run(self, component: str, inputs: Mapping[str, Array], /, keep: Keep | None = None) -> dict[str, Array]:
         """All outputs of `component`, by name.
 
         Args:
@@ -79,43 +77,26 @@ class Reference:
             self.record(component, inputs, arrays)
         return arrays
 
-    def encode_text(self, encoder: str, ids: NDArray[np.int32]) -> Encoded:
-        """The outputs of the text encoder of that name, from token ids [batch, 77]."""
-        return self.run(encoder, {"input_ids": ids})
+    @property
+    def facts(self) -> Facts:
+        """As the checkpoint's configs and its family state them."""
+        family = self.source.family
+        scaling_factor = float(self._module(family.wiring.decoder).config.scaling_factor)
+        constants = family.denoiser.constants(self._size)
+        return Facts(family, family.wiring, self._size.batch, scaling_factor, constants)
 
-    def conditions(self, encoded: Sequence[Encoded]) -> Conditions:
-        """The UNet's conditions from the outputs of all text encoders."""
-        constant = self.source.family.denoiser.constants(self._size)
-        return join(encoded, constant, self._size.batch)
+    def sampler(self, sampling: Sampling) -> DiffusersSampler[Array]:
+        """diffusers' own scheduler, in float32."""
+        family = self.source.family
+        spec = next(spec for spec in family.denoiser.inputs if spec.name == family.wiring.latents)
+        shape = spec.shape(self._size, self.source.config(family.denoiser))
+        return DiffusersSampler(self.source, sampling, shape, torch.from_numpy, to_numpy)
 
-    def encode_picture(self, sample: Float32Array) -> Float32Array:
-        """The mean latents [batch, 4, h, w] of pictures [batch, 3, H, W] in -1…1, times the factor."""
-        encoded = self.run("vae_encoder", {"sample": sample})
-        return encoded["latent_sample"] * np.float32(self._module("vae_encoder").config.scaling_factor)
-
-    def sample(self, conditions: Conditions, sampling: Sampling, start: Float32Array | None = None) -> Float32Array:
-        """Finished latents [batch, 4, h, w], as StableDiffusionPipeline and its Img2Img sister make them."""
-        sampled = f"sample with the scheduler of {self.source.name}"
-        generator = torch.Generator().manual_seed(sampling.seed)
-        noise = torch.randn(self._latent_shape, generator=generator)
-        with refused(sampled):
-            scheduler = _scheduler(self.source)
-            timesteps, latents = _begin(scheduler, sampling, noise, start)
-        for timestep in timesteps:
-            scaled = scheduler.scale_model_input(latents, timestep)
-            inputs = {"sample": to_numpy(scaled), "timestep": to_numpy(timestep).reshape(1), **conditions}
-            eps = torch.from_numpy(self.run("unet", inputs)["out_sample"])
-            with refused(sampled):
-                latents = scheduler.step(eps, timestep, latents, generator=generator).prev_sample
-        return to_numpy(latents)
-
-    def decode(self, latents: Float32Array) -> Float32Array:
-        """Pictures [batch, 3, H, W] in about -1…1 from finished latents."""
-        unscaled = latents / np.float32(self._module("vae_decoder").config.scaling_factor)
-        return self.run("vae_decoder", {"latent_sample": unscaled})["sample"]
-
-    def release(self, component: str) -> None:
-        """Give back the memory of `component`, and of its sister where the two are one module."""
+    def release(self, component: str | None = None) -> None:
+        """Give back the memory of `component`, and of its sister where the two are one module; or of all."""
+        if component is None:
+            self._modules.clear()
+            return
         self._modules.pop(self.source.family.component(component).subfolder, None)
 
     @cached_property
@@ -133,23 +114,3 @@ class Reference:
         if component.subfolder not in self._modules:
             self._modules[component.subfolder] = load(self.source, component, self._type)
         return self._modules[component.subfolder]
-
-
-def _scheduler(source: Source) -> Any:
-    config = source.scheduler_config()
-    name = str(config.get("_class_name"))
-    kind = getattr(diffusers, name, None)
-    if not (name.endswith("Scheduler") and kind):
-        raise RequestError(f"diffusers has no scheduler {name!r}", "give the checkpoint's own scheduler_config")
-    return kind.from_config(config)
-
-
-def _begin(scheduler: Any, sampling: Sampling, noise: Any, start: Float32Array | None) -> tuple[Any, Any]:
-    """The timesteps to run and the first latents: the pipelines' get_timesteps and prepare_latents."""
-    scheduler.set_timesteps(sampling.steps)
-    if sampling.strength is None or start is None:
-        return scheduler.timesteps, noise * scheduler.init_noise_sigma
-    first = sampling.steps - min(int(sampling.steps * sampling.strength), sampling.steps)
-    scheduler.set_begin_index(first)
-    timesteps = scheduler.timesteps[first:]
-    return timesteps, scheduler.add_noise(torch.from_numpy(start), noise, timesteps[:1])

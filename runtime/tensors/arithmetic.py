@@ -16,16 +16,18 @@ from turbo_webnn.runtime.ort.settings import Settings
 from turbo_webnn.runtime.tensors.bound import Bound
 from turbo_webnn.runtime.tensors.slots import Slot, Slots
 
-_ONNX_TYPES = {"float32": ("float", 1), "uint8": ("uint8", 2), "float16": ("float16", 10)}
+_ONNX_TYPES = {"float32": ("float", 1), "uint8": ("uint8", 2), "float16": ("float16", 10)} | {
+    "int32": ("int32", 6),
+    "int64": ("int64", 7),
+    "bool": ("bool", 9),
+}
 """Types as ONNX's text form names them, and by their numbers in its TensorProto."""
 
 _HEAD = '<ir_version: 10, opset_import: ["" : 20]>'
 
-_DIVIDE = "{{ divided = Div(x, by)  y = Cast<to = {y}>(divided) }}"
-
 _ADD = "{{ wide = Cast<to = 1>(z)  more = Mul(wide, by)  y = Add(x, more) }}"
 
-_MULTIPLY = "{{ wide = Cast<to = 1>(x)  y = Mul(wide, by) }}"
+_MULTIPLY = "{{ wide = Cast<to = 1>(x)  product = Mul(wide, by)  y = Cast<to = {y}>(product) }}"
 
 _PIXELS = """
   <float two = {{2}}, float half = {{0.5}}, float zero = {{0}}, float one = {{1}}, float most = {{255}}>
@@ -66,29 +68,34 @@ class Arithmetic:
         self._checked = slots.at("arithmetic.checked", "float32", ())
         self._made: dict[str, Bound] = {}
 
-    def divide(self, x: Slot, by: float, y: Slot) -> None:
-        """y = x / by, in the type of `y`."""
-        self._by.put(np.array([by]))
-        self._run(_DIVIDE, {"x": x, "by": self._by}, {"y": y})
-
     def add(self, x: Slot, z: Slot, by: float, y: Slot) -> None:
         """y = x + by·z in float32; `y` is not `x`."""
         self._by.put(np.array([by]))
         self._run(_ADD, {"x": x, "z": z, "by": self._by}, {"y": y})
 
     def multiply(self, x: Slot, by: float, y: Slot) -> None:
-        """y = x·by in float32."""
+        """y = x·by in float32, cast to the type of `y`."""
         self._by.put(np.array([by]))
         self._run(_MULTIPLY, {"x": x, "by": self._by}, {"y": y})
 
-    def join(self, parts: Sequence[Slot], whole: Slot, copied: Sequence[tuple[Slot, Slot]]) -> None:
-        """`parts` side by side along their last axis become `whole`; each of `copied` becomes its second."""
-        inputs = {f"part_{i}": part for i, part in enumerate(parts)} | {f"x{i}": x for i, (x, _) in enumerate(copied)}
-        outputs = {"whole": whole} | {f"y{i}": y for i, (_, y) in enumerate(copied)}
-        names = ", ".join(f"part_{i}" for i in range(len(parts)))
-        casts = " ".join(f"y{i} = Cast<to = {{y{i}}}>(x{i})" for i in range(len(copied)))
-        joined = f"joined = Concat<axis = -1>({names})  whole = Cast<to = {{whole}}>(joined)"
-        self._run(f"{{{{ {joined} {casts} }}}}", inputs, outputs)
+    def join(self, parts: Sequence[Slot], whole: Slot) -> None:
+        """`parts` side by side along their last axis become `whole`."""
+        inputs = {f"part_{i}": part for i, part in enumerate(parts)}
+        names = ", ".join(inputs)
+        self._run(
+            f"{{{{ joined = Concat<axis = -1>({names})  whole = Cast<to = {{whole}}>(joined) }}}}",
+            inputs,
+            {"whole": whole},
+        )
+
+    def copy(self, pairs: Sequence[tuple[Slot, Slot]]) -> None:
+        """The first of each pair, cast, becomes the second."""
+        if not pairs:
+            return
+        inputs = {f"x{i}": x for i, (x, _) in enumerate(pairs)}
+        outputs = {f"y{i}": y for i, (_, y) in enumerate(pairs)}
+        casts = " ".join(f"y{i} = Cast<to = {{y{i}}}>(x{i})" for i in range(len(pairs)))
+        self._run(f"{{{{ {casts} }}}}", inputs, outputs)
 
     def pixels(self, x: Slot, y: Slot) -> None:
         """Samples [batch, 3, height, width] in -1…1 to bytes [batch, height, width, 3]."""

@@ -13,10 +13,10 @@ from turbo_webnn.runtime.draw.noise import Float32Array
 from turbo_webnn.runtime.draw.stages import Stages
 from turbo_webnn.runtime.draw.text import PromptTokenizer, tokenizers_of
 from turbo_webnn.runtime.ort.sessions import Array, Provider, Settings
-from turbo_webnn.runtime.verification.evidence import Recorder
+from turbo_webnn.runtime.verification.evidence import Recorded
 
 
-class BundleReference(Stages):
+class BundleReference(Stages, Recorded):
     """A bundle that tells what passes through its components.
 
     Raises:
@@ -27,7 +27,6 @@ class BundleReference(Stages):
         super().__init__(bundle, provider)
         if bundle.manifest.size != size:
             raise RequestError(f"{bundle.folder} draws {_said(bundle.manifest.size)}", f"give one of {_said(size)}")
-        self.record: Recorder | None = None
 
     def token_ids(self, prompt: str) -> TokenIds:
         """The ids [1, 77] of `prompt` by text encoder."""

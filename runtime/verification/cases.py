@@ -8,7 +8,7 @@ from pathlib import Path
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.runtime.draw import sampler
-from turbo_webnn.runtime.draw.stages import Sampling
+from turbo_webnn.runtime.draw.sampler import Sampling
 from turbo_webnn.runtime.verification.drawing import Case
 
 PROMPTS = tuple((Path(__file__).parent / "prompts.txt").read_text(encoding="utf-8").splitlines())
@@ -53,9 +53,10 @@ def cases_of(bundle: Bundle, prompts: Sequence[str], seeds: Sequence[int], steps
         for seed in seeds
         for count in drawn
     ]
-    if "vae_encoder" in held:
+    encoder = bundle.manifest.wiring.encoder
+    if encoder in held:
         sampling = Sampling(IMAGE_STEPS, seeds[0], IMAGE_STRENGTH)
-        cases.append(Case(prompts[0], sampling, frozenset({"vae_encoder"})))
+        cases.append(Case(prompts[0], sampling, frozenset({encoder})))
     for case in cases:
         sampler.plan(bundle.manifest.schedules, case.sampling.steps)  # refused before anything is loaded
     return cases

@@ -5,38 +5,13 @@ Several drawings advance through one component together, so that it is loaded on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from turbo_webnn.runtime.draw.conditions import Conditions, Encoded, TokenIds
+from turbo_webnn.runtime.draw.conditions import Encoded, TokenIds
+from turbo_webnn.runtime.draw.drawer import Drawer
 from turbo_webnn.runtime.draw.noise import Float32Array
-from turbo_webnn.runtime.draw.stages import Sampling
-
-
-class Side(Protocol):
-    """What can draw: `runtime.draw.stages.Stages`, or `runtime.reference.reference.Reference`."""
-
-    def encode_text(self, encoder: str, ids: NDArray[np.int32]) -> Encoded:
-        """Token ids [batch, 77] to the outputs of that text encoder."""
-
-    def conditions(self, encoded: Sequence[Encoded]) -> Conditions:
-        """The outputs of all text encoders to the UNet's conditions."""
-
-    def encode_picture(self, sample: Float32Array) -> Float32Array:
-        """Pictures [batch, 3, H, W] to scaled latents [batch, 4, h, w]."""
-
-    def sample(self, conditions: Conditions, sampling: Sampling, start: Float32Array | None = None) -> Float32Array:
-        """Conditions, and scaled latents of a picture, to finished latents."""
-
-    def decode(self, latents: Float32Array) -> Float32Array:
-        """Finished latents to pictures."""
-
-    def release(self, component: str) -> None:
-        """Give back the memory of `component`."""
+from turbo_webnn.runtime.draw.sampler import Sampling
+from turbo_webnn.runtime.ort.sessions import Array
 
 
 @dataclass(frozen=True)
@@ -80,14 +55,15 @@ class Drawing:
         assert self.sample is not None, f"{self.case} has not been decoded"
         return self.sample
 
-    def advance(self, side: Side, component: str) -> None:
-        """Take the drawing through `component`; the VAE encoder is passed by where there is no picture."""
+    def advance(self, side: Drawer[Array], component: str) -> None:
+        """Take the drawing through `component`; an encoder is passed by where there is no picture."""
+        wiring = side.facts.wiring
         if component in self.ids:
             self.encoded[component] = side.encode_text(component, self.ids[component])
-        elif component == "vae_encoder" and self.picture is not None:
+        elif component == wiring.encoder and self.picture is not None:
             self.start = side.encode_picture(self.picture)
-        elif component == "unet":
+        elif component == wiring.denoiser:
             conditions = side.conditions([self.encoded[encoder] for encoder in self.ids])
             self.latents = side.sample(conditions, self.case.sampling, self.start)
-        elif component == "vae_decoder" and self.latents is not None:
+        elif component == wiring.decoder and self.latents is not None:
             self.sample = side.decode(self.latents)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
 from turbo_webnn.models.families.family import Family
-from turbo_webnn.models.families.stable_diffusion import VAE_ENCODER
 from turbo_webnn.runtime.draw import images
+from turbo_webnn.runtime.draw.drawer import Drawer
 from turbo_webnn.runtime.draw.noise import Float32Array
 from turbo_webnn.runtime.ort.sessions import Array
-from turbo_webnn.runtime.verification.drawing import Case, Drawing, Side
+from turbo_webnn.runtime.verification.drawing import Case, Drawing
 
 Progress = Callable[[str, int, int], None]
 """Told the component at work, how many drawings are through it, and how many there are."""
@@ -22,10 +21,10 @@ Recorder = Callable[[str, Mapping[str, Array], Mapping[str, Float32Array]], None
 """Told of every run of a component: its name, its inputs and its outputs by name."""
 
 
-class Recorded(Side, Protocol):
-    """A side that tells what passes through its components."""
+class Recorded(Drawer[Array]):
+    """A pipeline that records what passes through its components."""
 
-    record: Recorder | None
+    record: Recorder | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def gather(
         picture = _as_seen(from_text[0].finished)
         for drawing in from_image:
             drawing.picture = picture
-        through = family.image_to_image if held.issuperset(family.image_to_image) else (VAE_ENCODER.name,)
+        through = family.image_to_image if held.issuperset(family.image_to_image) else (str(family.wiring.encoder),)
         for component in through:
             if component not in encoders:
                 advance(component, from_image)

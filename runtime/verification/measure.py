@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from turbo_webnn.runtime.draw import images
+from turbo_webnn.runtime.draw.drawer import Drawer
 from turbo_webnn.runtime.draw.noise import Float32Array
 from turbo_webnn.runtime.ort.sessions import Array
-from turbo_webnn.runtime.verification.drawing import Case, Drawing, Side
+from turbo_webnn.runtime.verification.drawing import Case, Drawing
 from turbo_webnn.runtime.verification.evidence import Evidence, Progress
 from turbo_webnn.runtime.verification.parity import Figures, compare, compare_pictures
 
@@ -40,7 +41,7 @@ class Measured:
 
 
 def measure(
-    side: Side, run: Run, evidence: Evidence, components: Iterable[str], *, draw: bool, told: Progress
+    side: Drawer[Array], run: Run, evidence: Evidence, components: Iterable[str], *, draw: bool, told: Progress
 ) -> Measured:
     """Run `components` of `side` on `evidence`, in their order, each being loaded once and released.
 

@@ -1,12 +1,9 @@
-// What the UNet is told besides latents and timestep: what the text encoders give, and what never changes.
+// What the denoiser reads besides latents and timestep: outputs of the text encoders, and what never changes.
 import { PromptTokenizer } from './text.mjs';
 
 /** @typedef {import('onnxruntime-web').Tensor} Tensor */
 
-/**
- * Prompts to the UNet's conditions, by the rule of models/family.py: the first output of each text encoder, side by
- * side along the last axis, is `encoder_hidden_states`; any further output is the UNet's input of the same name.
- */
+/** Prompts to the denoiser's conditions, by the manifest's wiring (models/wiring.py). */
 export class PromptEncoder {
   #manifest;
   #artifacts;
@@ -29,25 +26,26 @@ export class PromptEncoder {
   }
 
   /**
-   * Tensors by the name of the UNet's input, to be released, and what of the prompt did not fit.
+   * Tensors by the name of the denoiser's input, to be released, and what of the prompt did not fit.
    *
    * @param {string} prompt
    * @param {(component: string, inputs: Record<string, Tensor>) => Promise<Record<string, Tensor>>} run
    * @returns {Promise<{conditions: Record<string, Tensor>, cut: string}>}
    */
   async encode(prompt, run) {
-    /** @type {Tensor[]} */
-    const states = [];
-    const conditions = await this.#constant();
+    /** @type {Record<string, Tensor>} */
+    const outputs = {};
     let longest = '';
     for (const [name, { text_encoder }] of Object.entries(this.#manifest.tokenizers)) {
       const { ids, cut } = (await this.#reader(name)).encode(prompt);
       if (cut.length > longest.length) longest = cut;
-      const [first, ...further] = Object.entries(await this.#encoded(text_encoder, ids, run));
-      states.push(first[1]);
-      Object.assign(conditions, Object.fromEntries(further));
+      const encoded = await this.#encoded(text_encoder, ids, run);
+      for (const [tensor, value] of Object.entries(encoded)) outputs[`${text_encoder}.${tensor}`] = value;
     }
-    return { conditions: { ...conditions, encoder_hidden_states: await this.#sideBySide(states) }, cut: longest };
+    const conditions = await this.#constant();
+    for (const [name, sources] of Object.entries(this.#manifest.wiring.conditions))
+      conditions[name] = await this.#sideBySide(sources.map((source) => outputs[source]));
+    return { conditions, cut: longest };
   }
 
   /**
@@ -76,7 +74,8 @@ export class PromptEncoder {
   async #constant() {
     /** @type {Record<string, Tensor>} */
     const constant = {};
-    for (const spec of this.#manifest.components.unet.inputs) {
+    const { components, wiring } = this.#manifest;
+    for (const spec of components[wiring.denoiser].inputs) {
       const row = this.#manifest.conditions[spec.name];
       if (!row) continue;
       const rows = Float32Array.from({ length: spec.shape[0] * row.length }, (_, i) => row[i % row.length]);

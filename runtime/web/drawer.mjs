@@ -4,12 +4,11 @@ import { TurboError } from './errors.mjs';
 import * as images from './images.mjs';
 import { NoiseSource } from './noise.mjs';
 import { blacken, clipInput } from './safety.mjs';
+import { Sampler } from './sampler.mjs';
 import { entry, plan } from './schedule.mjs';
 
 /** @typedef {import('onnxruntime-web').Tensor} Tensor */
 /** @typedef {import('./types.js').WorkerRequest} Request */
-
-const CHECKER = 'safety_checker'; // the one component that a bundle may lack
 
 /** A bundle that draws. */
 export class Drawer {
@@ -57,9 +56,9 @@ export class Drawer {
 
   /** @param {boolean} fromPicture */
   #needed(fromPicture) {
-    const { components, tokenizers } = this.#manifest;
+    const { components, tokenizers, wiring } = this.#manifest;
     const encoders = Object.values(tokenizers).map(({ text_encoder }) => text_encoder);
-    const needed = [...encoders, ...(fromPicture ? ['vae_encoder'] : []), 'unet', 'vae_decoder'];
+    const needed = [...encoders, ...(fromPicture ? [this.#encoder()] : []), wiring.denoiser, wiring.decoder];
     const lacking = needed.find((name) => !components[name]);
     if (lacking) {
       const held = Object.keys(components).join(', ');
@@ -69,8 +68,30 @@ export class Drawer {
         `it has ${held}: export with --component ${lacking}`,
       );
     }
-    if (components[CHECKER]) needed.push(CHECKER);
+    if (wiring.checker && components[wiring.checker]) needed.push(wiring.checker);
+    this.#requireContract(needed);
     return { ...tokenizers, ...Object.fromEntries(needed.map((name) => [name, components[name]])) };
+  }
+
+  /** The component that makes latents of pictures. */
+  #encoder() {
+    const { encoder } = this.#manifest.wiring;
+    if (!encoder) throw new TurboError('request', 'this bundle draws from text alone', 'give no image');
+    return encoder;
+  }
+
+  /**
+   * Layouts for other programs call tensors otherwise, or give others; this one reads the contract's.
+   *
+   * @param {string[]} needed
+   */
+  #requireContract(needed) {
+    for (const name of needed) {
+      const { names, adapters } = this.#manifest.components[name];
+      const [other] = [...Object.keys(adapters), ...Object.keys(names)];
+      if (other !== undefined)
+        throw new TurboError('bundle', `its ${name} has another ${other} here`, 'export with the layout webnn');
+    }
   }
 
   /**
@@ -89,15 +110,10 @@ export class Drawer {
       this.#run(name, inputs, report),
     );
     const start = request.bitmap ? await this.#encodePicture(request.bitmap, report) : null;
-    const latents = await this.#start(schedule, first, start, noise);
-    const finished = await this.#sample(
-      schedule.steps.slice(first),
-      latents,
-      conditions,
-      noise,
-      request.previews,
-      report,
-    );
+    const sampler = new Sampler(this.#tensors, noise, schedule, first, this.#latents().shape);
+    const latents = await sampler.begin(start);
+    const finished = await this.#sample(sampler, latents, conditions, request.previews, report);
+    sampler.end();
     this.#tensors.release(...Object.values(conditions));
     const decoded = await this.#decode(finished, report);
     this.#tensors.release(finished);
@@ -111,105 +127,57 @@ export class Drawer {
    * @param {import('./types.js').OnEvent} report
    */
   async #encodePicture(bitmap, report) {
-    const { size, scaling_factor, vae_encoder_output, components } = this.#manifest;
-    if (vae_encoder_output !== 'mean') {
-      throw new TurboError(
-        'bundle',
-        `its vae_encoder gives ${vae_encoder_output}, not the mean`,
-        'export with the layout webnn',
-      );
-    }
-    const [spec] = components.vae_encoder.inputs;
+    const { size, scaling_factor, components } = this.#manifest;
+    const encoder = this.#encoder();
+    const [spec] = components[encoder].inputs;
     const picture = images.toSample(bitmap, size);
     const batched = new Float32Array(size.batch * picture.length);
     for (let i = 0; i < size.batch; i++) batched.set(picture, i * picture.length);
     const sample = await this.#tensors.write(batched, spec);
-    const [mean] = Object.values(await this.#run('vae_encoder', { [spec.name]: sample }, report));
+    const [mean] = Object.values(await this.#run(encoder, { [spec.name]: sample }, report));
     const scaled = await this.#tensors.scaled(mean, scaling_factor, 'float32');
     this.#tensors.release(sample, mean);
     return scaled;
   }
 
-  /**
-   * The latents at which a run begins: pure noise, or a picture's under noise. Takes `start` over.
-   *
-   * @param {import('./types.js').Schedule} schedule
-   * @param {number} first
-   * @param {Tensor | null} start
-   * @param {NoiseSource} noise
-   */
-  async #start(schedule, first, start, noise) {
-    const drawn = await this.#noise(noise);
-    const latents = start
-      ? await this.#tensors.added(start, drawn, schedule.steps[first].sigma)
-      : await this.#tensors.scaled(drawn, schedule.init_noise_sigma, 'float32');
-    this.#tensors.release(drawn, ...(start ? [start] : []));
-    return latents;
-  }
-
-  /** @param {NoiseSource} noise */
-  #noise(noise) {
-    const { batch, latent_height, latent_width } = this.#manifest.size;
-    const shape = [batch, 4, latent_height, latent_width];
-    return this.#tensors.write(noise.normal(shape.reduce((a, b) => a * b)), { dtype: 'float32', shape });
+  /** The denoiser's input that takes the latents. */
+  #latents() {
+    const { components, wiring } = this.#manifest;
+    const spec = components[wiring.denoiser].inputs.find(({ name }) => name === wiring.latents);
+    if (!spec) throw new TurboError('bundle', `its ${wiring.denoiser} has no ${wiring.latents}`, 'export it anew');
+    return spec;
   }
 
   /**
-   * Take `latents` down `steps`, by the formula of models/schedule.py: with eps what the UNet makes of
-   * x / sqrt(sigma² + 1), x ← x + (next_sigma − sigma)·eps + noise_scale·noise.
+   * Finished latents. Takes `latents` over.
    *
-   * @param {import('./types.js').Step[]} steps
+   * @param {Sampler} sampler
    * @param {Tensor} latents
    * @param {Record<string, Tensor>} conditions
-   * @param {NoiseSource} noise
    * @param {boolean} previews whether to show, after each step but the last, the picture that it points at
    * @param {import('./types.js').OnEvent} report
    */
-  async #sample(steps, latents, conditions, noise, previews, report) {
-    const [sampleSpec] = this.#manifest.components.unet.inputs;
+  async #sample(sampler, latents, conditions, previews, report) {
+    const { wiring } = this.#manifest;
+    const { steps } = sampler;
+    const { dtype } = this.#latents();
     for (const [done, step] of steps.entries()) {
-      report({ kind: 'run', name: 'unet', done, of: steps.length });
-      const sample = await this.#tensors.scaled(latents, 1 / Math.sqrt(step.sigma ** 2 + 1), sampleSpec.dtype);
-      const timestep = await this.#tensors.write(new Float32Array([step.timestep]), {
-        dtype: sampleSpec.dtype,
-        shape: [1],
-      });
-      const [eps] = Object.values(await this.#sessions.run('unet', { sample, timestep, ...conditions }));
-      if (previews && done + 1 < steps.length) await this.#preview(latents, eps, step.sigma, done + 1, report);
-      const stepped = await this.#tensors.added(latents, eps, step.next_sigma - step.sigma);
-      this.#tensors.release(latents, sample, timestep, eps);
-      latents = step.noise_scale ? await this.#noised(stepped, noise, step.noise_scale) : stepped;
+      report({ kind: 'run', name: wiring.denoiser, done, of: steps.length });
+      const scaled = await this.#tensors.scaled(latents, step.input_scale, dtype);
+      const timestep = await this.#tensors.write(new Float32Array([step.timestep]), { dtype, shape: [1] });
+      const inputs = { [wiring.latents]: scaled, [wiring.timestep]: timestep, ...conditions };
+      const [output] = Object.values(await this.#sessions.run(wiring.denoiser, inputs));
+      this.#tensors.release(scaled, timestep);
+      if (previews && done + 1 < steps.length) {
+        const clean = await sampler.clean(latents, output, step);
+        const { images } = await this.#decode(clean, () => {});
+        report({ kind: 'preview', step: done + 1, images });
+        this.#tensors.release(clean);
+      }
+      latents = await sampler.stepped(latents, output, step);
     }
-    report({ kind: 'run', name: 'unet', done: steps.length, of: steps.length });
+    report({ kind: 'run', name: wiring.denoiser, done: steps.length, of: steps.length });
     return latents;
-  }
-
-  /**
-   * `latents` with noise added. Takes them over.
-   *
-   * @param {Tensor} latents
-   * @param {NoiseSource} noise
-   * @param {number} scale
-   */
-  async #noised(latents, noise, scale) {
-    const drawn = await this.#noise(noise);
-    const noised = await this.#tensors.added(latents, drawn, scale);
-    this.#tensors.release(latents, drawn);
-    return noised;
-  }
-
-  /**
-   * @param {Tensor} latents
-   * @param {Tensor} eps
-   * @param {number} sigma
-   * @param {number} step how many are done
-   * @param {import('./types.js').OnEvent} report
-   */
-  async #preview(latents, eps, sigma, step, report) {
-    const clean = await this.#tensors.added(latents, eps, -sigma);
-    const { images } = await this.#decode(clean, () => {});
-    report({ kind: 'preview', step, images });
-    this.#tensors.release(clean);
   }
 
   /**
@@ -219,12 +187,12 @@ export class Drawer {
    * @param {import('./types.js').OnEvent} report
    */
   async #decode(latents, report) {
-    const { scaling_factor, size, components } = this.#manifest;
-    const [spec] = components.vae_decoder.inputs;
-    const latent_sample = await this.#tensors.scaled(latents, 1 / scaling_factor, spec.dtype);
-    const [sample] = Object.values(await this.#run('vae_decoder', { [spec.name]: latent_sample }, report));
+    const { scaling_factor, size, components, wiring } = this.#manifest;
+    const [spec] = components[wiring.decoder].inputs;
+    const unscaled = await this.#tensors.scaled(latents, 1 / scaling_factor, spec.dtype);
+    const [sample] = Object.values(await this.#run(wiring.decoder, { [spec.name]: unscaled }, report));
     const pictures = images.toImages(await this.#tensors.read(sample), size);
-    this.#tensors.release(latent_sample, sample);
+    this.#tensors.release(unscaled, sample);
     const flagged = await this.#flagged(pictures, report);
     for (const [index, refused] of flagged.entries()) if (refused) blacken(pictures[index]);
     return { images: pictures, flagged };
@@ -235,11 +203,12 @@ export class Drawer {
    * @param {import('./types.js').OnEvent} report
    */
   async #flagged(pictures, report) {
-    const chain = this.#manifest.components[CHECKER];
-    if (!chain) return [];
+    const { components, wiring } = this.#manifest;
+    const chain = wiring.checker ? components[wiring.checker] : undefined;
+    if (!chain || !wiring.checker) return [];
     const [spec] = chain.inputs;
     const input = await this.#tensors.write(clipInput(pictures, spec.shape[3]), spec);
-    const [found] = Object.values(await this.#run(CHECKER, { [spec.name]: input }, report));
+    const [found] = Object.values(await this.#run(wiring.checker, { [spec.name]: input }, report));
     const flagged = Array.from(await this.#tensors.read(found), Boolean);
     this.#tensors.release(input, found);
     return flagged;

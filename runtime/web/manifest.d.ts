@@ -7,7 +7,7 @@ export interface Manifest {
   /**
    * version of the manifest.
    */
-  format: 1;
+  format: 2;
   /**
    * `stable-diffusion` or `stable-diffusion-xl`.
    */
@@ -49,19 +49,16 @@ export interface Manifest {
     [k: string]: Tokenizer;
   };
   /**
-   * inputs of the UNet that are the same in every run, by name: one row of the batch each.
+   * inputs of the denoiser that are the same in every run, by name: one row of the batch each.
    */
   conditions: {
     [k: string]: number[];
   };
+  wiring: Wiring;
   /**
    * what else the layout has.
    */
   files: BundleFile[];
-  /**
-   * whether the VAE's encoder gives the mean of the latents, or mean and deviation.
-   */
-  vae_encoder_output: 'mean' | 'moments';
   image: Image;
 }
 /**
@@ -112,7 +109,7 @@ export interface Provenance {
 /**
  * The steps of one run from pure noise, which starts as `init_noise_sigma`·noise.
  *
- * Image to image enters at step `first(strength)`, as `latents + sigma·noise` there.
+ * Image to image enters at step `first(strength)`.
  */
 export interface Schedule {
   init_noise_sigma: number;
@@ -123,17 +120,41 @@ export interface Schedule {
   steps: [Step, ...Step[]];
 }
 /**
- * One step of sampling, from `sigma` down.
- *
- * With x the latents and eps what the UNet makes of `x / sqrt(sigma² + 1)`:
- * x ← x + (next_sigma − sigma)·eps + noise_scale·noise. This is diffusers' EulerDiscreteScheduler where
- * noise_scale is 0, and its EulerAncestralDiscreteScheduler otherwise.
+ * One step of sampling. The denoiser reads the latents times `input_scale`.
  */
 export interface Step {
+  /**
+   * what the denoiser reads as its timestep.
+   */
   timestep: number;
-  sigma: number;
-  next_sigma: number;
-  noise_scale: number;
+  /**
+   * factor of the latents before the denoiser.
+   */
+  input_scale: number;
+  next: Combination;
+  clean: Combination;
+  start: Combination;
+}
+/**
+ * A sum of tensors of the latents' shape, each times its coefficient.
+ */
+export interface Combination {
+  /**
+   * coefficient of the latents before the step.
+   */
+  latents: number;
+  /**
+   * coefficient of the denoiser's output in the step.
+   */
+  output: number;
+  /**
+   * coefficient of the denoiser's output in the step before.
+   */
+  last_output: number;
+  /**
+   * coefficient of new standard normal noise; where it is 0, none is drawn.
+   */
+  noise: number;
 }
 /**
  * A component: graphs that run one after another, mostly one alone.
@@ -150,6 +171,12 @@ export interface Chain {
    */
   names: {
     [k: string]: string;
+  };
+  /**
+   * by the contract's name, what makes the contract's tensor of the one here.
+   */
+  adapters: {
+    [k: string]: 'first_half';
   };
   /**
    * whether it needs what WebNN has not, and runs on the CPU.
@@ -240,6 +267,44 @@ export interface Tokenizer {
   length: number;
   pad_id: number;
   text_encoder: string;
+}
+/**
+ * Which component does what, and what the denoiser reads. Names of tensors are those of the contract.
+ */
+export interface Wiring {
+  /**
+   * the component that runs once in each step.
+   */
+  denoiser: string;
+  /**
+   * the component that makes pictures of latents divided by the scaling factor.
+   */
+  decoder: string;
+  /**
+   * the component that makes latents of pictures; null where the pipeline has none.
+   */
+  encoder: string | null;
+  /**
+   * the component that says which pictures must not be shown; null where the pipeline has none.
+   */
+  checker: string | null;
+  /**
+   * the denoiser's input that takes the latents, times the step's input scale.
+   */
+  latents: string;
+  /**
+   * the denoiser's input that takes the step's timestep.
+   */
+  timestep: string;
+  /**
+   * the denoiser's inputs that text encoders give, by name.
+   */
+  conditions: {
+    /**
+     * @minItems 1
+     */
+    [k: string]: [string, ...string[]];
+  };
 }
 /**
  * How pixels become the VAE's numbers and back, in words that say it all.

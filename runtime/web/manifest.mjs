@@ -2,7 +2,7 @@
 import { TurboError, firstLine } from './errors.mjs';
 import { filesOf } from './artifacts.mjs';
 
-const FORMAT = 1;
+const FORMAT = 2;
 const SHA256 = /^[0-9a-f]{64}$/;
 
 /**

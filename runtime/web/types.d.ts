@@ -1,7 +1,7 @@
 /** Public types of the pipeline. Those of a bundle's manifest are made from its schema: manifest.d.ts. */
 import type { Manifest, Tensor } from './manifest.js';
 
-export type { BundleFile, Chain, Graph, Manifest, Schedule, Step, Tensor, Tokenizer } from './manifest.js';
+export type { BundleFile, Chain, Combination, Graph, Manifest, Schedule, Step, Tensor, Tokenizer } from './manifest.js';
 
 /** Where a bundle runs. A WebNN device is a wish that the browser's back end may or may not fulfil. */
 export type Device = 'webnn-gpu' | 'webnn-npu' | 'webnn-cpu' | 'webgpu' | 'wasm';

@@ -58,9 +58,9 @@ def _draw_and_encode(stages: Stages, progress: Progress | None) -> None:
     manifest = stages.bundle.manifest
     pipeline = Pipeline(stages, keep_sessions=False)
     drawn = pipeline.generate(PROMPT, steps=min(manifest.schedules), progress=progress)
-    if "vae_encoder" in manifest.components:
+    if manifest.wiring.encoder in manifest.components:
         stages.encode_picture(np.concatenate([images.to_sample(image, *image.size) for image in drawn.images]))
-        stages.release("vae_encoder")
+        stages.release(manifest.wiring.encoder)
 
 
 def _noise(tensor: Tensor) -> Array:

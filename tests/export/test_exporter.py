@@ -83,12 +83,13 @@ def test_the_manifest_says_what_a_consumer_needs(tiny_fp16: Path) -> None:
     assert held["size"] == {"batch": 1, "height": 128, "width": 128, "latent_height": 16, "latent_width": 16}
     assert held["source"] == {"name": "tiny", "revision": None, "variant": None, "license": "apache-2.0"}
     assert list(held["schedules"]) == ["1", "2", "3", "4"]
-    assert held["vae_encoder_output"] == "mean"
+    assert held["components"]["vae_encoder"]["adapters"] == {}
     assert held["tokenizers"]["tokenizer"]["pad_id"] == 0
     four = held["schedules"]["4"]
     assert [step["timestep"] for step in four["steps"]] == [999, 749, 499, 249]
-    np.testing.assert_allclose([step["sigma"] for step in four["steps"]], [14.6146, 4.0817, 1.6129, 0.6932], atol=1e-4)
-    assert four["steps"][-1]["next_sigma"] == 0
+    sigmas = [step["start"]["noise"] for step in four["steps"]]
+    np.testing.assert_allclose(sigmas, [14.6146, 4.0817, 1.6129, 0.6932], atol=1e-4)
+    assert four["steps"][-1]["next"]["output"] == -sigmas[-1]
     assert four["init_noise_sigma"] == pytest.approx(14.6146, abs=1e-4)
     assert [chain["float32_parts"] for chain in held["components"].values()] == [{}] * 4  # nothing overflows
     Bundle.open(tiny_fp16).require_intact()

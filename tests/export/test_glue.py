@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from turbo_webnn.export.glue import GLUE, Numbers, glue
 from turbo_webnn.models.component import Size
-from turbo_webnn.models.schedule import Schedule, Step
+from turbo_webnn.models.schedule import Schedule
+from turbo_webnn.models.schedulers.euler import euler_step
 
 SIGMA, FACTOR = 14.6146, 0.13025
 RNG = np.random.default_rng(2)
@@ -22,7 +23,7 @@ MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.2757
 
 
 def numbers(batch: int = 4, height: int = 512, width: int = 512) -> Numbers:
-    schedule = Schedule(SIGMA, (Step(999.0, SIGMA, 0.0),))
+    schedule = Schedule(SIGMA, (euler_step(999.0, SIGMA, 0.0),))
     return Numbers(Size(batch, height, width), schedule, FACTOR, (768, 1280), 1280)
 
 

@@ -20,6 +20,7 @@ from turbo_webnn.models.component import Size
 from turbo_webnn.models.layouts import layout_of
 from turbo_webnn.runtime.draw import sampler
 from turbo_webnn.runtime.draw.pipeline import Pipeline
+from turbo_webnn.runtime.draw.sampler import Sampling
 from turbo_webnn.runtime.draw.stages import Stages
 
 Feeds = dict[str, NDArray[Any]]
@@ -109,7 +110,7 @@ def test_the_sdxl_page_finds_its_files_and_nothing_else(page: Path) -> None:
     bundle.require_intact()
 
 
-def test_the_sdxl_page_draws_what_we_draw(page: Path) -> None:
+def test_the_sdxl_page_draws_what_we_draw(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's own way from ids to pictures, each graph's outputs bound as the next one's inputs."""
     bundle = Bundle.open(page)
     files = {name: bundle.path(chain.graphs[0]) for name, chain in bundle.manifest.components.items()}
@@ -136,14 +137,9 @@ def test_the_sdxl_page_draws_what_we_draw(page: Path) -> None:
 
     stages = Stages(bundle, "cpu")
     encoded = [stages.encode_text(name, ids.repeat(2, axis=0)) for name in ("text_encoder", "text_encoder_2")]
-    schedule = sampler.plan(bundle.manifest.schedules, 1)
-    conditions = stages.conditions(encoded)
-    latents = sampler.sample(
-        lambda scaled, timestep: stages.denoise(scaled, timestep, conditions),
-        made["latents"].astype(np.float32),
-        schedule.steps,
-        None,  # type: ignore[arg-type]  # one step to zero adds no noise
-    )
+    run_of_one_step = stages.sampler(Sampling(1))
+    monkeypatch.setattr(run_of_one_step, "begin", lambda _start: made["latents"].astype(np.float32))
+    latents = sampler.sample(run_of_one_step, stages.denoiser(stages.conditions(encoded)))
     ours = stages.decode(latents)
     # sigma times what float16 rounds off the noise
     np.testing.assert_allclose(clean * np.float32(bundle.manifest.scaling_factor), latents, atol=0.15)

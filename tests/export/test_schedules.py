@@ -41,8 +41,8 @@ def model(sample: torch.Tensor, timestep: float) -> torch.Tensor:
 
 
 def by_numbers(step: Step, latents: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    eps = model(latents / (step.sigma**2 + 1) ** 0.5, step.timestep)
-    return latents + (step.next_sigma - step.sigma) * eps + step.noise_scale * noise
+    eps = model(latents * step.input_scale, step.timestep)
+    return step.next.latents * latents + step.next.output * eps + step.next.noise * noise
 
 
 @pytest.mark.filterwarnings("ignore")

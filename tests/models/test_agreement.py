@@ -51,7 +51,7 @@ EDITS: dict[str, tuple[Edit, str]] = {
     ),
     "no output": (lambda held: held["components"]["vae_encoder"].update(outputs=[]), "vae_encoder lacks latent_sample"),
     "moments": (
-        lambda held: held.update(vae_encoder_output="moments"),
+        lambda held: held["components"]["vae_encoder"].update(adapters={"latent_sample": "first_half"}),
         "vae_encoder has latent_sample of shape [1, 4, 16, 16]",
     ),
     "a condition that is none": (lambda held: held["conditions"].update(guidance=[1.0]), "unet takes no guidance"),

@@ -16,7 +16,9 @@ from turbo_webnn.models.chain import BundleFile, Chain, Graph, Tensor
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.digests import sha256_of_all
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.schedule import Schedule, Step
+from turbo_webnn.models.families.stable_diffusion_xl import STABLE_DIFFUSION_XL
+from turbo_webnn.models.schedule import Schedule
+from turbo_webnn.models.schedulers.euler import euler_step
 from turbo_webnn.models.staging.renaming import exchange
 
 
@@ -49,11 +51,12 @@ def bundle(tmp_path: Path) -> Bundle:
         scaling_factor=0.18215,
         scheduler="EulerDiscreteScheduler",
         schedules={
-            1: Schedule(14.6, (Step(999.0, 14.6, 0.0),)),
-            2: Schedule(14.6, (Step(999.0, 14.6, 1.6, 0.5), Step(499.0, 1.6, 0.0))),
+            1: Schedule(14.6, (euler_step(999.0, 14.6, 0.0),)),
+            2: Schedule(14.6, (euler_step(999.0, 14.6, 1.6, 0.5), euler_step(499.0, 1.6, 0.0))),
         },
         components={"unet": unet},
         tokenizers={"tokenizer": Tokenizer((tokenizer,), 77, 49407, "text_encoder")},
+        wiring=STABLE_DIFFUSION_XL.wiring,
         conditions={"time_ids": (24.0, 16.0, 0.0, 0.0, 24.0, 16.0)},
     )
     write_manifest(folder, manifest)
@@ -89,12 +92,12 @@ def test_what_a_bundle_holds(bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "right"), [(2, "update turbo-webnn"), (0, "export it anew"), ("1", "export it anew"), (None, "anew")]
+    ("version", "right"), [(3, "update turbo-webnn"), (1, "export it anew"), ("2", "export it anew"), (None, "anew")]
 )
 def test_another_format(bundle: Bundle, version: object, right: str) -> None:
     change(bundle, lambda held: held.update(format=version))
     said = refusal(Bundle.open, bundle.folder)
-    assert f"has format {version!r}, this reads 1; " in said
+    assert f"has format {version!r}, this reads 2; " in said
     assert said.endswith(right)
 
 

@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 
 from tests.refusal import refusal
-from turbo_webnn.models.scheduler import SERVED_SCHEDULERS, require_served_scheduler
+from turbo_webnn.models.schedulers.euler import EULER_SCHEDULERS
+from turbo_webnn.models.schedulers.scheduler import scheduler_of
 from turbo_webnn.models.source import EMBEDDED
 
 CONFIG = json.loads((EMBEDDED["tiny"] / "scheduler/scheduler_config.json").read_text())
 
 
-@pytest.mark.parametrize("name", SERVED_SCHEDULERS)
+@pytest.mark.parametrize("name", [scheduler.name for scheduler in EULER_SCHEDULERS])
 def test_the_classes_that_are_served(name: str) -> None:
-    assert require_served_scheduler({"_class_name": name}) == name
-    assert require_served_scheduler(CONFIG | {"_class_name": name}) == name
+    assert scheduler_of({"_class_name": name}, EULER_SCHEDULERS).name == name
+    assert scheduler_of(CONFIG | {"_class_name": name}, EULER_SCHEDULERS).name == name
 
 
 @pytest.mark.parametrize(
@@ -48,4 +49,4 @@ def test_the_classes_that_are_served(name: str) -> None:
     ],
 )
 def test_another_scheduler(values: dict[str, Any], said: str) -> None:
-    assert said in refusal(require_served_scheduler, CONFIG | values)
+    assert said in refusal(scheduler_of, CONFIG | values, EULER_SCHEDULERS)

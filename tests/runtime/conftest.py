@@ -14,8 +14,10 @@ from tokenizers import models, pre_tokenizers, processors
 from turbo_webnn.models.bundle import Bundle, Manifest, Tokenizer, describe, write_manifest
 from turbo_webnn.models.chain import Chain, Graph, Tensor
 from turbo_webnn.models.component import Size
+from turbo_webnn.models.families.stable_diffusion import STABLE_DIFFUSION
 from turbo_webnn.models.precision import BOUNDARY_TYPE, Precision
-from turbo_webnn.models.schedule import Schedule, Step
+from turbo_webnn.models.schedule import Schedule
+from turbo_webnn.models.schedulers.euler import euler_step
 
 LENGTH = 8
 PAD_ID = 3
@@ -141,6 +143,7 @@ def make_bundle(tmp_path: Path) -> MakeBundle:
             components=chains,
             tokenizers={"tokenizer": _write_tokenizer(tmp_path)},
             conditions={},
+            wiring=STABLE_DIFFUSION.wiring,
         )
         write_manifest(tmp_path, manifest)
         return Bundle.open(tmp_path)
@@ -154,7 +157,7 @@ def schedule(steps: int, noise_scale: float = 0.0) -> Schedule:
     return Schedule(
         init_noise_sigma=sigmas[0],
         steps=tuple(
-            Step(100.0 * sigmas[i], sigmas[i], sigmas[i + 1], noise_scale if i + 1 < steps else 0.0)
+            euler_step(100.0 * sigmas[i], sigmas[i], sigmas[i + 1], noise_scale if i + 1 < steps else 0.0)
             for i in range(steps)
         ),
     )

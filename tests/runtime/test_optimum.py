@@ -11,9 +11,10 @@ import pytest
 
 from tests.conftest import Export
 from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.runtime.draw.bundle_drawer import latent_shape
 from turbo_webnn.runtime.draw.noise import NoiseSource
 from turbo_webnn.runtime.draw.pipeline import Pipeline
-from turbo_webnn.runtime.draw.stages import Stages, latent_shape
+from turbo_webnn.runtime.draw.stages import Stages
 from turbo_webnn.runtime.verification.parity import PICTURE_GATES, compare
 
 SCRIPT = Path(__file__).parents[1] / "optimum_draw.py"
@@ -49,7 +50,7 @@ def test_it_is_a_diffusers_folder(bundle: Path) -> None:
     for name, chain in held.manifest.components.items():
         assert chain.graphs[0].path == f"{name}/model.onnx"
         assert f"{name}/config.json" in files
-    assert held.manifest.vae_encoder_output == "moments"
+    assert held.chain("vae_encoder").adapters == {"latent_sample": "first_half"}
     assert held.chain("vae_encoder").outputs[0].name == "latent_parameters"
     assert held.chain("unet").inputs[1].shape == ()
     held.require_intact()
@@ -57,7 +58,7 @@ def test_it_is_a_diffusers_folder(bundle: Path) -> None:
 
 def test_optimum_draws_what_we_draw(bundle: Path, optimum: Path, tmp_path: Path) -> None:
     held = Bundle.open(bundle)
-    np.save(tmp_path / "noise.npy", NoiseSource(SEED).normal(latent_shape(held.manifest.size)))
+    np.save(tmp_path / "noise.npy", NoiseSource(SEED).normal(latent_shape(held)))
     words = [optimum, SCRIPT, bundle, tmp_path / "noise.npy", PROMPT, tmp_path / "drawn.npy"]
     done = subprocess.run([*map(str, words)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -74,7 +75,7 @@ def test_it_computes_what_ours_does(name: str, bundle: Path, request: pytest.Fix
     size, sides = ours.manifest.size, [Stages(each, "cpu") for each in (ours, Bundle.open(bundle))]
     pixels = np.random.default_rng(1).uniform(-1, 1, (1, 3, size.height, size.width)).astype(np.float32)
     expected, given = (side.encode_picture(pixels) for side in sides)
-    assert given.shape == latent_shape(size)
+    assert given.shape == latent_shape(ours)
     np.testing.assert_allclose(given, expected, atol=2e-3)
     ids = np.arange(77, dtype=np.int32)[np.newaxis]
     for encoder in ours.family.text_encoders:

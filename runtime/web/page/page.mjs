@@ -119,8 +119,10 @@ async function submitted(event) {
     previews: previews.checked,
   };
   const encoders = Object.values(pipeline.manifest.tokenizers).map(({ text_encoder }) => text_encoder);
-  const checker = pipeline.manifest.components.safety_checker ? ['safety_checker'] : [];
-  progress.start([...encoders, ...(request.image ? ['vae_encoder'] : []), 'unet', 'vae_decoder', ...checker]);
+  const { components, wiring } = pipeline.manifest;
+  const checker = wiring.checker && components[wiring.checker] ? [wiring.checker] : [];
+  const encoder = request.image && wiring.encoder ? [wiring.encoder] : [];
+  progress.start([...encoders, ...encoder, wiring.denoiser, wiring.decoder, ...checker]);
   if (!shown && !request.image) showNoise();
   try {
     const drawn = await pipeline.draw({ ...request, signal, onEvent: heard });

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.runtime.conftest import MakeBundle, schedule
-from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.bundle import Bundle, Manifest
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.precision import Precision
@@ -21,6 +21,12 @@ from turbo_webnn.runtime.ort.settings import Settings
 
 PROMPT = "a cat"
 RED = Image.new("RGB", (24, 16), (255, 0, 0))
+
+
+def renamed(manifest: Manifest) -> Manifest:
+    """A layout whose UNet calls an input otherwise."""
+    unet = replace(manifest.components["unet"], names={"timestep": "time"})
+    return replace(manifest, components={**manifest.components, "unet": unet})
 
 
 def both(bundle: Bundle, *, keep: bool = True) -> tuple[Pipeline, Pipeline]:
@@ -92,7 +98,7 @@ def test_cuda_draws_on_the_device_where_the_layout_fits(make_bundle: MakeBundle)
 
     made = make_bundle()
     assert type(engine_of(made, "cpu", keep_graphs=True)) is Stages
-    other = Bundle(made.folder, replace(made.manifest, layout="another"))
+    other = Bundle(made.folder, renamed(made.manifest))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("turbo_webnn.runtime.draw.device_stages.Slots", lambda _settings: _Nowhere())
         assert engine(made) is DeviceStages

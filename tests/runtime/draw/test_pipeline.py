@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ from turbo_webnn.models.component import Size
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.precision import Precision
 from turbo_webnn.runtime.draw.noise import Float32Array, NoiseSource
+from turbo_webnn.runtime.draw.sampler import ScheduleSampler
 
 PROMPT = "a cat"
 STATES = (0 + 4 + 5 + 1 + 4 * 3) / 8  # the mean of the ids, which is all that the miniature UNet reads
@@ -27,9 +27,9 @@ STATES = (0 + 4 + 5 + 1 + 4 * 3) / 8  # the mean of the ids, which is all that t
 def by_hand(latents: Float32Array, steps: int, first: int = 0) -> Float32Array:
     """The miniature pipeline's latents, worked out anew from the formulas."""
     for step in schedule(steps).steps[first:]:
-        scaled = latents / np.float32(math.sqrt(step.sigma**2 + 1))
+        scaled = latents * np.float32(step.input_scale)
         eps = np.float32(0.5) * scaled + np.float32(step.timestep / 1000 + STATES)
-        latents = latents + np.float32(step.next_sigma - step.sigma) * eps
+        latents = latents + np.float32(step.next.output) * eps
     return latents
 
 
@@ -127,18 +127,14 @@ def test_a_component_that_is_missing_is_told_before_any_work(make_bundle: MakeBu
 
 
 def test_numbers_that_leave_their_range_are_told(make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "turbo_webnn.runtime.draw.sampler.pure_noise", lambda *_: np.full((1, 4, 2, 3), np.inf, np.float32)
-    )
+    monkeypatch.setattr(ScheduleSampler, "begin", lambda *_: np.full((1, 4, 2, 3), np.inf, np.float32))
     for precision, right in (("fp32", "the checkpoint itself gives them"), ("fp16", "export with --precision fp32")):
         with pytest.raises(RequestError, match=f"unet gave numbers that are not finite in {precision}; {right}"):
             Pipeline.open(make_bundle(precision).folder, "cpu").draw(PROMPT)
 
 
 def test_damage_that_gives_nan_is_told_as_damage(make_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "turbo_webnn.runtime.draw.sampler.pure_noise", lambda *_: np.full((1, 4, 2, 3), np.inf, np.float32)
-    )
+    monkeypatch.setattr(ScheduleSampler, "begin", lambda *_: np.full((1, 4, 2, 3), np.inf, np.float32))
     pipeline = Pipeline.open(make_bundle().folder, "cpu")
     path = pipeline.bundle.path(pipeline.bundle.chain("unet").graphs[0])
 

@@ -8,9 +8,12 @@ import torch
 from diffusers import EulerAncestralDiscreteScheduler, EulerDiscreteScheduler
 
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.schedule import Schedule, Step
+from turbo_webnn.models.schedule import Schedule
+from turbo_webnn.models.schedulers.euler import euler_step
 from turbo_webnn.runtime.draw import sampler
-from turbo_webnn.runtime.draw.noise import Float32Array, NoiseSource
+from turbo_webnn.runtime.draw.noise import Float32Array
+from turbo_webnn.runtime.draw.sampler import Sampling, ScheduleSampler
+from turbo_webnn.runtime.tensors.host import HostTensors
 
 SHAPE = (1, 4, 8, 8)
 CONFIG = {
@@ -28,7 +31,7 @@ def of_diffusers(scheduler: EulerDiscreteScheduler, *, ancestral: bool) -> Sched
     steps = []
     for timestep, sigma, goal in zip(scheduler.timesteps, sigmas, sigmas[1:], strict=False):
         up = (goal**2 * (sigma**2 - goal**2) / sigma**2) ** 0.5 if ancestral else 0.0
-        steps.append(Step(float(timestep), sigma, (goal**2 - up**2) ** 0.5, up))
+        steps.append(euler_step(float(timestep), sigma, (goal**2 - up**2) ** 0.5, up))
     return Schedule(float(scheduler.init_noise_sigma), tuple(steps))
 
 
@@ -50,10 +53,9 @@ def test_the_latents_are_those_of_diffusers(steps: int, ancestral: bool) -> None
         eps = torch.from_numpy(unet(scaled.numpy(), float(timestep)))
         expected = scheduler.step(eps, timestep, expected, generator=generator).prev_sample
 
-    schedule, noise = of_diffusers(scheduler, ancestral=ancestral), NoiseSource(3)
+    run = ScheduleSampler(of_diffusers(scheduler, ancestral=ancestral), Sampling(steps, 3), SHAPE, HostTensors())
     told: list[int] = []
-    start = sampler.pure_noise(schedule, SHAPE, noise)
-    drawn = sampler.sample(unet, start, schedule.steps, noise, told.append)
+    drawn = sampler.sample(run, lambda scaled, timestep: unet(scaled, float(timestep[0])), None, told.append)
 
     assert drawn.dtype == np.float32
     assert told == list(range(1, steps + 1))
@@ -69,7 +71,7 @@ def test_image_to_image_enters_as_diffusers_adds_noise() -> None:
     noise = torch.randn(SHAPE, generator=torch.Generator().manual_seed(5))
     expected = scheduler.add_noise(torch.from_numpy(picture), noise, scheduler.timesteps[first : first + 1])
 
-    drawn = sampler.noised(picture, schedule.steps[first], NoiseSource(5))
+    drawn = ScheduleSampler(schedule, Sampling(4, 5, 0.5), SHAPE, HostTensors()).begin(picture)
 
     assert first == 2
     np.testing.assert_allclose(drawn, expected.numpy(), rtol=1e-5, atol=1e-5)
@@ -77,7 +79,7 @@ def test_image_to_image_enters_as_diffusers_adds_noise() -> None:
 
 @pytest.mark.parametrize(("steps", "smallest"), [(1, "1"), (2, "0.5"), (3, "0.34"), (4, "0.25")])
 def test_a_strength_too_small_is_told_the_smallest_that_works(steps: int, smallest: str) -> None:
-    schedule = Schedule(1.0, (Step(1.0, 1.0, 0.0),) * steps)
+    schedule = Schedule(1.0, (euler_step(1.0, 1.0, 0.0),) * steps)
     with pytest.raises(RequestError, match=f"smallest strength is {smallest}$"):
         sampler.entry(schedule, 0.1)
     assert sampler.entry(schedule, float(smallest)) == steps - 1
@@ -86,10 +88,10 @@ def test_a_strength_too_small_is_told_the_smallest_that_works(steps: int, smalle
 @pytest.mark.parametrize("strength", [0.0, -1.0, 1.01, float("nan")])
 def test_a_strength_out_of_range(strength: float) -> None:
     with pytest.raises(RequestError, match="not above 0 and at most 1"):
-        sampler.entry(Schedule(1.0, (Step(1.0, 1.0, 0.0),)), strength)
+        sampler.entry(Schedule(1.0, (euler_step(1.0, 1.0, 0.0),)), strength)
 
 
 def test_steps_without_a_schedule() -> None:
-    schedule = Schedule(1.0, (Step(1.0, 1.0, 0.0),))
+    schedule = Schedule(1.0, (euler_step(1.0, 1.0, 0.0),))
     with pytest.raises(RequestError, match="no schedule of 5 steps; there are 1, 2"):
         sampler.plan({2: replace(schedule), 1: schedule}, 5)

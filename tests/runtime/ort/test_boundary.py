@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,8 +40,10 @@ def test_a_number_loses_its_dimension() -> None:
 
 def test_the_mean_of_moments() -> None:
     pixels, moments = Tensor("sample", "float32", (1, 3)), Tensor("latent_parameters", "float32", (1, 4))
-    held = chain((pixels,), (moments,), latent_sample="latent_parameters")
-    encoder = Boundary(held, STABLE_DIFFUSION.component("vae_encoder"), moments=True)
+    held = replace(
+        chain((pixels,), (moments,), latent_sample="latent_parameters"), adapters={"latent_sample": "first_half"}
+    )
+    encoder = Boundary(held, STABLE_DIFFUSION.component("vae_encoder"))
     given = encoder.contract([{"latent_parameters": np.array([[1, 2, 30, 40]])}])
     assert given["latent_sample"].tolist() == [[1, 2]]
 

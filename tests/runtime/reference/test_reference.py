@@ -17,7 +17,7 @@ from turbo_webnn.models.component import Size
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.source import Source, open_source
 from turbo_webnn.runtime.draw.conditions import Conditions
-from turbo_webnn.runtime.draw.stages import Sampling
+from turbo_webnn.runtime.draw.sampler import Sampling
 from turbo_webnn.runtime.reference.reference import Reference
 from turbo_webnn.runtime.reference.torch_modules import Float16Products, load
 from turbo_webnn.runtime.verification.parity import compare

@@ -17,7 +17,7 @@ import torch
 from tests.refusal import refusal
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.source import EMBEDDED, open_source
-from turbo_webnn.runtime.draw.stages import Sampling
+from turbo_webnn.runtime.draw.sampler import Sampling
 from turbo_webnn.runtime.reference.reference import Reference
 
 Changes = Mapping[str, Mapping[str, Any]]

@@ -38,9 +38,9 @@ def test_the_sampler_s_numbers(slots: Slots, arithmetic: Arithmetic) -> None:
     latents, eps = filled(slots, "latents", x), filled(slots, "eps", z.astype(np.float16))
     narrow, wide = slots.at("narrow", "float16", x.shape), slots.at("wide", "float32", x.shape)
 
-    arithmetic.divide(latents, by, narrow)
-    np.testing.assert_array_equal(narrow.get(), (x / np.float32(by)).astype(np.float16))
-    arithmetic.divide(latents, 0.5, wide)
+    arithmetic.multiply(latents, 1 / by, narrow)
+    np.testing.assert_array_equal(narrow.get(), (x * np.float32(1 / by)).astype(np.float16))
+    arithmetic.multiply(latents, 2, wide)
     np.testing.assert_array_equal(wide.get(), x * 2)
     arithmetic.add(latents, eps, -by, wide)
     np.testing.assert_array_equal(wide.get(), x + np.float32(-by) * z.astype(np.float16).astype(np.float32))
@@ -52,11 +52,8 @@ def test_states_of_two_encoders_lie_side_by_side(slots: Slots, arithmetic: Arith
     first, second = RANDOM.standard_normal((1, 3, 2), np.float32), RANDOM.standard_normal((1, 3, 5), np.float32)
     pooled = RANDOM.standard_normal((1, 5), np.float32)
     whole, copied = slots.at("whole", "float16", (1, 3, 7)), slots.at("copied", "float16", (1, 5))
-    arithmetic.join(
-        [filled(slots, "first", first), filled(slots, "second", second)],
-        whole,
-        [(filled(slots, "pooled", pooled), copied)],
-    )
+    arithmetic.join([filled(slots, "first", first), filled(slots, "second", second)], whole)
+    arithmetic.copy([(filled(slots, "pooled", pooled), copied)])
     np.testing.assert_array_equal(whole.get(), np.concatenate([first, second], -1).astype(np.float16))
     np.testing.assert_array_equal(copied.get(), pooled.astype(np.float16))
 

@@ -1,0 +1,109 @@
+// The numbers of a schedule over tensors: the counterpart of runtime/draw/sampler.py. Formulas: models/schedule.py.
+
+/** @typedef {import('onnxruntime-web').Tensor} Tensor */
+/** @typedef {import('./types.js').Combination} Combination */
+/** @typedef {import('./types.js').Step} Step */
+
+/** One run along a schedule. */
+export class Sampler {
+  #tensors;
+  #noise;
+  #schedule;
+  #shape;
+  /** @type {Tensor | null} the denoiser's output in the step before */
+  #last = null;
+
+  /**
+   * @param {import('./webnn_tensors.mjs').WebnnTensors | import('./host_tensors.mjs').HostTensors} tensors
+   * @param {import('./noise.mjs').NoiseSource} noise
+   * @param {import('./types.js').Schedule} schedule
+   * @param {number} first the index of the step that the run begins with
+   * @param {number[]} shape of the latents
+   */
+  constructor(tensors, noise, schedule, first, shape) {
+    this.#tensors = tensors;
+    this.#noise = noise;
+    this.#schedule = schedule;
+    this.#shape = shape;
+    this.steps = schedule.steps.slice(first);
+  }
+
+  /**
+   * The first latents: noise, or a picture's latents under noise. Takes `start` over.
+   *
+   * @param {Tensor | null} start
+   */
+  async begin(start) {
+    const noise = await this.#drawn();
+    if (!start) {
+      const latents = await this.#tensors.scaled(noise, this.#schedule.init_noise_sigma, 'float32');
+      this.#tensors.release(noise);
+      return latents;
+    }
+    const sums = this.steps[0].start;
+    const latents = await this.#sum([sums.latents, start], [[sums.noise, noise]]);
+    this.#tensors.release(noise, start);
+    return latents;
+  }
+
+  /**
+   * The latents after `step`. Takes `latents` and `output` over.
+   *
+   * @param {Tensor} latents
+   * @param {Tensor} output of the denoiser
+   * @param {Step} step
+   */
+  async stepped(latents, output, { next }) {
+    /** @type {[number, Tensor][]} */
+    const terms = [[next.output, output]];
+    if (this.#last) terms.push([next.last_output, this.#last]);
+    const noise = next.noise ? await this.#drawn() : null;
+    if (noise) terms.push([next.noise, noise]);
+    const stepped = await this.#sum([next.latents, latents], terms);
+    this.#tensors.release(latents, ...(noise ? [noise] : []));
+    this.end();
+    this.#last = output;
+    return stepped;
+  }
+
+  /**
+   * The finished latents that the output of `step` points at. Takes nothing over.
+   *
+   * @param {Tensor} latents
+   * @param {Tensor} output of the denoiser
+   * @param {Step} step
+   */
+  clean(latents, output, { clean }) {
+    return this.#sum([clean.latents, latents], [[clean.output, output]]);
+  }
+
+  /** Give back what is kept between steps. */
+  end() {
+    if (this.#last) this.#tensors.release(this.#last);
+    this.#last = null;
+  }
+
+  #drawn() {
+    const count = this.#shape.reduce((product, side) => product * side);
+    return this.#tensors.write(this.#noise.normal(count), { dtype: 'float32', shape: this.#shape });
+  }
+
+  /**
+   * The sum of tensors, each times its coefficient, in float32; of `others`, those with coefficient 0 are left out.
+   *
+   * @param {[number, Tensor]} first
+   * @param {[number, Tensor][]} others
+   * @returns {Promise<Tensor>}
+   */
+  async #sum([coefficient, first], others) {
+    const terms = others.filter(([factor]) => factor !== 0);
+    const asItIs = coefficient === 1 && terms.length > 0;
+    let total = asItIs ? first : await this.#tensors.scaled(first, coefficient, 'float32');
+    for (const [factor, tensor] of terms) {
+      const sum = await this.#tensors.added(total, tensor, factor);
+      if (total !== first) this.#tensors.release(total);
+      total = sum;
+    }
+    return total;
+  }
+}
