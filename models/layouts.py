@@ -11,7 +11,8 @@ from typing import Any
 
 from turbo_webnn.models.component import Component, TensorSpec
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.families.registry import FAMILIES
+from turbo_webnn.models.families.family import Family
+from turbo_webnn.models.families.registry import FAMILIES, find_family
 from turbo_webnn.models.families.stable_diffusion import STABLE_DIFFUSION
 from turbo_webnn.models.families.stable_diffusion_xl import STABLE_DIFFUSION_XL
 from turbo_webnn.models.layout import TOKENIZER_FILES, Blanking, Layout, Place, Port
@@ -41,15 +42,11 @@ def _every_state(component: Component, config: Mapping[str, Any]) -> dict[str, T
     return {**given, states.name: replace(states, name=f"hidden_states.{last}")}
 
 
-_OURS = tuple(
-    Layout(
-        DEFAULT,
-        family.name,
-        {component.name: Place(f"{component.name}/model.onnx") for component in (*family.components, *family.optional)},
-        reads_manifest=True,
-    )
-    for family in FAMILIES
-)
+def _contract(family: Family) -> Layout:
+    """The layout that has the contract's names, types and shapes."""
+    places = {component.name: Place(f"{component.name}/model.onnx") for component in family.known}
+    return Layout(DEFAULT, family.name, places, reads_manifest=True)
+
 
 _SD_PAGE = Layout(
     # one file each, fetched whole: the page passes no external data
@@ -156,7 +153,7 @@ _XL_OPTIMUM = replace(
     },
 )
 
-LAYOUTS = (*_OURS, _SD_PAGE, _XL_PAGE, _XL_PAGE_NBITS, _WEBGPU_DEMO, _SD_OPTIMUM, _XL_OPTIMUM)
+LAYOUTS = (*map(_contract, FAMILIES), _SD_PAGE, _XL_PAGE, _XL_PAGE_NBITS, _WEBGPU_DEMO, _SD_OPTIMUM, _XL_OPTIMUM)
 
 
 def layout_of(name: str, family: str, precision: Precision, form: Form | None = None) -> Layout:
@@ -165,11 +162,13 @@ def layout_of(name: str, family: str, precision: Precision, form: Form | None = 
     Raises:
         RequestError: where there is none; says which the family has, and in what precisions.
     """
-    named = [layout for layout in LAYOUTS if layout.name == name]
+    installed = None if family in {known.name for known in FAMILIES} else find_family(family)
+    layouts = LAYOUTS if installed is None else (*LAYOUTS, _contract(installed))
+    named = [layout for layout in layouts if layout.name == name]
     for layout in named:
         if layout.family == family and precision in layout.precisions and (form or layout.forms[0]) in layout.forms:
             return layout
-    there = dict.fromkeys(f"{each.name} in {' or '.join(each.precisions)}" for each in LAYOUTS if each.family == family)
+    there = dict.fromkeys(f"{each.name} in {' or '.join(each.precisions)}" for each in layouts if each.family == family)
     if not named:
         wrong = f"there is no layout {name!r}"
     elif family not in {layout.family for layout in named}:

@@ -21,7 +21,8 @@ class Combination:
     Attributes:
         latents: coefficient of the latents before the step.
         output: coefficient of the denoiser's output in the step.
-        last_output: coefficient of the denoiser's output in the step before.
+        last_output: coefficient of the denoiser's output in the step before; in the first step of a run, of that
+            step's own output, which makes a two-step method a one-step one there.
         noise: coefficient of new standard normal noise; where it is 0, none is drawn.
     """
 

@@ -53,7 +53,7 @@ class Euler(Scheduler):
 
     def schedule(self, config: Mapping[str, Any], count: int) -> Schedule:
         """The schedule of `count` steps, by diffusers' own sigmas."""
-        scheduler = self._made(config)
+        scheduler = self.reference(config)
         scheduler.set_timesteps(count)
         sigmas = [float(sigma) for sigma in scheduler.sigmas]
         timesteps = [float(timestep) for timestep in scheduler.timesteps]
@@ -68,7 +68,8 @@ class Euler(Scheduler):
         )
         return Schedule(float(scheduler.init_noise_sigma), tuple(steps))
 
-    def _made(self, config: Mapping[str, Any]) -> Any:
+    def reference(self, config: Mapping[str, Any]) -> Any:
+        """diffusers' own."""
         if self._ancestral:
             from diffusers.schedulers.scheduling_euler_ancestral_discrete import EulerAncestralDiscreteScheduler
 

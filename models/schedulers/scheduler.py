@@ -29,8 +29,12 @@ class Scheduler(ABC):
         """
 
     @abstractmethod
+    def reference(self, config: Mapping[str, Any]) -> Any:
+        """The scheduler as diffusers' pipelines have it. diffusers is imported here."""
+
+    @abstractmethod
     def schedule(self, config: Mapping[str, Any], count: int) -> Schedule:
-        """The schedule of `count` steps. diffusers is imported here; what it raises is left to the caller.
+        """The schedule of `count` steps. What diffusers raises is left to the caller.
 
         Raises:
             RequestError: where the numbers make no schedule.

@@ -125,9 +125,7 @@ class ScheduleSampler(Generic[Value]):
         """The latents after `step`."""
         sums = step.next
         terms = [(sums.latents, latents), (sums.output, output)]
-        if sums.last_output:
-            assert self._last is not None, "the first step has no output before it"
-            terms.append((sums.last_output, self._last))
+        terms.append((sums.last_output, output if self._last is None else self._last))
         added = [self._drawn()] if sums.noise else []
         stepped = self._tensors.combined([*terms, *((sums.noise, noise) for noise in added)])
         self._tensors.release(*added)

@@ -90,6 +90,9 @@ class DiffusersSampler(Generic[Value]):
 def _scheduler(source: Source) -> Any:
     config = source.scheduler_config()
     name = str(config.get("_class_name"))
+    served = next((scheduler for scheduler in source.family.schedulers if scheduler.name == name), None)
+    if served is not None:
+        return served.reference(config)
     kind = getattr(diffusers, name, None)
     if not (name.endswith("Scheduler") and kind):
         raise RequestError(f"diffusers has no scheduler {name!r}", "give the checkpoint's own scheduler_config")

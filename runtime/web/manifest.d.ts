@@ -148,7 +148,7 @@ export interface Combination {
    */
   output: number;
   /**
-   * coefficient of the denoiser's output in the step before.
+   * coefficient of the denoiser's output in the step before; in the first step of a run, of that step's own output, which makes a two-step method a one-step one there.
    */
   last_output: number;
   /**

@@ -55,8 +55,10 @@ export class Sampler {
    */
   async stepped(latents, output, { next }) {
     /** @type {[number, Tensor][]} */
-    const terms = [[next.output, output]];
-    if (this.#last) terms.push([next.last_output, this.#last]);
+    const terms = [
+      [next.output, output],
+      [next.last_output, this.#last ?? output], // a run's first step has no other
+    ];
     const noise = next.noise ? await this.#drawn() : null;
     if (noise) terms.push([next.noise, noise]);
     const stepped = await this.#sum([next.latents, latents], terms);
