@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from tests.conftest import exported, run_command
 from tests.graphs import graph, operators, run
 from tests.refusal import refusal
 from turbo_webnn.export.pass_names import REQUIRED, SIMPLIFYING, SKIPPABLE
@@ -21,6 +22,7 @@ from turbo_webnn.export.passes.name_nodes import NameNodes
 from turbo_webnn.export.passes.set_boundary import SetBoundary
 from turbo_webnn.export.request import ExportRequest
 from turbo_webnn.export.worker import BundleJob
+from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.layout import Port
@@ -60,7 +62,7 @@ def test_a_pass_that_is_left_out_leaves_its_nodes(name: str, left: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "start"),
     [
         ("fold-scales", "there is no pass 'fold-scales'; passes that can be left out are fold-weight-layout, "),
         ("two\nlines", "there is no pass 'two lines'; "),
@@ -68,9 +70,9 @@ def test_a_pass_that_is_left_out_leaves_its_nodes(name: str, left: str) -> None:
         ("set-boundary", "the pass set-boundary cannot be left out: "),
     ],
 )
-def test_other_names_are_refused_in_one_line(tmp_path: Path, name: str, told: str) -> None:
+def test_other_names_are_refused_in_one_line(tmp_path: Path, name: str, start: str) -> None:
     message = refusal(ExportRequest, tmp_path / "bundle", skip_passes=("fold-scale", name))
-    assert message.startswith(told)
+    assert message.startswith(start)
     assert message.endswith(", ".join(SKIPPABLE))
 
 
@@ -82,6 +84,20 @@ def test_names_are_a_list_of_texts(tmp_path: Path, wrong: Any) -> None:
 def test_names_reach_the_process_that_exports(tmp_path: Path) -> None:
     job = BundleJob(open_source("tiny"), ("unet",), Size(1, 64, 64), "fp16", tmp_path, skip_passes=("fold-scale",))
     assert BundleJob.from_json(job.to_json()).skip_passes == ("fold-scale",)
+
+
+def test_the_command_leaves_a_pass_out(tmp_path: Path) -> None:
+    whole = exported(tmp_path / "whole", "--component", "text_encoder")
+    without = exported(tmp_path / "without", "--component", "text_encoder", "--skip-pass", "merge-views")
+    nodes = [Bundle.open(bundle).chain("text_encoder").graphs[0].nodes for bundle in (whole, without)]
+    assert nodes[0] < nodes[1]
+
+
+def test_the_command_refuses_another_name(tmp_path: Path) -> None:
+    done = run_command("export", "tiny", "-o", tmp_path / "bundle", "--skip-pass", "fold-scales")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert all(name in done.stderr for name in SKIPPABLE)
+    assert not (tmp_path / "bundle").exists()
 
 
 class _Refusing(ir.passes.InPlacePass):
@@ -120,7 +136,7 @@ def test_a_boundary_without_a_type_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rewrite", "body", "told"),
+    ("rewrite", "body", "message"),
     [
         (DropNeutral(), "a = Mul(x, one) y = Relu(a)", "Mul .*changes nothing"),
         (MergeViews(), "f = Reshape(x, flat) a = Reshape(f, square) y = Relu(a)", "Reshape .*reads another view"),
@@ -129,9 +145,9 @@ def test_a_boundary_without_a_type_is_refused() -> None:
     ],
 )
 def test_a_pass_that_did_not_do_its_work_is_found(
-    monkeypatch: pytest.MonkeyPatch, rewrite: ir.passes.InPlacePass, body: str, told: str
+    monkeypatch: pytest.MonkeyPatch, rewrite: ir.passes.InPlacePass, body: str, message: str
 ) -> None:
     monkeypatch.setattr(type(rewrite), "call", _Idle().call)
     text = "g (float[2,3] x) => (float[2,3] y) <float one = {1}, int64[1] flat = {6}, int64[2] square = {2, 3}>"
-    with pytest.raises(ir.passes.PostconditionError, match=told):
+    with pytest.raises(ir.passes.PostconditionError, match=message):
         rewrite(graph(f"{text} {{ {body} }}"))
