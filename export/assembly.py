@@ -57,6 +57,7 @@ def assemble(job: BundleJob, report: Report, lifeline: int) -> None:
             layout.inline,
             job.max_graph_bytes,
             asked,
+            job.skip_passes,
         )
         for component in _heaviest_first(source, components)
     }

@@ -137,6 +137,7 @@ def _require_each_fits(nodes: Sequence[ir.Node], limit: int) -> None:
 
 def _link(model: ir.Model, nodes: Sequence[ir.Node]) -> ir.Model:
     """A model of copies of `nodes`, which share their weights with it."""
+    # onnx-ir's `extract` takes initializers from a set: their order, and so the file's bytes, would differ each time
     inside = set(nodes)
     read = dict.fromkeys(value for node in nodes for value in node.inputs if value is not None)
     outer = [value for value in read if value.producer() not in inside]

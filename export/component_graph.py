@@ -12,9 +12,7 @@ import torch
 from turbo_webnn.export.activations import Watch, overflowing, overflows_of
 from turbo_webnn.export.chunks import split
 from turbo_webnn.export.overflows import NOTHING, Overflows
-from turbo_webnn.export.passes import simplify
-from turbo_webnn.export.passes.blank_pictures import BlankPictures
-from turbo_webnn.export.passes.set_boundary import SetBoundary
+from turbo_webnn.export.passes import boundary, run, simplify
 from turbo_webnn.export.probes import observe
 from turbo_webnn.export.quantize.budget import Costs
 from turbo_webnn.export.quantize.component import costs, quantize
@@ -49,6 +47,7 @@ class ComponentJob:
     inline: bool = False
     max_graph_bytes: int | None = None
     quantization: Quantization | None = None
+    skip_passes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def _simplified(job: ComponentJob, progress: Progress) -> tuple[ir.Model, Overfl
     with torch.device("meta"):
         module = build(job.component, config)
     bind(model, job.component, matched(job.component, module, job.source.checkpoint(job.component)))
-    simplify(model, job.precision, overflows)
+    simplify(model, job.precision, overflows, job.skip_passes)
     return model, overflows, energies
 
 
@@ -121,6 +120,4 @@ def place_size(job: ComponentJob) -> Size:
 
 def settle(model: ir.Model, place: Place, size: Size) -> None:
     """Give the finished graph the boundary that it has in `place`, in place."""
-    if place.blanking is not None:
-        BlankPictures(place.blanking, place.blanking.pictures.shape(size, {}))(model)
-    SetBoundary(place.ports)(model)
+    run(model, boundary(place, size).values())

@@ -35,6 +35,7 @@ def export_bundle(
     quantization: Form = "qdq",
     size_budget: int | None = None,
     recipe: Path | None = None,
+    skip_passes: Sequence[str] = (),
     parts: Mapping[str, str] = MappingProxyType({}),
     overwrite: bool = False,
     report: Report = lambda _component, _doing, _fraction: None,
@@ -53,6 +54,7 @@ def export_bundle(
         quantization: how products by a quantised weight are written.
         size_budget: bytes that all graphs may take together; the bits of each weight are chosen for it.
         recipe: a file that states the bits of each weight, as another export wrote it.
+        skip_passes: names of passes to leave out (`export.pass_names`), to see what each one does to a graph.
         parts: by subfolder ("vae", "safety_checker") other sources whose components take the place of `source`'s own;
             a safety checker that is given is exported too.
         overwrite: whether a bundle at `output` may be replaced.
@@ -75,6 +77,7 @@ def export_bundle(
         form=quantization,
         size_budget=size_budget,
         recipe=recipe,
+        skip_passes=skip_passes,
         overwrite=overwrite,
     )
     if not isinstance(source, Source):
@@ -109,6 +112,7 @@ def run_request(request: ExportRequest, source: Source, *, size: Size | None = N
             request.bake_time_ids,
             request.layout,
             request.quantization,
+            tuple(request.skip_passes),
         )
         run_worker(job, report)
     return Bundle.open_unread(request.output)  # its digests were made of the files just now

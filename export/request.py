@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from turbo_webnn.export.pass_names import require_skippable
 from turbo_webnn.export.quantize.plan import Quantization
 from turbo_webnn.export.quantize.recipe import read_recipe
 from turbo_webnn.models.arguments import Whole, require_texts, require_types
@@ -51,6 +52,7 @@ class ExportRequest:
     form: Form = "qdq"
     size_budget: int | None = None
     recipe: Path | None = None
+    skip_passes: Sequence[str] = ()
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -58,7 +60,8 @@ class ExportRequest:
             max_graph_bytes=(self.max_graph_bytes, Whole | None), size_budget=(self.size_budget, Whole | None)
         )
         require_types(precision=(self.precision, str), layout=(self.layout, str), recipe=(self.recipe, Path | None))
-        require_texts(components=self.components)
+        require_texts(components=self.components, skip_passes=self.skip_passes)
+        require_skippable(self.skip_passes)
         if self.precision not in PRECISIONS:
             raise RequestError(f"there is no precision {self.precision!r}", f"there is {', '.join(PRECISIONS)}")
         require_bundle_place(self.output, overwrite=self.overwrite)

@@ -42,6 +42,7 @@ class BundleJob:
     bake_time_ids: bool = False
     layout: str = DEFAULT
     quantization: Quantization | None = None
+    skip_passes: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """The job as one line."""

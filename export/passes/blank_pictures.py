@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
+from turbo_webnn.export.passes.conditions import ensure, require
 from turbo_webnn.export.passes.editing import add_initializer, ints
 from turbo_webnn.models.layout import Blanking
 
@@ -21,6 +22,17 @@ class BlankPictures(ir.passes.InPlacePass):
         super().__init__()
         self._blanking = blanking
         self._shape = tuple(shape)
+
+    def requires(self, model: ir.Model) -> None:
+        """The flag is an output, the first input has a type, and the names of the pictures are free."""
+        outputs = [str(value.name) for value in model.graph.outputs]
+        if outputs.count(self._blanking.flag) != 1:
+            require(model, [f"{self._blanking.flag} is no output"])
+        if model.graph.inputs[0].dtype is None:
+            require(model, [f"{model.graph.inputs[0].name} has no type"])
+        ends = {*outputs, *(str(value.name) for value in model.graph.inputs)}
+        names = (self._blanking.pictures.name, self._blanking.blanked)
+        require(model, (f"{name} is there already" for name in names if name in ends))
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Add the input, the output, and pictures · (1 − flag) between them."""
@@ -39,6 +51,14 @@ class BlankPictures(ir.passes.InPlacePass):
         graph.inputs.append(pictures)
         graph.outputs.append(blanked)
         return ir.passes.PassResult(model, modified=True)
+
+    def ensures(self, model: ir.Model) -> None:
+        """Pictures are the last input and the last output, of one type and shape."""
+        taken, blanked = model.graph.inputs[-1], model.graph.outputs[-1]
+        if (taken.name, blanked.name) != (self._blanking.pictures.name, self._blanking.blanked):
+            ensure(model, [f"the last input is {taken.name}, the last output {blanked.name}"])
+        if (taken.dtype, taken.shape) != (blanked.dtype, blanked.shape):
+            ensure(model, [f"{taken.name} and {blanked.name} are of two types or shapes"])
 
 
 def _append(

@@ -80,6 +80,8 @@ def ints(graph: ir.Graph, name: str, numbers: Sequence[int]) -> ir.Value:
 def bypass(node: ir.Node, value: ir.Value) -> bool:
     """Let everything that read `node`'s one output read `value`, and remove the node.
 
+    onnx-ir's replace_nodes_and_values would give `value` the type and the name of what it takes over.
+
     False, and nothing is done, where the output is the graph's own and `value` cannot be it: a graph output must
     be some node's, and can bear one name.
     """
@@ -100,11 +102,5 @@ def replace(node: ir.Node, new: ir.Node) -> None:
     """Put the one-output `new` where the one-output `node` stood; the output keeps its name, type and shape."""
     graph = node.graph
     assert graph is not None
-    old_output, output = node.outputs[0], new.outputs[0]
-    output.type, output.shape = old_output.type, old_output.shape
     new.metadata_props.update(node.metadata_props)
-    graph.insert_before(node, new)
-    name = old_output.name
-    ir.convenience.replace_all_uses_with(old_output, output, replace_graph_outputs=True)
-    graph.remove(node, safe=True)
-    output.name = name
+    ir.convenience.replace_nodes_and_values(graph, node, [node], [new], node.outputs, new.outputs)

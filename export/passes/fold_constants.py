@@ -10,6 +10,9 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 from onnxscript import optimizer
 
+from turbo_webnn.export.passes.conditions import ensure
+from turbo_webnn.export.passes.editing import shape_of
+
 LARGEST = 1 << 17
 """Numbers: the position embedding of a text encoder (77 × 1280) folds, no larger weight is touched."""
 
@@ -28,3 +31,11 @@ class FoldConstants(ir.passes.InPlacePass):
         common.DeduplicateInitializersPass(size_limit=LARGEST)(model)
         common.ShapeInferencePass()(model)
         return ir.passes.PassResult(model, modified=True)
+
+    def ensures(self, model: ir.Model) -> None:
+        """No Constant is left, and every value that a node gives has a type and a static shape."""
+        left = (node for node in model.graph if node.op_type == "Constant")
+        ensure(model, (f"Constant {node.name} is left" for node in left))
+        values = (value for node in model.graph for value in node.outputs if value.name)
+        unknown = (value for value in values if value.dtype is None or shape_of(value) is None)
+        ensure(model, (f"{value.name} has no type, or no static shape" for value in unknown))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from turbo_webnn.export.passes.conditions import ensure
 from turbo_webnn.export.passes.editing import (
     add_initializer,
     bypass,
@@ -31,6 +32,15 @@ class _Slot:
     index: int
 
 
+@dataclass(frozen=True)
+class _Scaling:
+    """A product by the number `factor`, and the weights that `product` is a linear function of."""
+
+    product: ir.Value
+    factor: float
+    slots: list[_Slot]
+
+
 class FoldScale(ir.passes.InPlacePass):
     """See the module."""
 
@@ -38,20 +48,28 @@ class FoldScale(ir.passes.InPlacePass):
         """Fold each scale for which the weights are found."""
         modified = False
         for node in model.graph:
-            if node.op_type != "Mul":
-                continue
-            for index in (0, 1):
-                product, factor = operand(node, index), constant_of(node.inputs[1 - index])
-                if factor is None or factor.size != 1:
-                    continue
-                slots = _weights_behind(product)
-                if slots:
-                    for slot in slots:
-                        _scale(model.graph, slot, float(factor.reshape(())))
-                    bypass(node, product)
-                    modified = True
-                    break
+            found = _scaling(node)
+            if found is not None:
+                for slot in found.slots:
+                    _scale(model.graph, slot, found.factor)
+                bypass(node, found.product)
+                modified = True
         return ir.passes.PassResult(model, modified)
+
+    def ensures(self, model: ir.Model) -> None:
+        """No product by one number is left whose factor the weights behind it can take."""
+        left = (node for node in model.graph if _scaling(node) is not None)
+        ensure(model, (f"Mul {node.name} scales what weights made" for node in left))
+
+
+def _scaling(node: ir.Node) -> _Scaling | None:
+    """The scaling that `node` is, or None where it is another thing or the weights are not found."""
+    for index in (0, 1) if node.op_type == "Mul" else ():
+        product, factor = operand(node, index), constant_of(node.inputs[1 - index])
+        slots = _weights_behind(product) if factor is not None and factor.size == 1 else None
+        if factor is not None and slots:
+            return _Scaling(product, float(factor.reshape(())), slots)
+    return None
 
 
 def _weights_behind(value: ir.Value) -> list[_Slot] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from turbo_webnn.export.passes.conditions import ensure
 from turbo_webnn.export.passes.editing import add_initializer, bypass, is_weight, operand, shape_of, weight_of
 from turbo_webnn.export.weights import LazyWeight
 
@@ -21,16 +22,23 @@ class FoldWeightLayout(ir.passes.InPlacePass):
         """Fold what can be folded, in the order of the graph, so that chains fold whole."""
         modified = False
         for node in model.graph:
-            if node.inputs and is_weight(node.inputs[0]) and not node.outputs[0].is_graph_output():
-                folded = _folded(node)
-                if folded is not None:
-                    value = add_initializer(model.graph, f"{operand(node, 0).name}.{node.op_type.lower()}", folded)
-                    bypass(node, value)
-                    modified = True
+            folded = _folded(node)
+            if folded is not None:
+                value = add_initializer(model.graph, f"{operand(node, 0).name}.{node.op_type.lower()}", folded)
+                bypass(node, value)
+                modified = True
         return ir.passes.PassResult(model, modified)
+
+    def ensures(self, model: ir.Model) -> None:
+        """No node is left that gives a weight in another layout, where a view of it can."""
+        left = (node for node in model.graph if _folded(node) is not None)
+        ensure(model, (f"{node.op_type} {node.name} reads a weight alone" for node in left))
 
 
 def _folded(node: ir.Node) -> LazyWeight | None:
+    """The view of a weight that `node` gives, or None where it gives another thing."""
+    if not node.inputs or not is_weight(node.inputs[0]) or node.outputs[0].is_graph_output():
+        return None
     shape = shape_of(node.outputs[0])
     weight = weight_of(operand(node, 0))
     if node.op_type == "Transpose":

@@ -12,6 +12,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from turbo_webnn.export.overflows import NOTHING, Overflows
+from turbo_webnn.export.passes.conditions import ensure, require, values_of
 from turbo_webnn.export.passes.editing import is_weight, weight_of
 from turbo_webnn.export.passes.places import place_of
 
@@ -39,6 +40,11 @@ class LowerPrecision(ir.passes.InPlacePass):
         super().__init__()
         self._overflows = overflows
 
+    def requires(self, model: ir.Model) -> None:
+        """Every value has a type, and none is of float16 yet."""
+        wrong = (value for value in values_of(model.graph) if value.name and value.dtype in (None, _NARROW))
+        require(model, (f"{value.name} has the type {value.dtype}" for value in wrong))
+
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Lower every float32 value outside the kept parts, and put casts where the two meet."""
         graph = model.graph
@@ -61,6 +67,19 @@ class LowerPrecision(ir.passes.InPlacePass):
             if output.dtype == _WIDE:
                 graph.outputs[index] = _narrow_output(graph, output)
         return ir.passes.PassResult(model, modified=True)
+
+    def ensures(self, model: ir.Model) -> None:
+        """No input or output is of float32, and no node reads both types, but where ONNX has it so."""
+        ends = (value for value in (*model.graph.inputs, *model.graph.outputs) if value.dtype == _WIDE)
+        ensure(model, (f"{value.name} is of float32" for value in ends))
+        mixed = (node for node in model.graph if _types_read(node) >= {_WIDE, _NARROW})
+        ensure(model, (f"{node.op_type} {node.name} reads float32 and float16" for node in mixed))
+
+
+def _types_read(node: ir.Node) -> set[ir.DataType | None]:
+    """The types of the inputs of `node` whose type follows the node's."""
+    inputs = (value for index, value in enumerate(node.inputs) if (node.op_type, index) not in ALWAYS_FLOAT)
+    return {value.dtype for value in inputs if value is not None}
 
 
 def _wide_nodes(graph: ir.Graph) -> set[ir.Node]:

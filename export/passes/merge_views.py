@@ -1,7 +1,7 @@
 """Chains of Reshape become one, chains of Transpose become one, and those that change nothing go.
 
 Unsqueeze, Squeeze, Flatten, and a Transpose that moves only axes of size 1 are Reshapes too. Left alone: views of
-a value whose shape is not known.
+a value whose shape is not known. onnxscript's rules of the same name know no axes of size 1, and leave an Identity.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from turbo_webnn.export.passes.conditions import ensure
 from turbo_webnn.export.passes.editing import bypass, ints, operand, replace, shape_of
 
 _RESHAPES = frozenset({"Reshape", "Unsqueeze", "Squeeze", "Flatten"})
@@ -20,10 +21,23 @@ class MergeViews(ir.passes.InPlacePass):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Merge until nothing changes: a merge can bring two others side by side."""
         modified = False
-        while sum([_merged(model.graph, node) for node in model.graph]):
+        while sum([_merged(model.graph, node) for node in tuple(model.graph)]):
             modified = True
         common.RemoveUnusedNodesPass()(model)  # the inner view of a pair, where nothing else reads it
         return ir.passes.PassResult(model, modified)
+
+    def ensures(self, model: ir.Model) -> None:
+        """No view reads another of its kind, but one that gives an output of the graph."""
+        left = (node for node in model.graph if _reads_its_kind(node) and not node.outputs[0].is_graph_output())
+        ensure(model, (f"{node.op_type} {node.name} reads another view" for node in left))
+
+
+def _reads_its_kind(node: ir.Node) -> bool:
+    kind = next((kind for kind in (_RESHAPES, {"Transpose"}) if node.op_type in kind), None)
+    if kind is None or shape_of(node.outputs[0]) is None or shape_of(node.inputs[0]) is None:
+        return False
+    before = operand(node, 0).producer()
+    return before is not None and before.op_type in kind
 
 
 def _merged(graph: ir.Graph, node: ir.Node) -> bool:

@@ -11,6 +11,7 @@ from collections import Counter
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from turbo_webnn.export.passes.conditions import ensure
 from turbo_webnn.export.passes.places import place_of
 
 
@@ -28,3 +29,10 @@ class NameNodes(ir.passes.InPlacePass):
             node.name = f"{name}_{count}" if count else name
         common.ClearMetadataAndDocStringPass()(model)
         return ir.passes.PassResult(model, modified=True)
+
+    def ensures(self, model: ir.Model) -> None:
+        """Names are unique, and no node has metadata."""
+        counts = Counter(node.name for node in model.graph)
+        ensure(model, (f"{count} nodes have the name {name}" for name, count in counts.items() if count > 1))
+        noted = (node for node in model.graph if node.metadata_props)
+        ensure(model, (f"{node.name} has metadata" for node in noted))

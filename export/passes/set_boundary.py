@@ -6,11 +6,13 @@ that nothing is narrowed on the way. Left alone: inputs and outputs for which th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
 import onnx_ir as ir
 
+from turbo_webnn.export.passes.conditions import ensure, require
 from turbo_webnn.export.passes.editing import bypass, ints, shape_of
 from turbo_webnn.models.layout import Port
 
@@ -22,6 +24,12 @@ class SetBoundary(ir.passes.InPlacePass):
         super().__init__()
         self._ports = ports
 
+    def requires(self, model: ir.Model) -> None:
+        """What a port is for has a type and a static shape."""
+        ends = (*model.graph.inputs, *model.graph.outputs)
+        unknown = (value for value in ends if value.dtype is None or shape_of(value) is None)
+        require(model, (f"{value.name} has no type or shape" for value in unknown if value.name in self._ports))
+
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Set each input and output for which there is a port."""
         for values, settle in ((model.graph.inputs, _input), (model.graph.outputs, _output)):
@@ -30,6 +38,20 @@ class SetBoundary(ir.passes.InPlacePass):
                 if port is not None:
                     values[index] = settle(model.graph, value, port)
         return ir.passes.PassResult(model, modified=bool(self._ports))
+
+    def ensures(self, model: ir.Model) -> None:
+        """Names at the boundary are unique, and what bears a port's name is as some port of that name says."""
+        ends = [*model.graph.inputs, *model.graph.outputs]
+        counts = Counter(str(value.name) for value in ends)
+        ensure(model, (f"{count} values have the name {name}" for name, count in counts.items() if count > 1))
+        for value in ends:
+            ports = [port for port in self._ports.values() if port.name == value.name]
+            if ports and not any(_fits(value, port) for port in ports):
+                ensure(model, [f"{value.name} is {value.dtype} {value.shape}, which the layout has not"])
+
+
+def _fits(value: ir.Value, port: Port) -> bool:
+    return value.dtype == _dtype(value, port) and (not port.scalar or shape_of(value) == ())
 
 
 def _input(graph: ir.Graph, inner: ir.Value, port: Port) -> ir.Value:

@@ -11,6 +11,7 @@ from typing import Any
 
 import onnx_ir as ir
 
+from turbo_webnn.export.passes.conditions import ensure
 from turbo_webnn.export.passes.editing import add_initializer, operand, replace
 from turbo_webnn.export.quantize.fit import Energies
 from turbo_webnn.export.quantize.grid import Grid, Method
@@ -52,6 +53,12 @@ class QuantizeWeights(ir.passes.InPlacePass):
                 _dequantize(model.graph, site, weight)
             del model.graph.initializers[before]
         return ir.passes.PassResult(model, modified=any(grid is not None and not grid.kept for _, grid in found))
+
+    def ensures(self, model: ir.Model) -> None:
+        """No weight that gets a grid is read as it was."""
+        left = [site.name for site in sites(model.graph)]
+        graded = (name for name in left if name in self._grids and not self._grids[name].kept)
+        ensure(model, (f"{name} is not quantised" for name in graded))
 
 
 def _dequantize(graph: ir.Graph, site: Site, weight: QuantizedWeight) -> None:

@@ -2,7 +2,7 @@
 
 Nodes are named after the modules that they come from, so the last node of a module gives its output. PyTorch runs
 first and leaves its values in a temporary folder; a few of them at a time are then asked of onnxruntime as further
-outputs of the graph. Needs onnx.
+outputs of the graph. Needs onnx-ir.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import onnx
+import onnx_ir as ir
 
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.chain import Graph
@@ -105,8 +105,8 @@ def _traced(
     before: dict[str, frozenset[str]] = {}  # by value: the traced ones that it is computed from, with none between
     for graph, given in feeds.items():
         with bundle.unchanged(graph.files):
-            model = onnx.load(bundle.path(graph), load_external_data=False)
-        modules = {value: module for module, value in module_outputs(model.graph.node, expected).items()}
+            model = ir.load(bundle.path(graph))  # of external data it reads nothing
+        modules = {value: module for module, value in module_outputs(model.graph, expected).items()}
         for group in _groups(modules, expected):
             outputs = _run(bundle, graph, model, given, group)
             for name in group:
@@ -114,7 +114,7 @@ def _traced(
                 if _same_order(wanted.shape, outputs[name].shape):
                     figures = compare(wanted.reshape(-1), outputs[name].reshape(-1))
                     errors[name] = figures.relative_l2 if figures.finite else math.inf
-        _look_back(model.graph.node, errors, before)
+        _look_back(model.graph, errors, before)
         for name, module in modules.items():
             if name in errors:
                 worst = max((errors[each] for each in before[name]), default=0.0)
@@ -126,7 +126,7 @@ def _growth(error: float, before: float, rounding: float) -> float:
     return 1.0 if before == math.inf else max(error, rounding) / max(before, rounding)
 
 
-def module_outputs(nodes: Iterable[onnx.NodeProto], modules: Any) -> dict[str, str]:
+def module_outputs(nodes: Iterable[ir.Node], modules: Any) -> dict[str, str]:
     """The value that is the output of each module, by the module's path.
 
     It is the output of the last node of all that the module holds, where that node is the module's own: otherwise the
@@ -137,10 +137,10 @@ def module_outputs(nodes: Iterable[onnx.NodeProto], modules: Any) -> dict[str, s
     """
     last: dict[str, tuple[str, str]] = {}  # by path: the place of the last node inside, and its output
     for node in nodes:
-        place = node.name.rpartition("/")[0]
+        place = str(node.name).rpartition("/")[0]
         parts = place.split(".")
         for end in range(1, len(parts) + 1):
-            last[".".join(parts[:end])] = (place, node.output[0])
+            last[".".join(parts[:end])] = (place, str(node.outputs[0].name))
     return {
         module: value
         for module, (place, value) in last.items()
@@ -164,17 +164,17 @@ def _groups(modules: Mapping[str, str], expected: _Expected) -> Iterator[list[st
 
 
 def _run(
-    bundle: Bundle, graph: Graph, model: onnx.ModelProto, feeds: Mapping[str, Array], names: list[str]
+    bundle: Bundle, graph: Graph, model: ir.Model, feeds: Mapping[str, Array], names: list[str]
 ) -> dict[str, Array]:
-    """The values of those names in `graph`, which is loaded for this one run."""
-    asked = onnx.ModelProto()
-    asked.CopyFrom(model)
-    del asked.graph.output[:]
-    asked.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    """The values of those names in `graph`, which is loaded for this one run. They become the outputs of `model`."""
+    values = ir.convenience.create_value_mapping(model.graph)
+    model.graph.outputs[:] = [values[name] for name in names]
     path = bundle.path(graph)
     wrong = f"{path} with further outputs does not load"
     with bundle.unchanged(graph.files):
-        session = start(asked.SerializeToString(), Settings("cpu"), wrong, bound=False, weights=path.parent)
+        session = start(
+            ir.to_proto(model).SerializeToString(), Settings("cpu"), wrong, bound=False, weights=path.parent
+        )
     return dict(zip(names, session.run(names, dict(feeds)), strict=True))
 
 
@@ -186,13 +186,13 @@ def _same_order(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
     return a == b or sorted(a) != sorted(b)
 
 
-def _look_back(nodes: Iterable[onnx.NodeProto], traced: Mapping[str, float], before: dict[str, frozenset[str]]) -> None:
+def _look_back(nodes: Iterable[ir.Node], traced: Mapping[str, float], before: dict[str, frozenset[str]]) -> None:
     """Enter into `before` the nearest traced values of each value that `nodes` make."""
     for node in nodes:
         above: set[str] = set()
-        for name in node.input:
+        for name in (value.name for value in node.inputs if value is not None and value.name):
             above |= {name} if name in traced else before.get(name, frozenset())
-        before.update(dict.fromkeys(node.output, frozenset(above)))
+        before.update(dict.fromkeys((str(value.name) for value in node.outputs), frozenset(above)))
 
 
 def _rounding(bundle: Bundle) -> float:

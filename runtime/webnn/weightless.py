@@ -1,4 +1,8 @@
-"""ONNX files without their weights: what every judgement of a graph reads."""
+"""ONNX files without their weights: what every judgement of a graph reads.
+
+On protobuf, not onnx-ir: onnx-ir drops sparse initializers, nameless ones and the second of one name, and does not
+load tensors of an unknown type. The graph that is judged must be the one in the file.
+"""
 
 from __future__ import annotations
 

@@ -41,6 +41,7 @@ from turbo_webnn.scripts.options import as_path, json_option, overwrite_option, 
 @click.option(
     "--recipe", metavar="FILE", type=as_path, help="Take the bits of each weight from another export's recipe."
 )
+@click.option("--skip-pass", "skip_passes", metavar="NAME", multiple=True, help="Leave this pass out; repeatable.")
 @vae_option
 @click.option("--safety-checker", metavar="SOURCE", help="Export this source's safety checker too.")
 @source_options
@@ -60,6 +61,7 @@ def export(
     quantization: str,
     size_budget: str | None,
     recipe: Path | None,
+    skip_passes: tuple[str, ...],
     vae: str | None,
     safety_checker: str | None,
     variant: str | None,
@@ -83,6 +85,7 @@ def export(
         form=quantization,  # type: ignore[arg-type]  # likewise
         size_budget=None if size_budget is None else parse_bytes(size_budget),
         recipe=recipe,
+        skip_passes=skip_passes,
         overwrite=overwrite,
     )
 

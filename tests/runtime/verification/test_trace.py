@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 
 from turbo_webnn.models.bundle import Bundle
@@ -33,7 +34,8 @@ NAMES = (
 
 
 def test_a_modules_output_is_its_last_nodes() -> None:
-    nodes = [onnx.helper.make_node("Identity", [], [f"value {i}"], name) for i, name in enumerate(NAMES)]
+    values = [ir.val(f"value {i}") for i in range(len(NAMES))]
+    nodes = [ir.Node("", "Identity", [], outputs=[value], name=name) for value, name in zip(values, NAMES, strict=True)]
     known = {"proj", "block", "block.attn", "block.attn.to_q", "block.attn.to_out.0"}
     # attn gives what its to_out gives, the scale of to_q is folded, and act is not asked for
     assert module_outputs(nodes, known) == {"proj": "value 1", "block": "value 5", "block.attn.to_out.0": "value 4"}
