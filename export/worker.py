@@ -7,50 +7,16 @@ and the outcome come back as lines of JSON.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import IO
 
-from turbo_webnn.export.quantize.plan import Quantization
-from turbo_webnn.models.component import Size
+from turbo_webnn.export.job import BundleJob, Event
+from turbo_webnn.export.side_by_side import Report
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.json_file import parse_json
-from turbo_webnn.models.layouts import DEFAULT
-from turbo_webnn.models.precision import Precision
 from turbo_webnn.models.python_process import PythonProcess
-from turbo_webnn.models.source import Source
 
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_ARENA_MAX": "2"}
 """glibc would keep freed blocks of up to 32 MB; large weights pass through such blocks, and their memory is to go."""
-
-Report = Callable[[str, str, float], None]
-"""Told a component, what is done with it, and which fraction of that is done."""
-
-
-@dataclass(frozen=True)
-class BundleJob:
-    """What is to be made, and the folder to make it in."""
-
-    source: Source
-    components: tuple[str, ...]
-    size: Size
-    precision: Precision
-    stage: Path
-    max_graph_bytes: int | None = None
-    bake_time_ids: bool = False
-    layout: str = DEFAULT
-    quantization: Quantization | None = None
-
-    def to_json(self) -> str:
-        """The job as one line."""
-        return json.dumps(asdict(self), default=str)
-
-    @classmethod
-    def from_json(cls, line: str) -> BundleJob:
-        """The job that `to_json` wrote."""
-        return parse_json(line, cls, "the job")
 
 
 def run_worker(job: BundleJob, report: Report) -> None:
@@ -60,27 +26,12 @@ def run_worker(job: BundleJob, report: Report) -> None:
         RequestError: what the job cannot be served for, or that the process was killed.
         OSError: where the files cannot be written.
     """
-    with PythonProcess("turbo_webnn.export.worker_process", environment=_MEMORY, avoid=job.source.folders) as process:
+    with PythonProcess(
+        "turbo_webnn.export.worker_process", environment=_MEMORY, avoid=job.plan.source.folders
+    ) as process:
         process.send(job.to_json())
         outcome = read_outcome(process.answers, report)
         _raise_unless_done(outcome, process)
-
-
-@dataclass(frozen=True)
-class Event:
-    """A line of the process: how far it is, or how it came out.
-
-    Attributes:
-        progress: a component, what is done with it, and which fraction of that is done.
-        refused: the line that says why the job cannot be served.
-        failed: number, words and file of an OSError.
-        done: whether all files are written.
-    """
-
-    progress: tuple[str, str, float] | None = None
-    refused: str | None = None
-    failed: tuple[int | None, str | None, str | None] | None = None
-    done: bool = False
 
 
 def read_outcome(lines: IO[str], report: Report) -> Event:

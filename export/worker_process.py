@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from turbo_webnn.export.worker import BundleJob
+from turbo_webnn.export.job import BundleJob
 from turbo_webnn.models.errors import RequestError
 
 
