@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from turbo_webnn.export.request import ExportPlan
-from turbo_webnn.models.json_file import parse_json
 
 
 @dataclass(frozen=True)
@@ -16,15 +14,6 @@ class BundleJob:
 
     plan: ExportPlan
     stage: Path
-
-    def to_json(self) -> str:
-        """The job as one line."""
-        return json.dumps(asdict(self), default=str)
-
-    @classmethod
-    def from_json(cls, line: str) -> BundleJob:
-        """The job that `to_json` wrote."""
-        return parse_json(line, cls, "the job")
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ and the outcome come back as lines of JSON.
 
 from __future__ import annotations
 
-from typing import IO
+from collections.abc import Iterable
 
 from turbo_webnn.export.job import BundleJob, Event
 from turbo_webnn.export.side_by_side import Report
+from turbo_webnn.models.child_process import ChildLostError, read_messages
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.json_file import parse_json
 from turbo_webnn.models.python_process import PythonProcess
 
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_ARENA_MAX": "2"}
@@ -26,44 +26,41 @@ def run_worker(job: BundleJob, report: Report) -> None:
         RequestError: what the job cannot be served for, or that the process was killed.
         OSError: where the files cannot be written.
     """
-    with PythonProcess(
-        "turbo_webnn.export.worker_process", environment=_MEMORY, avoid=job.plan.source.folders
-    ) as process:
-        process.send(job.to_json())
-        outcome = read_outcome(process.answers, report)
-        _raise_unless_done(outcome, process)
+    avoid = job.plan.source.folders
+    with PythonProcess("turbo_webnn.export.worker_process", environment=_MEMORY, avoid=avoid) as process:
+        process.send(job)
+        outcome = read_outcome(process.output, report)
+        if outcome.refused is not None:
+            raise RequestError(outcome.refused)
+        if outcome.failed is not None:
+            raise OSError(*outcome.failed)
+        if not outcome.done:
+            raise _described(process.loss())
 
 
-def read_outcome(lines: IO[str], report: Report) -> Event:
+def read_outcome(lines: Iterable[str], report: Report) -> Event:
     """The last event of `lines`; one that says nothing where the process ended without.
 
     Raises:
         RequestError: where a line is no event.
     """
-    for line in lines:
-        if not line.endswith("\n"):  # it ended in the midst of a line
-            break
-        event = parse_json(line, Event, "what the exporting process told", "report it as a defect")
+    for event in read_messages(lines, Event, "what the exporting process told"):
         if event.progress is None:
             return event
         report(*event.progress)
     return Event()
 
 
-def _raise_unless_done(outcome: Event, process: PythonProcess) -> None:
-    if outcome.refused is not None:
-        raise RequestError(outcome.refused)
-    if outcome.failed is not None:
-        raise OSError(*outcome.failed)
-    if outcome.done:
-        return
-    status = process.wait()
-    if status < 0:
-        raise RequestError(
-            f"the exporting process was ended from outside (signal {-status})",
+def _described(loss: ChildLostError) -> Exception:
+    """The error of a process that ended without an outcome."""
+    if loss.status < 0:
+        return RequestError(
+            f"the exporting process was ended from outside (signal {-loss.status})",
             "it probably ran out of memory: close other programs, or export one --component at a time",
         )
-    complaints = process.complaints().strip()
-    failure = RuntimeError(f"the exporting process failed: {complaints.splitlines()[-1] if complaints else status}")
+    complaints = loss.complaints.strip()
+    failure = RuntimeError(
+        f"the exporting process failed: {complaints.splitlines()[-1] if complaints else loss.status}"
+    )
     failure.add_note(complaints)
-    raise failure
+    return failure

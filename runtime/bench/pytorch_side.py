@@ -6,7 +6,7 @@ On CUDA in the bundle's precision, on the CPU in float32, where PyTorch is at it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import diffusers
@@ -15,6 +15,8 @@ from PIL import Image
 
 from turbo_webnn.models.source import Source, open_source
 from turbo_webnn.runtime.bench.example import Described, arrays
+from turbo_webnn.runtime.bench.protocol import PytorchOptions
+from turbo_webnn.runtime.bench.report import Memory
 from turbo_webnn.runtime.bench.worker import peak_host_bytes
 from turbo_webnn.runtime.reference.torch_modules import FORWARDS, load
 
@@ -31,7 +33,7 @@ class PytorchSide:
         self,
         source: Source,
         inputs: Mapping[str, Described],
-        conditions: Mapping[str, list[float]],
+        conditions: Mapping[str, Sequence[float]],
         device: str,
         dtype: Any,
         *,
@@ -56,10 +58,9 @@ class PytorchSide:
         """As diffusers' pipelines do without guidance, from token ids to pictures."""
         return self._timed(lambda: self._draw(steps))
 
-    def memory(self) -> dict[str, int | None]:
+    def memory(self) -> Memory:
         """What PyTorch's allocator has taken from the device."""
-        device = torch.cuda.max_memory_reserved() if self._device == "cuda" else None
-        return {"host": peak_host_bytes(), "device": device}
+        return Memory(peak_host_bytes(), torch.cuda.max_memory_reserved() if self._device == "cuda" else None)
 
     def _timed(self, work: Callable[[], Any]) -> float:
         with torch.inference_mode():
@@ -125,25 +126,16 @@ class PytorchSide:
         return made.to(self._device, self._dtype if made.is_floating_point() else torch.int64)
 
 
-def side(
-    source: Mapping[str, str | None],
-    inputs: Mapping[str, Described],
-    conditions: Mapping[str, list[float]],
-    provider: str,
-    precision: str,
-    threads: int | None,
-    *,
-    compiled: bool,
-    tf32: bool,
-) -> PytorchSide:
-    """The checkpoint that `source` names; it is opened anew, for this is a process of its own."""
-    if threads is not None:
-        torch.set_num_threads(threads)
-    torch.set_float32_matmul_precision("high" if tf32 else "highest")
-    torch.backends.cudnn.allow_tf32 = tf32
-    torch.backends.cudnn.benchmark = provider == "cuda"  # shapes are static here too
+def side(options: PytorchOptions) -> PytorchSide:
+    """The checkpoint that `options` name; it is opened anew, for this is a process of its own."""
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    torch.set_float32_matmul_precision("high" if options.tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = options.tf32
+    torch.backends.cudnn.benchmark = options.provider == "cuda"  # shapes are static here too
+    source, components = options.source, tuple(options.inputs)
     opened = open_source(
-        str(source["name"]), variant=source["variant"], revision=source["revision"], components=tuple(inputs)
+        str(source["name"]), variant=source["variant"], revision=source["revision"], components=components
     )
-    dtype = torch.float32 if provider == "cpu" or precision == "fp32" else torch.float16
-    return PytorchSide(opened, inputs, conditions, provider, dtype, compiled=compiled)
+    dtype = torch.float32 if options.provider == "cpu" or options.precision == "fp32" else torch.float16
+    return PytorchSide(opened, options.inputs, options.conditions, options.provider, dtype, compiled=options.compiled)
