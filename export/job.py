@@ -1,4 +1,4 @@
-"""What goes between `export.worker` and its process `export.worker_process`: a job, and what becomes of it."""
+"""The messages between `export.worker` and `export.worker_process`, which it starts: a job in, events out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from turbo_webnn.export.request import ExportPlan
 
 @dataclass(frozen=True)
 class BundleJob:
-    """What is to be made, and the folder to make it in."""
+    """A plan to carry out in the folder `stage`."""
 
     plan: ExportPlan
     stage: Path
@@ -18,7 +18,7 @@ class BundleJob:
 
 @dataclass(frozen=True)
 class Event:
-    """A line of the process: how far it is, or how it came out.
+    """Progress of the job, or its outcome.
 
     Attributes:
         progress: a component, what is done with it, and which fraction of that is done.

@@ -107,7 +107,7 @@ class ExportRequest:
 
     @cached_property
     def _weights(self) -> Quantization | None:
-        """What is asked of the weights, or None where they are not to be quantised."""
+        """How weights are quantised, or None where they are not."""
         if not self._quantized:
             return None
         recipe = None if self.recipe is None else read_recipe(self.recipe)

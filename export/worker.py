@@ -1,8 +1,7 @@
 """The job of making a bundle's files, done in a process of its own: `export.worker_process`.
 
 That process loads torch and does nothing else, so that it can fork a process for each component safely and cheaply
-whatever the caller's own process holds: threads, a notebook, another torch. A job goes in as one line of JSON; progress
-and the outcome come back as lines of JSON.
+whatever the caller's own process holds: threads, a notebook, another torch. `export.job` has the messages.
 """
 
 from __future__ import annotations

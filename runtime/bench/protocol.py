@@ -1,4 +1,4 @@
-"""What goes between `runtime.bench.process` and a side's process: the side's options, questions, and answers."""
+"""The messages between `runtime.bench.process` and a side's process: its options and questions in, answers out."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ Options = OnnxruntimeOptions | GraphsOptions | PytorchOptions
 
 @dataclass(frozen=True)
 class Question:
-    """The seconds of `task`, or where there is none the peak of memory."""
+    """Asks for the seconds of `task`, or for the peak of memory where there is no task."""
 
     task: Task | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to a question; all None where the side does not have the task, or once it is made.
+    """The answer to a question; all None where the side lacks the task, and from a side that is ready.
 
     Attributes:
         refused: why there is no answer.

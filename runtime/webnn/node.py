@@ -16,7 +16,6 @@ from turbo_webnn.models.errors import RequestError
 ROOT = Path(__file__).parents[2]
 MODULES = ROOT / "node_modules"
 START_LIMIT_S = 60.0
-CLOSE_LIMIT_S = 5.0
 INSTALL = f"run npm ci --ignore-scripts in {ROOT}"
 
 
@@ -58,6 +57,7 @@ class Worker:
         flags: Node's own.
         arguments: the script's.
         settings: added to the environment.
+        grace_s: seconds in which it may close down what it holds, before it is killed.
     """
 
     def __init__(
@@ -68,9 +68,11 @@ class Worker:
         flags: Sequence[str] = (),
         arguments: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
+        grace_s: float = 5.0,
     ) -> None:
         self._name = name
         self._command = ["node", *flags, str(script), *arguments]
+        self._grace_s = grace_s
         self._environment = {**os.environ, **(settings or {})}
         self._process: ChildProcess | None = None
         self.version = ""  # what the script said when it was ready
@@ -105,7 +107,7 @@ class Worker:
             process.close()
 
     def _start(self) -> ChildProcess:
-        process = ChildProcess(self._command, environment=self._environment, grace_s=CLOSE_LIMIT_S)
+        process = ChildProcess(self._command, environment=self._environment, grace_s=self._grace_s)
         process.start()
         try:
             ready = process.receive(_Ready, "what it said", limit_s=START_LIMIT_S)
