@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 from turbo_webnn.export.component_graph import ComponentJob, Exported, export_component, measure_component
 from turbo_webnn.export.diffusers_files import write_diffusers_files
 from turbo_webnn.export.glue import Numbers, write_glue
+from turbo_webnn.export.job import BundleJob
 from turbo_webnn.export.quantize.budget import within_budget
 from turbo_webnn.export.quantize.plan import Quantization
 from turbo_webnn.export.quantize.recipe import Recipe
+from turbo_webnn.export.request import ExportPlan
 from turbo_webnn.export.schedules import schedules_of
-from turbo_webnn.export.side_by_side import run_side_by_side
+from turbo_webnn.export.side_by_side import Report, run_side_by_side
 from turbo_webnn.export.tokenizers import write_tokenizer
-from turbo_webnn.export.worker import BundleJob, Report
 from turbo_webnn.models.bundle import Manifest, write_manifest
-from turbo_webnn.models.component import Component, Size
+from turbo_webnn.models.chain import Chain
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.layouts import layout_of
 from turbo_webnn.models.parts.autoencoder_kl import SCALING_FACTOR
+from turbo_webnn.models.schedule import Schedule
 from turbo_webnn.models.source import Source
 
 SIDE_BY_SIDE = 2
@@ -36,61 +39,54 @@ def assemble(job: BundleJob, report: Report, lifeline: int) -> None:
         RequestError: where the checkpoint does not make this bundle.
         OSError: where the files cannot be written.
     """
-    source, family, asked = job.source, job.source.family, job.quantization
-    layout = layout_of(job.layout, family.name, job.precision, asked.form if asked else None)
-    baked = frozenset({"time_ids"} if job.bake_time_ids else ())
-    components = tuple(family.component(name).without_inputs(baked) for name in job.components if name in layout.places)
-    scheduler, schedules = schedules_of(source.scheduler_config(), family.schedulers)
+    plan, stage = job.plan, job.stage
+    source, layout = plan.source, plan.layout
+    scheduler, schedules = schedules_of(source.scheduler_config(), source.family.schedulers)
     tokenizers = {
-        component.tokenizer: write_tokenizer(source, job.stage, component, layout.tokenizer_files)
-        for component in components
+        component.tokenizer: write_tokenizer(source, stage, component, layout.tokenizer_files)
+        for component in plan.exported
         if component.tokenizer is not None
     }
-    jobs = {
-        component.name: ComponentJob(
-            source,
-            component,
-            layout.places[component.name],
-            job.size,
-            job.precision,
-            job.stage,
-            layout.inline,
-            job.max_graph_bytes,
-            asked,
-            job.skip_passes,
-        )
-        for component in _heaviest_first(source, components)
-    }
-    if asked is not None and asked.budget is not None and asked.recipe is None:
-        costs = run_side_by_side(measure_component, jobs, report, limit=SIDE_BY_SIDE, lifeline=lifeline)
-        asked = within_budget(asked, costs)
-        jobs = {name: replace(each, quantization=asked) for name, each in jobs.items()}
-    exported = run_side_by_side(export_component, jobs, report, limit=SIDE_BY_SIDE, lifeline=lifeline)
-    chains = {name: each.chain for name, each in exported.items()}
-    if asked is not None:
-        _require_within(asked.budget, exported)
-        _write_recipe(job, asked, exported)
-    small = [name for name in job.components if name in layout.glue]
-    if small:
-        chains |= write_glue(
-            small, layout, Numbers.of(source, job.size, schedules[1], _scaling_factor(source)), job.stage
-        )
+    run = partial(run_side_by_side, report=report, limit=SIDE_BY_SIDE, lifeline=lifeline)
+    if plan.quantization is not None and plan.quantization.budget is not None:
+        costs = run(measure_component, _component_jobs(plan, stage))
+        plan = replace(plan, quantization=within_budget(plan.quantization, costs))
+    exported = run(export_component, _component_jobs(plan, stage))
+    if plan.quantization is not None:
+        _require_within(plan.quantization.budget, exported)
+        _write_recipe(plan.names, plan.quantization, exported, stage)
+    chains = {name: each.chain for name, each in exported.items()} | _small_graphs(plan, schedules, stage)
     manifest = Manifest(
-        family=family.name,
+        family=source.family.name,
         layout=layout.name,
-        precision=job.precision,
-        size=job.size,
+        precision=plan.request.precision,
+        size=plan.size,
         source=source.provenance,
         scaling_factor=_scaling_factor(source),
         scheduler=scheduler,
         schedules=schedules,
-        components={name: chains[name] for name in job.components},
+        components={name: chains[name] for name in plan.names},
         tokenizers=tokenizers,
-        conditions=_conditions(components, job.size),
-        wiring=family.wiring,
-        files=write_diffusers_files(source, components, job.stage) if layout.diffusers_files else (),
+        conditions=_conditions(plan),
+        wiring=source.family.wiring,
+        files=write_diffusers_files(source, plan.exported, stage) if layout.diffusers_files else (),
     )
-    write_manifest(job.stage, manifest)
+    write_manifest(stage, manifest)
+
+
+def _component_jobs(plan: ExportPlan, stage: Path) -> dict[str, ComponentJob]:
+    """By component; the longest job starts first, so that the others fill the second core beside it."""
+    heaviest_first = sorted(plan.exported, key=lambda component: -plan.source.checkpoint(component).count())
+    return {component.name: ComponentJob(plan, component, stage) for component in heaviest_first}
+
+
+def _small_graphs(plan: ExportPlan, schedules: Mapping[int, Schedule], stage: Path) -> dict[str, Chain]:
+    """The graphs between the components, written where the layout has any."""
+    names = [name for name in plan.names if name in plan.layout.glue]
+    if not names:
+        return {}
+    numbers = Numbers.of(plan.source, plan.size, schedules[1], _scaling_factor(plan.source))
+    return write_glue(names, plan.layout, numbers, stage)
 
 
 def _require_within(budget: int | None, exported: Mapping[str, Exported]) -> None:
@@ -102,10 +98,12 @@ def _require_within(budget: int | None, exported: Mapping[str, Exported]) -> Non
         )
 
 
-def _write_recipe(job: BundleJob, asked: Quantization, exported: Mapping[str, Exported]) -> None:
+def _write_recipe(
+    names: Sequence[str], quantization: Quantization, exported: Mapping[str, Exported], stage: Path
+) -> None:
     """Keep the recipe that was followed in the bundle."""
     grids = {name: each.grids or {} for name, each in exported.items()}
-    Recipe({name: grids[name] for name in job.components if name in grids}, asked.scales).write(job.stage)
+    Recipe({name: grids[name] for name in names if name in grids}, quantization.scales).write(stage)
 
 
 def _scaling_factor(source: Source) -> float:
@@ -113,10 +111,5 @@ def _scaling_factor(source: Source) -> float:
     return float(config.get("scaling_factor", SCALING_FACTOR))
 
 
-def _conditions(components: tuple[Component, ...], size: Size) -> dict[str, tuple[float, ...]]:
-    return {name: row for each in components for name, row in each.constants(size).items()}
-
-
-def _heaviest_first(source: Source, components: tuple[Component, ...]) -> list[Component]:
-    """The longest job starts first, so that the others fill the second core beside it."""
-    return sorted(components, key=lambda component: -source.checkpoint(component).count())
+def _conditions(plan: ExportPlan) -> dict[str, tuple[float, ...]]:
+    return {name: row for each in plan.exported for name, row in each.constants(plan.size).items()}

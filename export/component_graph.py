@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import onnx_ir as ir
@@ -19,7 +20,7 @@ from turbo_webnn.export.quantize.component import costs, quantize
 from turbo_webnn.export.quantize.energies import ChannelWatch
 from turbo_webnn.export.quantize.fit import Energies
 from turbo_webnn.export.quantize.grid import Grid
-from turbo_webnn.export.quantize.plan import Quantization
+from turbo_webnn.export.request import ExportPlan
 from turbo_webnn.export.trace import trace
 from turbo_webnn.export.weights import bind
 from turbo_webnn.export.writer import write_chain
@@ -27,7 +28,6 @@ from turbo_webnn.models.chain import Chain
 from turbo_webnn.models.component import Component, Size
 from turbo_webnn.models.layout import Place
 from turbo_webnn.models.modules import build, matched
-from turbo_webnn.models.precision import BOUNDARY_TYPE, Precision
 from turbo_webnn.models.source import Source
 
 Progress = Callable[[str, float], None]
@@ -36,18 +36,26 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class ComponentJob:
-    """What one component's export needs to know."""
+    """The part of `plan` that makes `component`, in the folder `stage`."""
 
-    source: Source
+    plan: ExportPlan
     component: Component
-    place: Place
-    size: Size
-    precision: Precision
-    bundle: Path
-    inline: bool = False
-    max_graph_bytes: int | None = None
-    quantization: Quantization | None = None
-    skip_passes: tuple[str, ...] = ()
+    stage: Path
+
+    @property
+    def source(self) -> Source:
+        """What the component is read from."""
+        return self.plan.source
+
+    @property
+    def place(self) -> Place:
+        """The component's place in the layout."""
+        return self.plan.layout.places[self.component.name]
+
+    @property
+    def size(self) -> Size:
+        """The size that the graph has in its place, whose batch may be its own."""
+        return replace(self.plan.size, batch=self.place.batch or self.plan.size.batch)
 
 
 @dataclass(frozen=True)
@@ -65,14 +73,15 @@ def export_component(job: ComponentJob, progress: Progress) -> Exported:
         RequestError: where config or checkpoint do not make this component, or a weight exceeds the limit.
         OSError: where the bundle cannot be written.
     """
+    plan, place = job.plan, job.place
     model, overflows, energies = _simplified(job, progress)
     grids = None
-    if job.quantization is not None:
-        grids = quantize(model, job.component, job.quantization, energies)
-    place = job.place
-    settle(model, place, place_size(job))
-    links = split(model, job.max_graph_bytes)
-    chain = write_chain(model, links, job.bundle, place.path, lambda done: progress("writing", done), inline=job.inline)
+    if plan.quantization is not None:
+        grids = quantize(model, job.component, plan.quantization, energies)
+    settle(model, place, job.size)
+    links = split(model, plan.request.max_graph_bytes)
+    write = partial(progress, "writing")
+    chain = write_chain(model, links, job.stage, place.path, write, inline=plan.layout.inline)
     kept = {**overflows.results, **overflows.inside}
     names = place.names(job.component, job.source.config(job.component))
     return Exported(replace(chain, names=names, adapters=dict(place.adapters), float32_parts=kept), grids)
@@ -84,17 +93,18 @@ def measure_component(job: ComponentJob, progress: Progress) -> Costs:
     Raises:
         RequestError: as `export_component` does.
     """
-    assert job.quantization is not None
+    assert job.plan.quantization is not None
     model, _, energies = _simplified(job, progress)
-    return costs(model, job.component, job.quantization, energies)
+    return costs(model, job.component, job.plan.quantization, energies)
 
 
 def _measured(job: ComponentJob, progress: Progress) -> tuple[Overflows, Energies]:
     """What float16 cannot hold, and what the weights meet where they are quantised, from one run of the component."""
-    if BOUNDARY_TYPE[job.precision] != "float16":
+    plan = job.plan
+    if not plan.request.measured:
         return NOTHING, {}
     progress("measuring", 0.0)
-    if job.quantization is None or job.quantization.scales == "range":  # plain rounding asks for nothing
+    if plan.quantization is None or plan.quantization.scales == "range":  # plain rounding asks for nothing
         return overflowing(job.component, job.source), {}
     channels, extremes = observe(job.component, job.source, lambda forward: (ChannelWatch(forward), Watch(forward)))
     return overflows_of(extremes, job.component, job.source), channels.relative()
@@ -105,17 +115,12 @@ def _simplified(job: ComponentJob, progress: Progress) -> tuple[ir.Model, Overfl
     overflows, energies = _measured(job, progress)
     progress("tracing", 0.0)
     place, config = job.place, job.source.config(job.component)
-    model = trace(place.traced(job.component, config), config, place_size(job))
+    model = trace(place.traced(job.component, config), config, job.size)
     with torch.device("meta"):
         module = build(job.component, config)
     bind(model, job.component, matched(job.component, module, job.source.checkpoint(job.component)))
-    simplify(model, job.precision, overflows, job.skip_passes)
+    simplify(model, job.plan.request.precision, overflows, job.plan.request.skip_passes)
     return model, overflows, energies
-
-
-def place_size(job: ComponentJob) -> Size:
-    """The size that the graph has in its place, whose batch may be its own."""
-    return replace(job.size, batch=job.place.batch or job.size.batch)
 
 
 def settle(model: ir.Model, place: Place, size: Size) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from turbo_webnn.export.request import ExportRequest
-from turbo_webnn.export.worker import BundleJob, Report, run_worker
+from turbo_webnn.export.job import BundleJob
+from turbo_webnn.export.request import ExportPlan, ExportRequest
+from turbo_webnn.export.side_by_side import Report
+from turbo_webnn.export.worker import run_worker
 from turbo_webnn.models.arguments import require_texts, require_types
 from turbo_webnn.models.bundle import Bundle, staged
-from turbo_webnn.models.component import VAE_FACTOR, Size
+from turbo_webnn.models.component import Size
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.layouts import DEFAULT
 from turbo_webnn.models.precision import NUMBERS, Form, Precision
@@ -66,72 +68,42 @@ def export_bundle(
         >>> export_bundle("stabilityai/sd-turbo", "sd-turbo-webnn").manifest.components["unet"].nodes
     """
     require_types(source=(source, str | Path | Source), output=(output, str | Path), size=(size, Size | None))
-    require_texts(parts=[*parts, *parts.values()])
+    require_texts(components=components, skip_passes=skip_passes, parts=[*parts, *parts.values()])
     request = ExportRequest(
         output=Path(output),
         precision=precision,
-        components=components,
+        components=tuple(components),
         max_graph_bytes=max_graph_bytes,
         layout=layout,
         bake_time_ids=bake_time_ids,
-        form=quantization,
+        quantization=quantization,
         size_budget=size_budget,
         recipe=recipe,
-        skip_passes=skip_passes,
+        skip_passes=tuple(skip_passes),
         overwrite=overwrite,
+        **({} if size is None else asdict(size)),
     )
+    request.require_files()
     if not isinstance(source, Source):
         source = open_source(str(source), components=components, fed=request.measured, parts=parts, judge=request.plan)
     elif parts:
         source = replace(source, parts={name: open_part(part, name) for name, part in parts.items()})
-    return run_request(request, source, size=size, report=report)
+    return run_plan(request.plan(source), report)
 
 
-def run_request(request: ExportRequest, source: Source, *, size: Size | None = None, report: Report) -> Bundle:
-    """Export `source` as `request` asks.
-
-    Args:
-        size: the one size that the bundle serves; the UNet's own and one picture where it is not given.
+def run_plan(plan: ExportPlan, report: Report) -> Bundle:
+    """Export what `plan` says.
 
     Raises:
-        RequestError: where the request cannot be served; the output is then as it was.
+        RequestError: where the checkpoint cannot serve it; the output is then as it was.
     """
-    plan = request.plan(source)
-    counts = {component.name: source.checkpoint(component).count() for component in plan.read}
+    request = plan.request
+    counts = {component.name: plan.source.checkpoint(component).count() for component in plan.read}
     numbers = sum(counts[component.name] for component in plan.exported)
-    size = size or native_size(source)
     with staged(request.output, overwrite=request.overwrite) as stage:
         _require_space(stage, numbers, request.precision)
-        job = BundleJob(
-            source,
-            plan.names,
-            size,
-            request.precision,
-            stage,
-            request.max_graph_bytes,
-            request.bake_time_ids,
-            request.layout,
-            request.quantization,
-            tuple(request.skip_passes),
-        )
-        run_worker(job, report)
+        run_worker(BundleJob(plan, stage), report)
     return Bundle.open_unread(request.output)  # its digests were made of the files just now
-
-
-def native_size(source: Source, *, batch: int = 1, height: int | None = None, width: int | None = None) -> Size:
-    """The size asked for, each side that is not named being what the UNet was made for: its `sample_size`.
-
-    Raises:
-        RequestError: where a side is neither named nor known, or no such size is served.
-    """
-    if height is None or width is None:
-        native = source.native_latent_size()
-        if native is None:
-            raise RequestError(f"the UNet of {source.name} states no sample_size", "give --height and --width")
-        rows, columns = native
-        height = VAE_FACTOR * rows if height is None else height
-        width = VAE_FACTOR * columns if width is None else width
-    return Size(batch, height, width)
 
 
 def _require_space(stage: Path, numbers: int, precision: Precision) -> None:

@@ -1,8 +1,11 @@
-"""What a bundle is asked to be, judged by options and configs: before weights are fetched or torch is loaded."""
+"""What a bundle is asked to be, and what that makes of a source: judged before weights are fetched or torch is loaded.
+
+An `ExportRequest` has the options of an export. Resolved against a source it becomes an `ExportPlan`, which is handed
+on whole: to the process that makes the files, and there to each component.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +15,10 @@ from turbo_webnn.export.quantize.plan import Quantization
 from turbo_webnn.export.quantize.recipe import read_recipe
 from turbo_webnn.models.arguments import Whole, require_texts, require_types
 from turbo_webnn.models.bundle import require_bundle_place
-from turbo_webnn.models.component import Component
+from turbo_webnn.models.component import VAE_FACTOR, Component, Size
 from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.families.family import Family
+from turbo_webnn.models.layout import Layout
 from turbo_webnn.models.layouts import DEFAULT, layout_of
 from turbo_webnn.models.precision import BOUNDARY_TYPE, FORMS, NUMBERS, PRECISIONS, Form, Precision
 from turbo_webnn.models.source import Source
@@ -21,23 +26,11 @@ from turbo_webnn.models.staging import require_apart
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is made of a source.
+class ExportRequest:
+    """The options of an export, as `export.exporter.export_bundle` and the command's help describe them.
 
     Attributes:
-        names: what the bundle holds, in its layout's order; small graphs of ours are among them.
-        exported: the components that become graphs.
-        read: those whose weights are read: also what feeds the exported ones, where it is measured.
-    """
-
-    names: tuple[str, ...]
-    exported: tuple[Component, ...]
-    read: tuple[Component, ...]
-
-
-@dataclass(frozen=True)
-class ExportRequest:
-    """The options of an export, as `export.exporter.export_bundle` describes them.
+        height: of the pictures; None for the model's own, as `width`.
 
     Raises:
         RequestError: where one of them is wrong whatever the source is.
@@ -45,14 +38,17 @@ class ExportRequest:
 
     output: Path
     precision: Precision = "fp16"
-    components: Sequence[str] = ()
+    components: tuple[str, ...] = ()
+    batch: int = 1
+    height: int | None = None
+    width: int | None = None
     max_graph_bytes: int | None = None
     layout: str = DEFAULT
     bake_time_ids: bool = False
-    form: Form = "qdq"
+    quantization: Form = "qdq"
     size_budget: int | None = None
     recipe: Path | None = None
-    skip_passes: Sequence[str] = ()
+    skip_passes: tuple[str, ...] = ()
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -64,31 +60,28 @@ class ExportRequest:
         require_skippable(self.skip_passes)
         if self.precision not in PRECISIONS:
             raise RequestError(f"there is no precision {self.precision!r}", f"there is {', '.join(PRECISIONS)}")
-        require_bundle_place(self.output, overwrite=self.overwrite)
-        _ = self.quantization
+        if self.quantization not in FORMS:
+            raise RequestError(f"there is no quantization {self.quantization!r}", f"there is {', '.join(FORMS)}")
+        if not self._quantized and (self.size_budget is not None or self.recipe is not None):
+            raise RequestError(f"{self.precision} has one size, whatever is asked", "give --precision q8f16 or q4f16")
+        if self.size_budget is not None and self.recipe is not None:
+            raise RequestError("a recipe states the bits already, so no budget can", "give one of the two")
 
     @property
     def measured(self) -> bool:
         """Whether components are run for what overflows, so that those which feed them are needed."""
         return BOUNDARY_TYPE[self.precision] == "float16"
 
-    @cached_property
-    def quantization(self) -> Quantization | None:
-        """What is asked of the weights, or None where they are not to be quantised."""
-        if self.form not in FORMS:
-            raise RequestError(f"there is no quantization {self.form!r}", f"there is {', '.join(FORMS)}")
-        if not NUMBERS[self.precision].quantized:
-            if self.size_budget is not None or self.recipe is not None:
-                raise RequestError(
-                    f"{self.precision} has one size, whatever is asked", "give --precision q8f16 or q4f16"
-                )
-            return None
-        if self.size_budget is not None and self.recipe is not None:
-            raise RequestError("a recipe states the bits already, so no budget can", "give one of the two")
-        recipe = None if self.recipe is None else read_recipe(self.recipe)
-        return Quantization(NUMBERS[self.precision].weight_bits, self.form, self.size_budget, recipe)
+    def require_files(self) -> None:
+        """Refuse an output that cannot be written, and a recipe that cannot be read, whatever the source is.
 
-    def plan(self, source: Source) -> Plan:
+        Raises:
+            RequestError: names the file and what would be right.
+        """
+        require_bundle_place(self.output, overwrite=self.overwrite)
+        _ = self._weights
+
+    def plan(self, source: Source) -> ExportPlan:
         """What is made of `source`, as far as its configs tell.
 
         Raises:
@@ -99,12 +92,78 @@ class ExportRequest:
         components = self.components
         added = [component.name for component in family.optional if component.subfolder in source.parts]
         if added:
-            components = [*(components or [component.name for component in family.components]), *added]
-        form = self.quantization.form if self.quantization else None
-        layout = layout_of(self.layout, family.name, self.precision, form)
+            components = (*(components or [component.name for component in family.components]), *added)
+        layout = self.layout_for(family)
         layout.require_freedom(chains=self.max_graph_bytes is not None, baked=self.bake_time_ids)
         names = layout.chosen(components, [component.name for component in family.components])
-        exported = tuple(family.component(name) for name in names if name in layout.places)
-        read = family.chosen([component.name for component in exported], fed=self.measured)
-        source.require_served(read)
-        return Plan(names, exported, read)
+        chosen = [name for name in names if name in layout.places]
+        source.require_served(family.chosen(chosen, fed=self.measured))
+        size = native_size(source, batch=self.batch, height=self.height, width=self.width)
+        return ExportPlan(self, source, names, size, self._weights)
+
+    def layout_for(self, family: Family) -> Layout:
+        """The layout of a bundle of `family`; RequestError as `models.layouts.layout_of` raises it."""
+        return layout_of(self.layout, family.name, self.precision, self.quantization if self._quantized else None)
+
+    @property
+    def _quantized(self) -> bool:
+        return NUMBERS[self.precision].quantized
+
+    @cached_property
+    def _weights(self) -> Quantization | None:
+        """How weights are quantised, or None where they are not."""
+        if not self._quantized:
+            return None
+        recipe = None if self.recipe is None else read_recipe(self.recipe)
+        return Quantization(NUMBERS[self.precision].weight_bits, self.quantization, self.size_budget, recipe)
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """What `request` makes of `source`.
+
+    Attributes:
+        names: what the bundle holds, in its layout's order; small graphs of ours are among them.
+        size: the one size that the bundle serves.
+        quantization: how weights are quantised, or None where they are not.
+    """
+
+    request: ExportRequest
+    source: Source
+    names: tuple[str, ...]
+    size: Size
+    quantization: Quantization | None
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The layout of the bundle."""
+        return self.request.layout_for(self.source.family)
+
+    @cached_property
+    def exported(self) -> tuple[Component, ...]:
+        """The components that become graphs, without the inputs whose values their graphs hold."""
+        family = self.source.family
+        baked = frozenset(family.denoiser.constants(self.size) if self.request.bake_time_ids else ())
+        return tuple(family.component(name).without_inputs(baked) for name in self.names if name in self.layout.places)
+
+    @property
+    def read(self) -> tuple[Component, ...]:
+        """The components whose weights are read: also what feeds the exported ones, where it is measured."""
+        chosen = [component.name for component in self.exported]
+        return tuple(self.source.family.chosen(chosen, fed=self.request.measured))
+
+
+def native_size(source: Source, *, batch: int = 1, height: int | None = None, width: int | None = None) -> Size:
+    """The size asked for, each side that is not named being what the UNet was made for: its `sample_size`.
+
+    Raises:
+        RequestError: where a side is neither named nor known, or no such size is served.
+    """
+    if height is None or width is None:
+        native = source.native_latent_size()
+        if native is None:
+            raise RequestError(f"the UNet of {source.name} states no sample_size", "give --height and --width")
+        rows, columns = native
+        height = VAE_FACTOR * rows if height is None else height
+        width = VAE_FACTOR * columns if width is None else width
+    return Size(batch, height, width)

@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import gc
-import json
-import os
 import sys
-from collections.abc import Mapping
-from typing import Any
 
-from turbo_webnn.export.worker import BundleJob
+from turbo_webnn.export.job import BundleJob, Event
+from turbo_webnn.models.child_process import Parent
 from turbo_webnn.models.errors import RequestError
 
 
 def main() -> int:
     """Do the job on standard input, which stays open for as long as the process lives that asked for it."""
-    events = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever a library prints is no event
-
-    def tell(event: Mapping[str, Any]) -> None:
-        events.write(json.dumps(event) + "\n")
-
-    job = BundleJob.from_json(sys.stdin.readline())
-    from turbo_webnn.export.assembly import assemble
-
-    gc.freeze()  # what libraries hold stays: no collection need look at it, nor copy its pages in a forked process
+    parent = Parent()
     try:
-        assemble(job, lambda *progress: tell({"progress": progress}), sys.stdin.fileno())
+        job = parent.receive(BundleJob)
+        from turbo_webnn.export.assembly import assemble
+
+        gc.freeze()  # what libraries hold stays: no collection need look at it, nor copy its pages in a forked process
+        assemble(job, lambda *progress: parent.send(Event(progress=progress)), sys.stdin.fileno())
     except RequestError as error:
-        tell({"refused": str(error)})
+        parent.send(Event(refused=str(error)))
     except OSError as error:
-        tell({"failed": [error.errno, error.strerror, error.filename and str(error.filename)]})
+        parent.send(Event(failed=(error.errno, error.strerror, error.filename and str(error.filename))))
     except MemoryError:
-        tell({"refused": "there is not enough memory; close other programs, or export one --component at a time"})
+        refused = "there is not enough memory; close other programs, or export one --component at a time"
+        parent.send(Event(refused=refused))
     else:
-        tell({"done": True})
+        parent.send(Event(done=True))
     return 0
 
 

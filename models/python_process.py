@@ -1,4 +1,4 @@
-"""Python processes of ours: they take modules from where libraries are installed, and never outlive this one's block.
+"""Child processes that run a module of ours: they take modules from where libraries are installed.
 
 `python -m` puts the working folder first on the path, where any file can have the name of a library's module: a
 user's `export.py`, or a checkpoint's `secrets.py`. Ours start without it, and without anything of this process's path
@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import IO
+
+from turbo_webnn.models.child_process import ChildProcess
 
 _PACKAGE = __name__.split(".")[0]
 
@@ -28,10 +24,8 @@ _START = (
 """Runs a module as `python -m` does; what it adds to the path comes last, behind the standard library."""
 
 
-class PythonProcess:
-    """The module `module` of ours, run with the words `words`, from the beginning of a `with` block to its end.
-
-    It ends when its standard input does, should this process be killed. Ctrl-C reaches it through this process alone.
+class PythonProcess(ChildProcess):
+    """The module `module` of ours as a child process, run with the words `words`.
 
     Args:
         environment: variables that are set for it.
@@ -43,56 +37,10 @@ class PythonProcess:
     ) -> None:
         avoided = tuple(avoid)
         installed = json.dumps([*_installed(sys.path, avoided), *_home()])
-        self._command = [sys.executable, "-P", "-c", _START, installed, module, *words]
-        self._environment = {**_safe_environment(avoided), **(environment or {})}
-
-    def __enter__(self) -> PythonProcess:
-        self._complaints = tempfile.TemporaryFile("w+", errors="replace")  # a pipe that nobody reads would fill
-        self._process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-            text=True,
-            encoding="utf-8",
-            env=self._environment,
-            start_new_session=True,  # so that its own processes end with it
+        super().__init__(
+            [sys.executable, "-P", "-c", _START, installed, module, *words],
+            environment={**_safe_environment(avoided), **(environment or {})},
         )
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._kill()
-        self._process.communicate()
-        self._complaints.close()
-
-    @property
-    def answers(self) -> IO[str]:
-        """Its standard output."""
-        assert self._process.stdout is not None
-        return self._process.stdout
-
-    def send(self, line: str) -> None:
-        """Write `line` to its standard input; a process that has ended takes none."""
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # what it answered, or its end, says why
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
-
-    def wait(self) -> int:
-        """Its exit status, when it has ended."""
-        return self._process.wait()
-
-    def complaints(self) -> str:
-        """What it has written to its standard error."""
-        self._complaints.seek(0)
-        return self._complaints.read()
-
-    def _kill(self) -> None:
-        with suppress(ProcessLookupError):
-            if hasattr(os, "killpg"):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            else:
-                self._process.kill()
 
 
 def leave_working_folder() -> None:

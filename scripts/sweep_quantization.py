@@ -17,11 +17,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from turbo_webnn.export.exporter import export_bundle, native_size
+from turbo_webnn.export.exporter import export_bundle
 from turbo_webnn.export.passes import simplify
 from turbo_webnn.export.quantize.grid import BLOCKS
 from turbo_webnn.export.quantize.recipe import Recipe
 from turbo_webnn.export.quantize.sites import Site, sites
+from turbo_webnn.export.request import native_size
 from turbo_webnn.export.trace import trace
 from turbo_webnn.export.weights import bind
 from turbo_webnn.models.bundle import Bundle

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.runtime.bench.example import described
 from turbo_webnn.runtime.bench.latency import Latency
 from turbo_webnn.runtime.bench.process import SideProcess
-from turbo_webnn.runtime.bench.report import OURS, BenchReport, Memory, Task
+from turbo_webnn.runtime.bench.protocol import GraphsOptions, OnnxruntimeOptions, PytorchOptions
+from turbo_webnn.runtime.bench.report import OURS, BenchReport, Task
 from turbo_webnn.runtime.draw import sampler
 from turbo_webnn.runtime.ort.settings import Settings
 
@@ -56,7 +56,7 @@ def bench(
         for side in sides:
             side.wait_until_made()
         latencies = {task: _timed(sides, task, rounds, warmup, told) for task in tasks}
-        memory = {side.name: Memory(**side.ask("memory")) for side in sides}
+        memory = {side.name: side.memory() for side in sides}
     manifest = bundle.manifest
     return BenchReport(
         bundle=str(bundle.folder),
@@ -94,38 +94,37 @@ def _sides(
     compiled: bool,
     graphs: Path | None,
 ) -> Iterator[SideProcess]:
-    held, chains = asdict(settings), bundle.manifest.components
-    yield SideProcess(OURS, "onnxruntime", {"folder": str(bundle.folder), "settings": held})
+    chains = bundle.manifest.components
+    yield SideProcess(OURS, "onnxruntime", OnnxruntimeOptions(bundle.folder, settings))
     inputs = {name: described(chain) for name, chain in chains.items()}
     if graphs is not None:
-        yield SideProcess(
-            f"{graphs.resolve().name}/", "graphs", {"folder": str(graphs), "inputs": inputs, "settings": held}
-        )
+        yield SideProcess(f"{graphs.resolve().name}/", "graphs", GraphsOptions(graphs, inputs, settings))
     if reference is not None:
-        options: dict[str, Any] = {
-            "source": reference,
-            "inputs": {name: inputs[name] for name in bundle.family.image_to_image if name in inputs},
+        options = PytorchOptions(
+            source=reference,
+            inputs={name: inputs[name] for name in bundle.family.image_to_image if name in inputs},
             # PyTorch's UNet asks for them even where the bundle's holds them itself
-            "conditions": bundle.family.denoiser.constants(bundle.manifest.size),
-            "size": asdict(bundle.manifest.size),
-            "provider": settings.provider,
-            "precision": bundle.manifest.precision,
-            "threads": settings.threads,
-            "tf32": settings.tf32,
-        }
-        for name in ("PyTorch", "torch.compile")[: 1 + compiled]:
-            yield SideProcess(name, "pytorch", options | {"compiled": name == "torch.compile"})
+            conditions=bundle.family.denoiser.constants(bundle.manifest.size),
+            size=bundle.manifest.size,
+            provider=settings.provider,
+            precision=bundle.manifest.precision,
+            threads=settings.threads,
+            tf32=settings.tf32,
+            compiled=False,
+        )
+        yield SideProcess("PyTorch", "pytorch", options)
+        if compiled:
+            yield SideProcess("torch.compile", "pytorch", replace(options, compiled=True))
 
 
 def _timed(sides: Sequence[SideProcess], task: Task, rounds: int, warmup: int, told: Progress) -> dict[str, Latency]:
     """Every side that has `task`, in turn; each round begins with another."""
-    question = ("run", task.component) if task.steps is None else ("draw", task.steps)
     seconds: dict[str, list[float]] = {side.name: [] for side in sides}
     for done in range(warmup + rounds):
         told(str(task), done, warmup + rounds)
         for turn in range(len(sides)):
             side = sides[(done + turn) % len(sides)]
-            spent = side.ask(*question) if side.name in seconds else None
+            spent = side.seconds(task) if side.name in seconds else None
             if spent is None:
                 seconds.pop(side.name, None)
             elif done >= warmup:

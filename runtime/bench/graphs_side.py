@@ -12,6 +12,8 @@ from typing import Any
 
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.runtime.bench.example import Described, arrays
+from turbo_webnn.runtime.bench.protocol import GraphsOptions
+from turbo_webnn.runtime.bench.report import Memory
 from turbo_webnn.runtime.bench.worker import peak_host_bytes
 from turbo_webnn.runtime.ort.loading import ONNX_TYPES, start
 from turbo_webnn.runtime.ort.provider import told
@@ -44,9 +46,9 @@ class GraphsSide:
         """Graphs alone do not draw."""
         return
 
-    def memory(self) -> dict[str, int | None]:
+    def memory(self) -> Memory:
         """The host's alone."""
-        return {"host": peak_host_bytes(), "device": None}
+        return Memory(peak_host_bytes(), None)
 
     def _session(self, component: str) -> tuple[Any, dict[str, Any]]:
         """Loaded when first asked for, and its inputs in its own names' types."""
@@ -63,6 +65,6 @@ class GraphsSide:
         return self._loaded[component]
 
 
-def side(folder: str, inputs: Mapping[str, Described], settings: dict[str, Any]) -> GraphsSide:
-    """The graphs under `folder`."""
-    return GraphsSide(Path(folder), inputs, Settings(**settings))
+def side(options: GraphsOptions) -> GraphsSide:
+    """The graphs that `options` name."""
+    return GraphsSide(options.folder, options.inputs, options.settings)

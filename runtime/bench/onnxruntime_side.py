@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from typing import Any
 
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.runtime.bench.example import PROMPT, arrays, described
+from turbo_webnn.runtime.bench.protocol import OnnxruntimeOptions
+from turbo_webnn.runtime.bench.report import Memory
 from turbo_webnn.runtime.bench.worker import peak_host_bytes
 from turbo_webnn.runtime.draw.engine import engine_of
 from turbo_webnn.runtime.draw.pipeline import Pipeline
@@ -41,14 +42,14 @@ class OnnxruntimeSide:
         pipeline.generate(PROMPT, steps=steps)
         return time.perf_counter() - began
 
-    def memory(self) -> dict[str, int | None]:
+    def memory(self) -> Memory:
         """The arenas never shrink here, so the device's peak is what they hold."""
-        return {"host": peak_host_bytes(), "device": _device_bytes() if self._settings.provider == "cuda" else None}
+        return Memory(peak_host_bytes(), _device_bytes() if self._settings.provider == "cuda" else None)
 
 
-def side(folder: str, settings: dict[str, Any]) -> OnnxruntimeSide:
-    """The bundle in `folder`."""
-    return OnnxruntimeSide(Bundle.open(folder), Settings(**settings))
+def side(options: OnnxruntimeOptions) -> OnnxruntimeSide:
+    """The bundle that `options` name."""
+    return OnnxruntimeSide(Bundle.open(options.folder), options.settings)
 
 
 def _device_bytes() -> int | None:

@@ -6,7 +6,7 @@ On CUDA in the bundle's precision, on the CPU in float32, where PyTorch is at it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,8 @@ from PIL import Image
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.source import Source, open_source
 from turbo_webnn.runtime.bench.example import Described, arrays
+from turbo_webnn.runtime.bench.protocol import PytorchOptions
+from turbo_webnn.runtime.bench.report import Memory
 from turbo_webnn.runtime.bench.worker import peak_host_bytes
 from turbo_webnn.runtime.draw.drawer import Drawer, Facts
 from turbo_webnn.runtime.draw.sampler import Sampling
@@ -95,7 +97,7 @@ class PytorchSide:
     """
 
     def __init__(
-        self, drawer: PytorchDrawer, inputs: Mapping[str, Described], conditions: Mapping[str, list[float]]
+        self, drawer: PytorchDrawer, inputs: Mapping[str, Described], conditions: Mapping[str, Sequence[float]]
     ) -> None:
         self._drawer = drawer
         self._inputs = {
@@ -117,10 +119,10 @@ class PytorchSide:
         """As diffusers' pipelines do without guidance, from token ids to pictures."""
         return self._timed(lambda: self._draw(steps))
 
-    def memory(self) -> dict[str, int | None]:
+    def memory(self) -> Memory:
         """What PyTorch's allocator has taken from the device."""
         device = torch.cuda.max_memory_reserved() if self._on_cuda else None
-        return {"host": peak_host_bytes(), "device": device}
+        return Memory(peak_host_bytes(), device)
 
     @property
     def _on_cuda(self) -> bool:
@@ -150,26 +152,17 @@ def _same(tensor: Any) -> Any:
     return tensor
 
 
-def side(
-    source: Mapping[str, str | None],
-    inputs: Mapping[str, Described],
-    conditions: Mapping[str, list[float]],
-    size: Mapping[str, int],
-    provider: str,
-    precision: str,
-    threads: int | None,
-    *,
-    compiled: bool,
-    tf32: bool,
-) -> PytorchSide:
-    """The checkpoint that `source` names; it is opened anew, for this is a process of its own."""
-    if threads is not None:
-        torch.set_num_threads(threads)
-    torch.set_float32_matmul_precision("high" if tf32 else "highest")
-    torch.backends.cudnn.allow_tf32 = tf32
-    torch.backends.cudnn.benchmark = provider == "cuda"  # shapes are static here too
+def side(options: PytorchOptions) -> PytorchSide:
+    """The checkpoint that `options` name; it is opened anew, for this is a process of its own."""
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    torch.set_float32_matmul_precision("high" if options.tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = options.tf32
+    torch.backends.cudnn.benchmark = options.provider == "cuda"  # shapes are static here too
+    source, components = options.source, tuple(options.inputs)
     opened = open_source(
-        str(source["name"]), variant=source["variant"], revision=source["revision"], components=tuple(inputs)
+        str(source["name"]), variant=source["variant"], revision=source["revision"], components=components
     )
-    dtype = torch.float32 if provider == "cpu" or precision == "fp32" else torch.float16
-    return PytorchSide(PytorchDrawer(opened, Size(**size), provider, dtype, compiled=compiled), inputs, conditions)
+    dtype = torch.float32 if options.provider == "cpu" or options.precision == "fp32" else torch.float16
+    drawer = PytorchDrawer(opened, options.size, options.provider, dtype, compiled=options.compiled)
+    return PytorchSide(drawer, options.inputs, options.conditions)

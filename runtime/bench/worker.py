@@ -1,27 +1,33 @@
-"""One side of a benchmark, alone in its process: `python -m turbo_webnn.runtime.bench.worker KIND OPTIONS`.
+"""One side of a benchmark, alone in its process: `python -m turbo_webnn.runtime.bench.worker KIND`.
 
-Each line on standard input asks for one thing, each line on standard output answers it, both in JSON. Alone, a side's
-memory is its own, and no library's idle threads are in another's way.
+The first line on standard input has the side's options, each later one a question (`runtime.bench.protocol`). Alone, a
+side's memory is its own, and no library's idle threads are in another's way.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from importlib import import_module
-from queue import Queue
-from threading import Thread
-from typing import Any, Protocol
+from typing import Protocol
 
+from turbo_webnn.models.child_process import Parent
 from turbo_webnn.models.errors import RequestError
+from turbo_webnn.runtime.bench.protocol import (
+    Answer,
+    GraphsOptions,
+    OnnxruntimeOptions,
+    Options,
+    PytorchOptions,
+    Question,
+)
+from turbo_webnn.runtime.bench.report import Memory
 
-SIDES = {
-    "onnxruntime": "turbo_webnn.runtime.bench.onnxruntime_side",
-    "pytorch": "turbo_webnn.runtime.bench.pytorch_side",
-    "graphs": "turbo_webnn.runtime.bench.graphs_side",
+SIDES: dict[str, tuple[str, type[Options]]] = {
+    "onnxruntime": ("turbo_webnn.runtime.bench.onnxruntime_side", OnnxruntimeOptions),
+    "pytorch": ("turbo_webnn.runtime.bench.pytorch_side", PytorchOptions),
+    "graphs": ("turbo_webnn.runtime.bench.graphs_side", GraphsOptions),
 }
-"""Kinds of sides, and the module whose `side` makes one from its options."""
+"""Kinds of sides: the module whose `side` makes one from its options, and the type of these."""
 
 
 class Side(Protocol):
@@ -33,28 +39,29 @@ class Side(Protocol):
     def draw(self, steps: int) -> float | None:
         """One picture, from a prompt or its ids to pixels on the host."""
 
-    def memory(self) -> dict[str, int | None]:
-        """`host` and `device`: bytes at the peak so far; None where they cannot be known."""
+    def memory(self) -> Memory:
+        """Bytes at the peak so far."""
 
 
-def serve(side: Side, answers: Any) -> None:
-    """Answer until nobody can ask any more, which ends the process whatever it is at."""
-    questions: Queue[str] = Queue()
-
-    def listen() -> None:
-        for line in sys.stdin:
-            questions.put(line)
-        os._exit(0)
-
-    Thread(target=listen, daemon=True).start()
+def serve(side: Side, parent: Parent) -> None:
+    """Answer question after question, without end."""
     while True:
-        asked = json.loads(questions.get())
+        question = parent.receive(Question)
         try:
-            answer = {"answer": getattr(side, asked["ask"])(*asked["of"])}
+            answer = _answer(side, question)
         except RequestError as error:
-            answer = {"refused": str(error)}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+            answer = Answer(refused=str(error))
+        parent.send(answer)
+
+
+def _answer(side: Side, question: Question) -> Answer:
+    task = question.task
+    if task is None:
+        return Answer(memory=side.memory())
+    if task.component is not None:
+        return Answer(seconds=side.run(task.component))
+    assert task.steps is not None
+    return Answer(seconds=side.draw(task.steps))
 
 
 def peak_host_bytes() -> int | None:
@@ -68,23 +75,20 @@ def peak_host_bytes() -> int | None:
 
 
 def main() -> None:
-    """Make the side and serve it. What libraries print goes to standard error."""
-    kind, options = sys.argv[1], json.loads(sys.argv[2])
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
+    """Make the side and serve it, until nobody can ask any more."""
+    parent = Parent()
+    module, options = SIDES[sys.argv[1]]
+    parent.end_with_input()
     try:
-        side = import_module(SIDES[kind]).side(**options)
+        side = import_module(module).side(parent.receive(options))
     except RequestError as error:
-        answers.write(json.dumps({"refused": str(error)}) + "\n")
+        parent.send(Answer(refused=str(error)))
         return
     except ImportError as error:
-        answers.write(
-            json.dumps({"refused": f"{error.name} is not installed; pip install 'turbo-webnn[export]'"}) + "\n"
-        )
+        parent.send(Answer(refused=f"{error.name} is not installed; pip install 'turbo-webnn[export]'"))
         return
-    answers.write(json.dumps({"answer": None}) + "\n")
-    answers.flush()
-    serve(side, answers)
+    parent.send(Answer())
+    serve(side, parent)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class Provider:
     def __init__(self) -> None:
         require_packages("onnxruntime-web")
         # Optimised, 27 MB of WebAssembly take half a minute to start.
-        self._worker = Worker("the WebNN provider", SCRIPT, flags=["--liftoff-only"])
+        self._worker = Worker("the WebNN provider", SCRIPT, flags=["--liftoff-only"], grace_s=0)
         self._stack = ExitStack()
         self._folder = self._stack.enter_context(scratch_folder(Path(tempfile.gettempdir(), "check")))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +15,12 @@ from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.json_file import convert_json, read_json
 
 TABLES = Path(__file__).parent / "tables"
+
+PORTABLE = "portable"
+"""The name of the target that accepts what all tables accept; it has no table of its own."""
+
+_DEFAULTS = {"preferredInputLayout": "nchw"}
+"""What is no limit but a preference: the intersection has the specification's default."""
 
 
 Rank = Annotated[int, Meta(ge=0, le=16)]
@@ -58,8 +64,8 @@ class Target:
     """The operations of one WebNN back end, with the data types and ranks of every parameter.
 
     Built from `tables/<name>.json`, whose `limits` have the form of MLContext.opSupportLimits(): a new target
-    is one new file there. A table that says `"verdict": false` is for reading only (the specification's
-    required types) and takes no part in "whole on WebNN".
+    is one new file there. `portable` is computed from all of them. A table that says `"verdict": false` is for
+    reading only (the specification's required types) and takes no part in "whole on WebNN".
     """
 
     name: str
@@ -67,7 +73,7 @@ class Target:
     verdict: bool
     max_tensor_bytes: int
     operations: Mapping[str, Mapping[str, Limit]]
-    limits: Mapping[str, Any]  # the table as written, for the provider
+    limits: Mapping[str, Any]  # in the form of the tables, for the provider
 
     @property
     def has_int64(self) -> bool:
@@ -88,11 +94,40 @@ def load_target(name: str) -> Target:
     """
     if name not in target_names():
         raise RequestError(f"no WebNN target {name!r}", f"there are {', '.join(target_names())}")
+    if name == PORTABLE:
+        return portable_target([load_target(each) for each in _table_names()])
     path = TABLES / f"{name}.json"
-    table = read_json(path, _Table)
+    return _target(name, read_json(path, _Table), str(path))
+
+
+def portable_target(targets: Sequence[Target]) -> Target:
+    """The target that accepts what each of `targets` accepts.
+
+    It lacks the operations and parameters that one of them lacks; types and ranks are those that all have.
+    """
+    source = f"the intersection of {', '.join(target.name for target in targets)}"
+    limits = functools.reduce(_common, (target.limits for target in targets))
+    return _target(PORTABLE, _Table(source, verdict=True, limits={**limits, **_DEFAULTS}), PORTABLE)
+
+
+def target_names() -> list[str]:
+    """The names of all targets, sorted."""
+    return sorted([*_table_names(), PORTABLE])
+
+
+def verdict_targets() -> list[Target]:
+    """The targets on all of which a whole graph is whole, sorted by name."""
+    return [target for target in map(load_target, target_names()) if target.verdict]
+
+
+def _table_names() -> list[str]:
+    return sorted(path.stem for path in TABLES.glob("*.json"))
+
+
+def _target(name: str, table: _Table, where: str) -> Target:
     operations = {
         operation: {
-            parameter: _limit(bounds, f"{path}: {operation}.{parameter}")
+            parameter: _limit(bounds, f"{where}: {operation}.{parameter}")
             for parameter, bounds in parameters.items()
             if _is_limit(bounds)
         }
@@ -103,20 +138,19 @@ def load_target(name: str) -> Target:
         name=name,
         source=table.source,
         verdict=table.verdict,
-        max_tensor_bytes=convert_json(table.limits.get("maxTensorByteLength"), int, f"{path}: maxTensorByteLength"),
+        max_tensor_bytes=convert_json(table.limits.get("maxTensorByteLength"), int, f"{where}: maxTensorByteLength"),
         operations=MappingProxyType(operations),
         limits=MappingProxyType(table.limits),
     )
 
 
-def target_names() -> list[str]:
-    """The names of all tables, sorted."""
-    return sorted(path.stem for path in TABLES.glob("*.json"))
-
-
-def verdict_targets() -> list[Target]:
-    """The targets on all of which a whole graph is whole, sorted by name."""
-    return [target for target in map(load_target, target_names()) if target.verdict]
+def _common(one: Any, other: Any, key: str = "") -> Any:
+    """What two values of `key` in the form of MLContext.opSupportLimits() both allow."""
+    if isinstance(one, Mapping):
+        return {name: _common(one[name], other[name], name) for name in one if name in other}
+    if isinstance(one, list):  # of data types
+        return [each for each in one if each in other]
+    return max(one, other) if key == "min" else min(one, other)
 
 
 def _is_limit(bounds: object) -> bool:

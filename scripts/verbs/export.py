@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
+from turbo_webnn.models.byte_size import parse_bytes
 from turbo_webnn.models.precision import PRECISIONS
 from turbo_webnn.scripts.console import notice, progress, show, show_json
 from turbo_webnn.scripts.options import as_path, json_option, overwrite_option, parts, source_options, vae_option
@@ -32,12 +33,22 @@ from turbo_webnn.scripts.options import as_path, json_option, overwrite_option, 
     show_default=True,
     help="Files, names and types as webnn-developer-preview, ort-web-demo or optimum load them.",
 )
-@click.option("--max-graph-bytes", metavar="SIZE", help="Cut a component with more weights into graphs, as 450MB.")
+@click.option(
+    "--max-graph-bytes",
+    metavar="SIZE",
+    type=parse_bytes,
+    help="Cut a component with more weights into graphs, as 450MB.",
+)
 @click.option("--bake-time-ids", is_flag=True, help="SDXL: the UNet holds the numbers of its size, and asks for none.")
 @click.option(
     "--quantization", metavar="qdq|nbits", default="qdq", show_default=True, help="DequantizeLinear or MatMulNBits."
 )
-@click.option("--size-budget", metavar="SIZE", help="Choose the bits of each weight so that all graphs take no more.")
+@click.option(
+    "--size-budget",
+    metavar="SIZE",
+    type=parse_bytes,
+    help="Choose the bits of each weight so that all graphs take no more.",
+)
 @click.option(
     "--recipe", metavar="FILE", type=as_path, help="Take the bits of each weight from another export's recipe."
 )
@@ -49,70 +60,40 @@ from turbo_webnn.scripts.options import as_path, json_option, overwrite_option, 
 @json_option
 def export(
     source: str,
-    output: Path,
-    precision: str,
-    components: tuple[str, ...],
-    height: int | None,
-    width: int | None,
-    batch: int,
-    layout: str,
-    max_graph_bytes: str | None,
-    bake_time_ids: bool,
-    quantization: str,
-    size_budget: str | None,
-    recipe: Path | None,
-    skip_passes: tuple[str, ...],
     vae: str | None,
     safety_checker: str | None,
     variant: str | None,
     revision: str | None,
-    overwrite: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Turn SOURCE (a hub id, a diffusers folder, `tiny` or `tiny-xl`) into a bundle of static ONNX graphs."""
-    from turbo_webnn.export.exporter import native_size, run_request
+    from turbo_webnn.export.exporter import run_plan
     from turbo_webnn.export.request import ExportRequest
-    from turbo_webnn.models.byte_size import parse_bytes
-    from turbo_webnn.models.source import Source, open_source
+    from turbo_webnn.models.source import open_source
 
-    request = ExportRequest(
-        output=output,
-        precision=precision,  # type: ignore[arg-type]  # checked there, with an error that names the choices
-        components=components,
-        max_graph_bytes=None if max_graph_bytes is None else parse_bytes(max_graph_bytes),
-        layout=layout,
-        bake_time_ids=bake_time_ids,
-        form=quantization,  # type: ignore[arg-type]  # likewise
-        size_budget=None if size_budget is None else parse_bytes(size_budget),
-        recipe=recipe,
-        skip_passes=skip_passes,
-        overwrite=overwrite,
-    )
-
-    def judge(judged: Source) -> None:
-        request.plan(judged)
-        native_size(judged, batch=batch, height=height, width=width)
-
+    request = ExportRequest(**options)  # the other options have its fields' names
+    request.require_files()
     opened = open_source(
         source,
         variant=variant,
         revision=revision,
-        components=components,
+        components=request.components,
         fed=request.measured,
         parts=parts(vae=vae, safety_checker=safety_checker),
-        judge=judge,
+        judge=request.plan,
         progress=not as_json,
     )
     for line in opened.notices:
         notice(line)
     with progress(shown=not as_json) as report:
-        size = native_size(opened, batch=batch, height=height, width=width)
-        bundle = run_request(request, opened, size=size, report=report)
+        bundle = run_plan(request.plan(opened), report)
     if as_json:
-        show_json({"bundle": str(output), "notices": opened.notices, "manifest": bundle.manifest.to_json()})
+        manifest = bundle.manifest.to_json()
+        show_json({"bundle": str(request.output), "notices": opened.notices, "manifest": manifest})
         return
     for chain in bundle.manifest.components.values():
         for graph in chain.graphs:
             weight = sum(file.bytes for file in graph.files)
             show(f"{graph.path:<28}{graph.nodes:>6} nodes {weight / 1e6:>9.1f} MB")
-    show(f"{output}: {sum(file.bytes for file in bundle.files()) / 1e6:.1f} MB, {precision}")
+    show(f"{request.output}: {sum(file.bytes for file in bundle.files()) / 1e6:.1f} MB, {request.precision}")

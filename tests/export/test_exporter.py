@@ -12,7 +12,9 @@ import pytest
 
 from tests.conftest import exported
 from turbo_webnn.export import exporter
-from turbo_webnn.export.worker import BundleJob, Report
+from turbo_webnn.export.job import BundleJob
+from turbo_webnn.export.request import native_size
+from turbo_webnn.export.side_by_side import Report
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.chain import Chain, Tensor
 from turbo_webnn.models.component import Size
@@ -126,10 +128,10 @@ def test_one_component_alone_and_the_old_bundle_until_the_new_one_is_whole(
 
 def test_native_size_is_the_unets_own_unless_a_side_is_named() -> None:
     source = open_source("tiny")
-    assert exporter.native_size(source) == Size(1, 128, 128)
-    assert exporter.native_size(source, batch=2, width=256) == Size(2, 128, 256)
+    assert native_size(source) == Size(1, 128, 128)
+    assert native_size(source, batch=2, width=256) == Size(2, 128, 256)
     with pytest.raises(RequestError, match="height 0 is not a multiple of 8"):
-        exporter.native_size(source, height=0)
+        native_size(source, height=0)
 
 
 def test_a_chain_computes_what_the_whole_computes(tiny_fp32: Path, tiny_chains: Path) -> None:

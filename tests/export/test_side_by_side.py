@@ -4,12 +4,16 @@ import io
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
 from tests.refusal import refusal
-from turbo_webnn.export.worker import BundleJob, Event, read_outcome
-from turbo_webnn.models.component import Size
+from turbo_webnn.export.job import BundleJob, Event
+from turbo_webnn.export.request import ExportRequest
+from turbo_webnn.export.worker import read_outcome
+from turbo_webnn.models.child_process import to_line
+from turbo_webnn.models.json_file import parse_json
 from turbo_webnn.models.source import open_source
 
 
@@ -55,10 +59,10 @@ def test_a_job_that_fails_ends_the_others(job: str, said: str) -> None:
     assert printed.startswith(said)
 
 
-def test_jobs_travel_as_json() -> None:
-    source = open_source("tiny")
-    job = BundleJob(source, ("unet",), Size(1, 64, 64), "fp16", source.folder)
-    assert BundleJob.from_json(job.to_json()) == job
+def test_jobs_travel_as_json(tmp_path: Path) -> None:
+    request = ExportRequest(tmp_path / "out", components=("unet",), height=64, width=64)
+    job = BundleJob(request.plan(open_source("tiny")), tmp_path)
+    assert parse_json(to_line(job), BundleJob, "the job") == job
 
 
 PROGRESS = '{"progress": ["unet", "tracing", 0.5]}\n'

@@ -63,7 +63,7 @@ def test_a_process_takes_no_module_from_the_working_folder(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     monkeypatch.setattr(sys, "path", ["", ".", str(trapped), trapped, b"bytes", None, 3, *sys.path])
     with PythonProcess("importer", *TRAPS) as process:
-        found = json.loads(process.answers.readline() or "{}")
+        found = json.loads(process.output.readline() or "{}")
         assert found, process.complaints()
     assert sprung(trapped) == ""
     assert not [name for name, origin in found.items() if origin and Path(origin).is_relative_to(trapped)]
@@ -76,7 +76,7 @@ def test_modules_of_a_checkpoint_are_avoided(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "checkpoint" / "code"), IMPORTER]))
     for avoid, origin in (([], "xformers.py"), ([tmp_path / "checkpoint"], None)):
         with PythonProcess("importer", "xformers", avoid=avoid) as process:
-            found = json.loads(process.answers.readline())["xformers"]
+            found = json.loads(process.output.readline())["xformers"]
         assert (found and Path(found).name) == origin
 
 

@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import exported, run_command
 from tests.graphs import graph, operators, run
 from tests.refusal import refusal
+from turbo_webnn.export.job import BundleJob
 from turbo_webnn.export.pass_names import REQUIRED, SIMPLIFYING, SKIPPABLE
 from turbo_webnn.export.passes import pipeline, simplify
 from turbo_webnn.export.passes import run as run_passes
@@ -21,10 +22,10 @@ from turbo_webnn.export.passes.merge_views import MergeViews
 from turbo_webnn.export.passes.name_nodes import NameNodes
 from turbo_webnn.export.passes.set_boundary import SetBoundary
 from turbo_webnn.export.request import ExportRequest
-from turbo_webnn.export.worker import BundleJob
 from turbo_webnn.models.bundle import Bundle
-from turbo_webnn.models.component import Size
+from turbo_webnn.models.child_process import to_line
 from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.json_file import parse_json
 from turbo_webnn.models.layout import Port
 from turbo_webnn.models.source import open_source
 
@@ -82,8 +83,9 @@ def test_names_are_a_list_of_texts(tmp_path: Path, wrong: Any) -> None:
 
 
 def test_names_reach_the_process_that_exports(tmp_path: Path) -> None:
-    job = BundleJob(open_source("tiny"), ("unet",), Size(1, 64, 64), "fp16", tmp_path, skip_passes=("fold-scale",))
-    assert BundleJob.from_json(job.to_json()).skip_passes == ("fold-scale",)
+    request = ExportRequest(tmp_path / "bundle", components=("unet",), skip_passes=("fold-scale",))
+    line = to_line(BundleJob(request.plan(open_source("tiny")), tmp_path))
+    assert parse_json(line, BundleJob, "the job").plan.request.skip_passes == ("fold-scale",)
 
 
 def test_the_command_leaves_a_pass_out(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.runtime.bench.bench import bench
 from turbo_webnn.runtime.bench.example import arrays, described
 from turbo_webnn.runtime.bench.process import SideProcess
+from turbo_webnn.runtime.bench.protocol import OnnxruntimeOptions
 from turbo_webnn.runtime.bench.report import OURS, Task
 from turbo_webnn.runtime.ort.settings import Settings
 from turbo_webnn.scripts.tables import bench_table
@@ -101,7 +102,7 @@ def test_graphs_of_another_model_are_told(make_bundle: MakeBundle, tmp_path: Pat
 
 
 def test_a_side_that_dies_is_told_with_its_last_words() -> None:
-    with SideProcess("other", "none of the kinds", {}) as side:
+    with SideProcess("other", "none of the kinds", OnnxruntimeOptions(Path(), CPU)) as side:
         assert "other ended with status 1 (KeyError" in refusal(side.wait_until_made)
 
 

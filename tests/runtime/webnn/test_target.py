@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +15,7 @@ from tests.refusal import refusal
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.runtime.webnn import target
 from turbo_webnn.runtime.webnn.lowering import LOWERINGS
-from turbo_webnn.runtime.webnn.target import Limit, load_target, target_names, verdict_targets
+from turbo_webnn.runtime.webnn.target import Limit, load_target, portable_target, target_names, verdict_targets
 
 
 def test_four_targets_give_verdicts() -> None:
@@ -34,6 +39,34 @@ def test_portable_is_what_all_others_accept() -> None:
         }
         for operation in common
     }
+
+
+WRITTEN = "d2f8b0d9b50ac426435859029e6699070c19f177754a89dee5a6d325f5dd3de4"
+"""The sha256 of portable's limits as a file had them that was written by hand, keys and types sorted."""
+
+
+def test_portable_is_what_was_written_by_hand() -> None:
+    computed = portable_target([load_target(name) for name in ("coreml", "litert", "ort", "spec")])
+    text = json.dumps(_sorted(computed.limits), sort_keys=True)
+    assert hashlib.sha256(text.encode()).hexdigest() == WRITTEN
+
+
+def _sorted(limits: Any) -> Any:
+    """`limits` with their lists of types sorted."""
+    if isinstance(limits, Mapping):
+        return {name: _sorted(value) for name, value in limits.items()}
+    return sorted(limits) if isinstance(limits, list) else limits
+
+
+def test_a_table_that_accepts_less_narrows_portable() -> None:
+    least = {
+        "maxTensorByteLength": 7,
+        "abs": {"input": {"dataTypes": ["int8", "int32"], "rankRange": {"min": 2, "max": 9}}},
+    }
+    small = dataclasses.replace(load_target("ort"), limits=least)
+    portable = portable_target([load_target("ort"), small])
+    assert portable.max_tensor_bytes == 7
+    assert portable.operations == {"abs": {"input": Limit(frozenset({"int8", "int32"}), range(2, 9))}}
 
 
 def _intersection(limits: list[Limit]) -> Limit:
