@@ -1,4 +1,4 @@
-"""Build, check and measure everything on a GPU: the figures of scripts/benchmarks.md.
+"""Build, check and measure everything on a GPU: the figures of docs/measurements.md.
 
     python -m turbo_webnn.scripts.benchmark_gpu --work FOLDER [--preset sd-turbo --preset sdxl-turbo] [--rounds 50]
 

@@ -1,4 +1,4 @@
-"""How graphs of one checkpoint fare on WebNN, by exporter: the README's table.
+"""How graphs of one checkpoint fare on WebNN, by exporter: a table of docs/measurements.md.
 
     python -m turbo_webnn.scripts.compare_exporters CHECKPOINT BUNDLE [--optimum FOLDER]
 
