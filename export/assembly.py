@@ -14,12 +14,13 @@ from turbo_webnn.export.quantize.recipe import Recipe
 from turbo_webnn.export.schedules import schedules_of
 from turbo_webnn.export.side_by_side import run_side_by_side
 from turbo_webnn.export.tokenizers import write_tokenizer
-from turbo_webnn.export.worker import BundleJob, Report
+from turbo_webnn.export.worker import BundleJob
 from turbo_webnn.models.bundle import Manifest, write_manifest
 from turbo_webnn.models.component import Component, Size
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.family import constant_conditions
 from turbo_webnn.models.layouts import layout_of
+from turbo_webnn.models.progress import ReportFraction as Report
 from turbo_webnn.models.source import Source
 
 SIDE_BY_SIDE = 2
@@ -30,6 +31,8 @@ def assemble(job: BundleJob, report: Report, lifeline: int) -> None:
     """Write every file of the bundle into `job.stage`.
 
     Args:
+        job: what to export, and the folder for the files.
+        report: receives the progress of each component.
         lifeline: a descriptor that can be read when nobody waits for the bundle any more.
 
     Raises:

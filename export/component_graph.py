@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,10 +30,8 @@ from turbo_webnn.models.component import Component, Size
 from turbo_webnn.models.layout import Place
 from turbo_webnn.models.modules import build, matched
 from turbo_webnn.models.precision import BOUNDARY_TYPE, Precision
+from turbo_webnn.models.progress import ReportStep as Progress
 from turbo_webnn.models.source import Source
-
-Progress = Callable[[str, float], None]
-"""Told what is being done ("tracing", "writing") and which fraction of it, 0 to 1."""
 
 
 @dataclass(frozen=True)

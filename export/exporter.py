@@ -9,13 +9,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from turbo_webnn.export.request import ExportRequest
-from turbo_webnn.export.worker import BundleJob, Report, run_worker
+from turbo_webnn.export.worker import BundleJob, run_worker
 from turbo_webnn.models.arguments import require_texts, require_types
 from turbo_webnn.models.bundle import Bundle, staged
 from turbo_webnn.models.component import VAE_FACTOR, Size
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.layouts import DEFAULT
 from turbo_webnn.models.precision import NUMBERS, Form, Precision
+from turbo_webnn.models.progress import ReportFraction as Report
 from turbo_webnn.models.source import Source, open_part, open_source
 
 _QUANTIZED_BITS = 9
@@ -56,6 +57,7 @@ def export_bundle(
         parts: by subfolder ("vae", "safety_checker") other sources whose components take the place of `source`'s own;
             a safety checker that is given is exported too.
         overwrite: whether a bundle at `output` may be replaced.
+        report: receives the progress of each component.
 
     Raises:
         RequestError: where the request cannot be served; `output` is then as it was.
@@ -88,7 +90,10 @@ def run_request(request: ExportRequest, source: Source, *, size: Size | None = N
     """Export `source` as `request` asks.
 
     Args:
+        request: the options of the export.
+        source: the opened checkpoint.
         size: the one size that the bundle serves; the UNet's own and one picture where it is not given.
+        report: receives the progress of each component.
 
     Raises:
         RequestError: where the request cannot be served; the output is then as it was.

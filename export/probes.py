@@ -110,7 +110,7 @@ def _pictures(shape: tuple[int, ...], _config: Mapping[str, Any]) -> torch.Tenso
 
 
 def _latents(shape: tuple[int, ...]) -> torch.Tensor:
-    """latent / sqrt(sigma² + 1) at `TIMESTEPS`: a picture's latents have unit variance and vary slowly."""
+    """Make latent / sqrt(sigma² + 1) at `TIMESTEPS`: a picture's latents have unit variance and vary slowly."""
     batch, channels, height, width = shape
     noise = torch.randn(shape, generator=_seeded())
     coarse = torch.randn(batch, channels, height // 4, width // 4, generator=_seeded())

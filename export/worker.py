@@ -8,7 +8,6 @@ and the outcome come back as lines of JSON.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
@@ -19,14 +18,12 @@ from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.json_file import parse_json
 from turbo_webnn.models.layouts import DEFAULT
 from turbo_webnn.models.precision import Precision
+from turbo_webnn.models.progress import ReportFraction as Report
 from turbo_webnn.models.python_process import PythonProcess
 from turbo_webnn.models.source import Source
 
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_ARENA_MAX": "2"}
 """glibc would keep freed blocks of up to 32 MB; large weights pass through such blocks, and their memory is to go."""
-
-Report = Callable[[str, str, float], None]
-"""Told a component, what is done with it, and which fraction of that is done."""
 
 
 @dataclass(frozen=True)

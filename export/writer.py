@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import onnx_ir as ir
@@ -11,6 +11,7 @@ import onnx_ir as ir
 from turbo_webnn.export.inline import save_inline
 from turbo_webnn.models.bundle import describe
 from turbo_webnn.models.chain import Chain, Graph, Tensor
+from turbo_webnn.models.progress import ReportShare as Progress
 
 SHARD_BYTES = 1_900_000_000
 """The newest WebNN samples' limit: browsers cap an ArrayBuffer just under 2 GiB."""
@@ -19,9 +20,6 @@ INLINE_BYTES = 1024
 """Initializers up to this size stay in the .onnx file: shape-like inputs must be read with the graph."""
 
 _IN_FLIGHT_BYTES = 64 << 20
-
-Progress = Callable[[float], None]
-"""Told the fraction of weights written, 0 to 1."""
 
 
 def write_chain(

@@ -33,6 +33,8 @@ def read_json(path: Path, kind: Any = None, right: str = _COPY) -> Any:
     """The value of type `kind` that the file at `path` holds; an object of anything where no type is given.
 
     Args:
+        path: the file to read.
+        kind: the type of the value; a JSON object where None.
         right: what would be right where the file holds something else.
 
     Raises:

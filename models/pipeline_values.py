@@ -32,7 +32,9 @@ def require_served_index(model_index: Mapping[str, Any], classes: Mapping[str, s
     """Refuse a pipeline whose own values change pictures in a way that no bundle repeats, or that has other parts.
 
     Args:
+        model_index: the contents of `model_index.json`.
         classes: by folder, the class that is served.
+        where: the path of the file, for messages.
 
     Raises:
         RequestError: names the value or the class.

@@ -43,6 +43,7 @@ class Verdict:
 
     @property
     def all(self) -> bool:
+        """Whether the picture shows every property of the scene."""
         return all(astuple(self))
 
 

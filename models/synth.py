@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.family import SAFETY_CHECKER, family_of
 from turbo_webnn.models.json_file import read_json, write_json
 from turbo_webnn.models.modules import build
+from turbo_webnn.models.progress import ReportStep
 from turbo_webnn.models.staging import staged_folder
 from turbo_webnn.models.vocabulary import write_vocabulary
 
@@ -42,9 +43,6 @@ _GAINS = {
     "position_embedding.weight": 0.01,
 }
 
-Report = Callable[[str, float], None]
-"""Told a component's folder and the fraction of its weights written."""
-
 
 def synthesize(
     preset: str,
@@ -53,7 +51,7 @@ def synthesize(
     seed: int = 0,
     variant: str | None = None,
     overwrite: bool = False,
-    report: Report = lambda _folder, _fraction: None,
+    report: ReportStep = lambda _folder, _fraction: None,
 ) -> Path:
     """Write the pipeline `preset` with random weights drawn from `seed` to the folder `output`.
 
@@ -87,7 +85,7 @@ def _named_files(folder: Path) -> Collection[str] | None:
     return {RECORD, *files} if isinstance(files, list) and all(isinstance(name, str) for name in files) else None
 
 
-def _write_pipeline(folder: Path, preset: str, seed: int, variant: str | None, report: Report) -> None:
+def _write_pipeline(folder: Path, preset: str, seed: int, variant: str | None, report: ReportStep) -> None:
     family = family_of(read_json(folder / "model_index.json"), preset)
     by_folder = {component.subfolder: component for component in family.components}
     for name, component in by_folder.items():
@@ -97,7 +95,7 @@ def _write_pipeline(folder: Path, preset: str, seed: int, variant: str | None, r
         write_vocabulary(folder / str(encoder.tokenizer), config["vocab_size"])
 
 
-def _write_weights(folder: Path, component: Component, seed: int, variant: str | None, report: Report) -> None:
+def _write_weights(folder: Path, component: Component, seed: int, variant: str | None, report: ReportStep) -> None:
     with torch.device("meta"):
         module = build(component, read_json(folder / "config.json"))
     shapes = {component.keys(name)[0]: tuple(value.shape) for name, value in module.named_parameters()}

@@ -65,7 +65,7 @@ def verdict(paths: Sequence[Path]) -> str:
 
 
 def rows(source: Source, bundle: Bundle, optimum: Path | None, work: Path) -> Iterator[tuple[str, str, str]]:
-    """Component, exporter, verdict."""
+    """The rows of the table: component, exporter, verdict."""
     for name, chain in bundle.manifest.components.items():
         component = source.family.component(name)
         yield name, "turbo-webnn", verdict([bundle.path(graph) for graph in chain.graphs])

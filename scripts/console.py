@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-Report = Callable[[str, str, float], None]
+from turbo_webnn.models.progress import ReportFraction
 
 
 class _Forgiving(io.RawIOBase):
@@ -113,7 +113,7 @@ def fail(message: str, status: int, *, as_json: bool) -> int:
 
 
 @contextmanager
-def progress(*, shown: bool) -> Iterator[Report]:
+def progress(*, shown: bool) -> Iterator[ReportFraction]:
     """A bar for each thing that is reported; nothing where standard error is no terminal."""
     console = Console(stderr=True)
     if not (shown and console.is_terminal):

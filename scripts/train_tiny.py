@@ -53,6 +53,7 @@ GO_ON = Course(steps=1500, pace=0.4, from_nothing=0.0, own_way=True)
 
 
 def main() -> None:
+    """Train the models that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="tiny, tiny-xl; none: the VAE alone")
     parser.add_argument("--out", type=Path, default=MODELS)

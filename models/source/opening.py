@@ -64,9 +64,15 @@ def open_source(
     those of the components that feed them. What configs can tell is told before any weights are fetched.
 
     Args:
-        parts: by subfolder ("vae", "safety_checker") other sources, whose components take the place of SOURCE's, as
-            `open_part` finds them.
-        judge: called once the configs are there, and before weights are fetched: what the caller can tell by them.
+        source: an embedded checkpoint's name, a diffusers folder, or a hub id.
+        variant: the variant of the weights, such as `fp16`; None for the main weights.
+        revision: a branch, tag or commit on the hub.
+        components: names of the components to fetch; all where empty.
+        fed: whether to fetch the components that produce the inputs of `components` too.
+        parts: by subfolder ("vae", "safety_checker") other sources. Their components, which `open_part` opens, take
+            the place of SOURCE's.
+        judge: called after the configs are read and before weights are fetched; raises RequestError to refuse.
+        progress: whether huggingface_hub shows its progress bars.
 
     Raises:
         RequestError: where there is no such source, it is not a diffusers folder, or `judge` refuses it.

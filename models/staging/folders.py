@@ -30,6 +30,7 @@ def require_free(destination: Path, *, overwrite: bool, named: NamedFiles) -> No
     """Refuse a destination that may not be written or replaced.
 
     Args:
+        destination: the path to write.
         overwrite: whether a folder of ours may be replaced.
         named: what tells a folder of ours.
 
@@ -78,6 +79,7 @@ def staged_folder(destination: Path, *, overwrite: bool, named: NamedFiles) -> I
     folder takes its place. What a killed run left beside `destination` is removed.
 
     Args:
+        destination: the path of the finished folder.
         overwrite: whether a folder of ours at `destination` may be replaced.
         named: what tells a folder of ours, and the files in it.
 

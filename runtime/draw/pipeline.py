@@ -19,6 +19,7 @@ from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.family import SAFETY_CHECKER
 from turbo_webnn.models.precision import Precision
+from turbo_webnn.models.progress import ReportRuns as Progress
 from turbo_webnn.runtime.draw import images, safety, sampler
 from turbo_webnn.runtime.draw.engine import Engine, engine_of
 from turbo_webnn.runtime.draw.noise import NoiseSource
@@ -35,9 +36,6 @@ _NOT_FINITE: dict[Precision, str] = {
     "q4f16": _NARROW,
 }
 """What is right where a component's numbers leave the range of its type."""
-
-Progress = Callable[[str, int, int], None]
-"""Told the component at work, how many of its runs are done, and how many it will make."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,9 @@ class Pipeline:
         """Open the bundle in `folder`; components load when they are first needed.
 
         Args:
+            folder: the bundle.
             provider: `cuda`, `cpu`, None for CUDA where there is one, or all settings.
+            keep_sessions: whether components stay loaded between calls.
 
         Raises:
             RequestError: where there is no bundle, it is not whole, or the provider is not there.
@@ -122,10 +122,12 @@ class Pipeline:
         """As many pictures of `prompt` as the bundle's batch has.
 
         Args:
+            prompt: the text that describes the pictures.
             steps: 1 to 4, as the manifest's schedules say.
             seed: gives the noise that `torch.randn` draws for a batch from a generator of this seed.
             image: a picture of any mode and size to start from.
             strength: how much of `image` is drawn anew; `int(steps * strength)` steps run.
+            progress: receives the component, the number of its completed runs and their total.
 
         Raises:
             RequestError: where the bundle lacks a component or the schedule, the strength leaves no step to

@@ -174,5 +174,5 @@ class Stages:
 
 
 def latent_shape(size: Size) -> tuple[int, int, int, int]:
-    """[batch, 4, h, w]"""
+    """The shape of latents, [batch, 4, h, w]."""
     return (size.batch, 4, size.latent_height, size.latent_width)

@@ -22,6 +22,9 @@ def load(bundle: Bundle, graph: Graph, settings: Settings, *, bound: bool = Fals
     """The InferenceSession of a `graph` of `bundle`.
 
     Args:
+        bundle: the bundle that holds the graph.
+        graph: the graph to load.
+        settings: the provider and its options.
         bound: whether its inputs and outputs will lie at fixed addresses (`runtime.tensors.bound`).
 
     Raises:
@@ -39,9 +42,13 @@ def load(bundle: Bundle, graph: Graph, settings: Settings, *, bound: bool = Fals
 
 
 def start(model: Path | bytes, settings: Settings, wrong: str, *, bound: bool, weights: Path | None = None) -> Any:
-    """An InferenceSession on the provider that `settings` name and no other; `wrong` begins what is said if not.
+    """An InferenceSession on the provider that `settings` name and no other.
 
     Args:
+        model: the path of a model, or the model itself as bytes.
+        settings: the provider and its options.
+        wrong: the beginning of the message where the session does not start.
+        bound: whether its inputs and outputs lie at fixed addresses.
         weights: the folder of the external data of a `model` that is bytes; one at a path has them beside it.
     """
     options = settings.session_options()

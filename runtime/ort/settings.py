@@ -80,7 +80,7 @@ class Settings:
         }
 
     def session_options(self) -> Any:
-        """onnxruntime's SessionOptions."""
+        """Make the SessionOptions of onnxruntime."""
         options = onnxruntime().SessionOptions()
         # products by quantised weights in float32: by default onnxruntime rounds the other factor to 8 bits too
         options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
@@ -93,7 +93,7 @@ class Settings:
         return options
 
     def run_options(self, *, bound: bool) -> Any:
-        """onnxruntime's RunOptions: what a run has allocated goes back, but for addresses that a CUDA graph holds."""
+        """Make the RunOptions of onnxruntime: memory of a run is freed after it, except addresses in a CUDA graph."""
         options = onnxruntime().RunOptions()
         if self.provider == "cuda" and not bound:
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", f"gpu:{self.device}")

@@ -69,6 +69,8 @@ class Reference:
         """All outputs of `component`, by name.
 
         Args:
+            component: the name of the component.
+            inputs: arrays by name.
             keep: told of the output of every module inside that gives one tensor.
         """
         module, part = self._module(component), self.source.family.component(component)

@@ -9,13 +9,11 @@ from typing import Protocol
 import numpy as np
 
 from turbo_webnn.models.family import VAE_ENCODER, Family
+from turbo_webnn.models.progress import ReportRuns
 from turbo_webnn.runtime.draw import images
 from turbo_webnn.runtime.draw.noise import Float32Array
 from turbo_webnn.runtime.ort.sessions import Array
 from turbo_webnn.runtime.verification.drawing import Case, Drawing, Side
-
-Progress = Callable[[str, int, int], None]
-"""Told the component at work, how many drawings are through it, and how many there are."""
 
 Recorder = Callable[[str, Mapping[str, Array], Mapping[str, Float32Array]], None]
 """Told of every run of a component: its name, its inputs and its outputs by name."""
@@ -62,7 +60,7 @@ class Evidence:
 
 
 def gather(
-    reference: Recorded, drawings: Sequence[Drawing], family: Family, components: Iterable[str], progress: Progress
+    reference: Recorded, drawings: Sequence[Drawing], family: Family, components: Iterable[str], report: ReportRuns
 ) -> Evidence:
     """Draw with `reference`, a component at a time, as far as `components` need inputs.
 
@@ -75,11 +73,11 @@ def gather(
 
     def advance(component: str, group: Sequence[Drawing]) -> None:
         for done, drawing in enumerate(group):
-            progress(component, done, len(group))
+            report(component, done, len(group))
             reference.record = evidence.recorder(drawing.case)
             drawing.advance(reference, component)
         reference.release(component)
-        progress(component, len(group), len(group))
+        report(component, len(group), len(group))
 
     encoders = frozenset(encoder.name for encoder in family.text_encoders)
     needed = family.text_to_image if from_image else _up_to_last(family.text_to_image, held)

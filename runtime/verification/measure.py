@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from turbo_webnn.models.progress import ReportRuns
 from turbo_webnn.runtime.draw import images
 from turbo_webnn.runtime.draw.noise import Float32Array
 from turbo_webnn.runtime.ort.sessions import Array
 from turbo_webnn.runtime.verification.drawing import Case, Drawing, Side
-from turbo_webnn.runtime.verification.evidence import Evidence, Progress
+from turbo_webnn.runtime.verification.evidence import Evidence
 from turbo_webnn.runtime.verification.parity import Figures, compare, compare_pictures
 
 Run = Callable[[str, Mapping[str, Array]], Mapping[str, Float32Array]]
@@ -40,13 +41,17 @@ class Measured:
 
 
 def measure(
-    side: Side, run: Run, evidence: Evidence, components: Iterable[str], *, draw: bool, told: Progress
+    side: Side, run: Run, evidence: Evidence, components: Iterable[str], *, draw: bool, report: ReportRuns
 ) -> Measured:
     """Run `components` of `side` on `evidence`, in their order, each being loaded once and released.
 
     Args:
+        side: the implementation to measure.
         run: of `side`, a component at a time.
+        evidence: the inputs and outputs of the reference.
+        components: names of the components to run.
         draw: whether the drawings go along; `components` are all that they need then.
+        report: receives the component, the number of its completed runs and their total.
     """
     measured = Measured()
     expected = evidence.samples if draw else {}
@@ -56,16 +61,16 @@ def measure(
         runs = len(records) + len(drawings)
         figures = measured.components.setdefault(component, {})
         for done, record in enumerate(records):
-            told(component, done, runs)
+            report(component, done, runs)
             outputs = run(component, record.inputs)
             for name, output in record.outputs.items():
                 case = record.case if len(record.outputs) == 1 else f"{name}, {record.case}"
                 figures[Comparison(case, record.timestep)] = compare(output, outputs[name])
         for done, drawing in enumerate(drawings, len(records)):
-            told(component, done, runs)
+            report(component, done, runs)
             drawing.advance(side, component)
         side.release(component)
-        told(component, runs, runs)
+        report(component, runs, runs)
     for drawing in drawings:
         shown = images.to_unit(expected[drawing.case]), images.to_unit(drawing.finished)
         measured.samples[drawing.case] = drawing.finished

@@ -1,5 +1,7 @@
-"""Structural similarity of pictures: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error
-visibility to structural similarity", IEEE Transactions on Image Processing 13(4), 2004.
+"""Structural similarity of pictures.
+
+Source: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural
+similarity", IEEE Transactions on Image Processing 13(4), 2004.
 """
 
 from __future__ import annotations

@@ -48,8 +48,11 @@ def trace(stages: Stages, run: Run, component: str, inputs: Mapping[str, Array],
     """Every value of `component` that is a module's output, in the order of the graphs, on the CPU.
 
     Args:
+        stages: the bundle, without loaded components.
         run: of `stages`, as `inputs` are named.
-        inputs: of one run, as the reference is told them.
+        component: its name.
+        inputs: of one run, as the reference receives them.
+        reference: the PyTorch implementation.
 
     Raises:
         RequestError: as `reference` and `run` do.
@@ -133,6 +136,7 @@ def module_outputs(nodes: Iterable[onnx.NodeProto], modules: Any) -> dict[str, s
     module gives what one of its parts gives.
 
     Args:
+        nodes: of the graph, in order.
         modules: what is asked for.
     """
     last: dict[str, tuple[str, str]] = {}  # by path: the place of the last node inside, and its output

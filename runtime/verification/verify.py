@@ -18,6 +18,7 @@ from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.precision import BOUNDARY_TYPE, Precision
+from turbo_webnn.models.progress import ReportRuns
 from turbo_webnn.models.provenance import Provenance
 from turbo_webnn.models.source import Source
 from turbo_webnn.runtime.draw.noise import Float32Array
@@ -29,7 +30,7 @@ from turbo_webnn.runtime.page.quality import read_quality
 from turbo_webnn.runtime.verification.bundle_reference import BundleReference
 from turbo_webnn.runtime.verification.cases import PROMPTS, cases_of
 from turbo_webnn.runtime.verification.drawing import Case, Drawing
-from turbo_webnn.runtime.verification.evidence import Evidence, Progress, gather
+from turbo_webnn.runtime.verification.evidence import Evidence, gather
 from turbo_webnn.runtime.verification.measure import Measured, Run, measure
 from turbo_webnn.runtime.verification.noise_floor import NoiseFloor, noise_floor
 from turbo_webnn.runtime.verification.parity import COMPONENT_GATES, EXACT, PICTURE_GATES, compare
@@ -55,7 +56,7 @@ def verify(
     steps: Sequence[int] = (1, 2, 4),
     trace: bool = False,
     provider: Provider | Settings | None = None,
-    progress: Progress | None = None,
+    progress: ReportRuns | None = None,
     notice: Callable[[str], object] = _LOG.warning,
 ) -> ParityReport:
     """Compare `bundle` with the PyTorch pipeline of `reference`, and write the report into the bundle.
@@ -66,8 +67,12 @@ def verify(
     is PyTorch once more, for the error that the type alone costs. What the bundle lacks is left out.
 
     Args:
-        reference: a checkpoint, or a bundle of the same size: the float16 one of the same checkpoint shows what
-            quantised weights lose, and nothing else.
+        bundle: the bundle to verify.
+        reference: a checkpoint, or a bundle of the same size. The float16 bundle of the same checkpoint shows only
+            the error of quantised weights.
+        prompts: texts to draw.
+        seeds: of the noise, for each prompt.
+        steps: numbers of denoising steps, for each prompt and seed.
         provider: where to run the graphs as they are on disk, attention not fused; or all settings.
         trace: whether to compare the values inside of components too, on the first run of each; PyTorch alone can say.
         progress: told the component at work, how many drawings are through it, and how many there are; those
@@ -107,7 +112,7 @@ def verify(
     if isinstance(reference, Source) and BOUNDARY_TYPE[manifest.precision] == "float16":
         half = _reference(reference, manifest.size, "fp16")
         floor = measure(
-            half, half.run, evidence, held, draw=draw, told=lambda name, *done: told(f"float16 {name}", *done)
+            half, half.run, evidence, held, draw=draw, report=lambda name, *done: told(f"float16 {name}", *done)
         )
         clock.lap("pytorch float16")
 
@@ -115,7 +120,7 @@ def verify(
         # a graph may hold what the reference is told, such as SDXL's time_ids
         return stages.run(component, {tensor.name: inputs[tensor.name] for tensor in bundle.chain(component).inputs})
 
-    measured = measure(stages, run, evidence, held, draw=draw, told=told)
+    measured = measure(stages, run, evidence, held, draw=draw, report=told)
     clock.lap("onnxruntime")
     traced: list[Traced] = []
     if trace and not isinstance(side, BundleReference):
@@ -207,7 +212,7 @@ def _noise(measured: Measured, floor: Measured | None, precision: Precision) -> 
     return floors
 
 
-def _traced(stages: Stages, run: Run, evidence: Evidence, reference: Reference, told: Progress) -> list[Traced]:
+def _traced(stages: Stages, run: Run, evidence: Evidence, reference: Reference, told: ReportRuns) -> list[Traced]:
     """The values inside of each component on its first run, those first where the two part."""
     from turbo_webnn.runtime.verification.trace import trace  # needs onnx, which only --trace asks for
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from turbo_webnn.models.bundle import Bundle, Manifest, update_manifest
 from turbo_webnn.models.chain import BrowserRun, Chain, Graph, GraphVerdict, Verdict
 from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.progress import ReportFraction as Progress
 from turbo_webnn.runtime.verification.parity import BROWSER_GATES, Figures, Gate, compare
 from turbo_webnn.runtime.webnn.check import (
     BrowserVerdict,
@@ -28,9 +29,6 @@ _LOG = logging.getLogger(__name__)
 
 SHOWN = 3
 """Findings told to people for one graph: weights that a table does not take are hundreds, alike."""
-
-Progress = Callable[[str, str, float], None]
-"""Told a component, what is done with it, and which fraction of that is done."""
 
 
 @dataclass(frozen=True)
@@ -181,10 +179,12 @@ def check_bundle(
     """Judge each component of `bundle`, and write the verdicts into its manifest where more than rules were asked.
 
     Args:
+        bundle: the bundle to check.
         provider: whether to ask the real provider, which needs Node.
         browser_limit_s: seconds that each graph may take in a real Chromium, which runs it on what passes through
             it in a real run; None for no browser. One that hangs or dies is a verdict with its reason.
         targets: names of the tables to judge by; all where none is named. Weights of 4 bits have none on some.
+        progress: receives the component, the activity and the completed fraction of it.
         notice: told in a line where the verdicts could not be written.
 
     A graph that its layout has run on the CPU is not judged.

@@ -9,8 +9,9 @@ import numpy as np
 
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.chain import Graph, Tensor
+from turbo_webnn.models.progress import ReportRuns as Progress
 from turbo_webnn.runtime.draw import images
-from turbo_webnn.runtime.draw.pipeline import Pipeline, Progress
+from turbo_webnn.runtime.draw.pipeline import Pipeline
 from turbo_webnn.runtime.draw.stages import Stages
 from turbo_webnn.runtime.ort.sessions import Array
 
@@ -32,6 +33,7 @@ def rehearse(bundle: Bundle, progress: Progress | None = None) -> dict[Graph, Pa
     where the bundle lacks one that a drawing needs, runs on seeded noise. What its layout has run on the CPU does not.
 
     Args:
+        bundle: the bundle to run.
         progress: told the component at work, how many of its runs are done, and how many it will make.
 
     Raises:

@@ -72,7 +72,10 @@ def make_case(kind: Kind, seed: int, originals: Mapping[str, Path], folder: Path
     """Write the damaged input of `seed` to `folder`, which must not exist.
 
     Args:
-        originals: good inputs: `bundle`, and a recipe that fits `tiny`.
+        kind: what to damage.
+        seed: of the random numbers.
+        originals: intact inputs by name: `bundle`, and a `recipe` that fits `tiny`.
+        folder: where to write the damaged input.
     """
     rng = Random(f"{kind} {seed}")  # noqa: S311 - a case is to be made again from its seed
     original = EMBEDDED["tiny"] if kind == "checkpoint" else originals["bundle"]

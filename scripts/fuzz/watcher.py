@@ -44,10 +44,12 @@ class Watcher:
 
     @property
     def looks(self) -> int:
+        """The number of checks."""
         return self._get(_LOOKS)
 
     @property
     def misses(self) -> int:
+        """The number of checks that found nothing at the path."""
         return self._get(_MISSES)
 
     def watch(self, *, on: bool) -> None:

@@ -24,6 +24,7 @@ class Muon:
         self._momenta = [torch.zeros_like(weight) for weight in weights]
 
     def step(self, rate: float) -> None:
+        """Update all weights from their gradients, at the learning rate `rate`."""
         with torch.no_grad():
             for weight, momentum in zip(self.weights, self._momenta, strict=True):
                 momentum.lerp_(weight.grad, 1 - MOMENTUM)

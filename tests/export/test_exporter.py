@@ -12,11 +12,12 @@ import pytest
 
 from tests.conftest import exported
 from turbo_webnn.export import exporter
-from turbo_webnn.export.worker import BundleJob, Report
+from turbo_webnn.export.worker import BundleJob
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.chain import Chain, Tensor
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.progress import ReportFraction as Report
 from turbo_webnn.models.source import open_source
 
 BANNED = {
