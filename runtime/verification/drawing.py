@@ -1,6 +1,6 @@
-"""One run from prompt to picture, a component at a time: by a bundle or by the reference, in the same steps.
+"""One run from prompt to picture, component by component, with a bundle or with the reference.
 
-Several drawings advance through one component together, so that it is loaded once and leaves before the next.
+Several drawings use one component together, so that it is loaded once and released before the next one loads.
 """
 
 from __future__ import annotations
@@ -18,33 +18,35 @@ from turbo_webnn.runtime.draw.stages import Sampling
 
 
 class Side(Protocol):
-    """What can draw: `runtime.draw.stages.Stages`, or `runtime.reference.reference.Reference`."""
+    """An implementation that draws: `runtime.draw.stages.Stages`, or `runtime.reference.reference.Reference`."""
 
     def encode_text(self, encoder: str, ids: NDArray[np.int32]) -> Encoded:
-        """Token ids [batch, 77] to the outputs of that text encoder."""
+        """Run the text encoder `encoder` on token ids [batch, 77]."""
 
     def conditions(self, encoded: Sequence[Encoded]) -> Conditions:
-        """The outputs of all text encoders to the UNet's conditions."""
+        """Make the UNet's conditions from the outputs of all text encoders."""
 
     def encode_picture(self, sample: Float32Array) -> Float32Array:
-        """Pictures [batch, 3, H, W] to scaled latents [batch, 4, h, w]."""
+        """Encode pictures [batch, 3, H, W] as scaled latents [batch, 4, h, w]."""
 
     def sample(self, conditions: Conditions, sampling: Sampling, start: Float32Array | None = None) -> Float32Array:
-        """Conditions, and scaled latents of a picture, to finished latents."""
+        """Make finished latents from the conditions and, where given, the scaled latents of a picture."""
 
     def decode(self, latents: Float32Array) -> Float32Array:
-        """Finished latents to pictures."""
+        """Decode finished latents to pictures."""
 
     def release(self, component: str) -> None:
-        """Give back the memory of `component`."""
+        """Free the memory of `component`."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is drawn.
+    """The parameters of one drawing.
 
     Attributes:
-        measured: the components that are also compared one by one, on what this case feeds them.
+        prompt: the text.
+        sampling: steps, seed and strength.
+        measured: the components that are also compared individually, on their inputs in this case.
     """
 
     prompt: str
@@ -53,7 +55,7 @@ class Case:
 
     @property
     def kind(self) -> str:
-        """How it is drawn, without what."""
+        """The sampling as text, without the prompt."""
         steps, seed, strength = self.sampling.steps, self.sampling.seed, self.sampling.strength
         kind = "text to image" if strength is None else f"image to image at {strength:g}"
         return f"{kind}, {steps} step{'s' * (steps > 1)}, seed {seed}"
@@ -64,7 +66,7 @@ class Case:
 
 @dataclass
 class Drawing:
-    """How far a case has come on one side; each field is the outcome of a component, None before it."""
+    """The state of a case on one side; each field is the output of a component, and None before its run."""
 
     case: Case
     ids: TokenIds
@@ -76,12 +78,12 @@ class Drawing:
 
     @property
     def finished(self) -> Float32Array:
-        """The decoded picture [batch, 3, H, W] of a drawing that has come through all its components."""
+        """The decoded picture [batch, 3, H, W] of a completed drawing."""
         assert self.sample is not None, f"{self.case} has not been decoded"
         return self.sample
 
     def advance(self, side: Side, component: str) -> None:
-        """Take the drawing through `component`; the VAE encoder is passed by where there is no picture."""
+        """Run `component` for this drawing; skip the VAE encoder where there is no picture."""
         if component in self.ids:
             self.encoded[component] = side.encode_text(component, self.ids[component])
         elif component == "vae_encoder" and self.picture is not None:
