@@ -16,12 +16,13 @@ from turbo_webnn.export.quantize.plan import Quantization
 from turbo_webnn.export.quantize.recipe import Recipe
 from turbo_webnn.export.request import ExportPlan
 from turbo_webnn.export.schedules import schedules_of
-from turbo_webnn.export.side_by_side import Report, run_side_by_side
+from turbo_webnn.export.side_by_side import run_side_by_side
 from turbo_webnn.export.tokenizers import write_tokenizer
 from turbo_webnn.models.bundle import Manifest, write_manifest
 from turbo_webnn.models.chain import Chain
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.parts.autoencoder_kl import SCALING_FACTOR
+from turbo_webnn.models.progress import ReportFraction
 from turbo_webnn.models.schedule import Schedule
 from turbo_webnn.models.source import Source
 
@@ -29,10 +30,12 @@ SIDE_BY_SIDE = 2
 """Components traced at a time: more would cost memory that a small laptop lacks."""
 
 
-def assemble(job: BundleJob, report: Report, lifeline: int) -> None:
+def assemble(job: BundleJob, report: ReportFraction, lifeline: int) -> None:
     """Write every file of the bundle into `job.stage`.
 
     Args:
+        job: what to export, and the folder for the files.
+        report: receives the progress of each component.
         lifeline: a descriptor that can be read when nobody waits for the bundle any more.
 
     Raises:

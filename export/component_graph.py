@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,10 +28,8 @@ from turbo_webnn.models.chain import Chain
 from turbo_webnn.models.component import Component, Size
 from turbo_webnn.models.layout import Place
 from turbo_webnn.models.modules import build, matched
+from turbo_webnn.models.progress import ReportStep
 from turbo_webnn.models.source import Source
-
-Progress = Callable[[str, float], None]
-"""Told what is being done ("tracing", "writing") and which fraction of it, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ class Exported:
     grids: Mapping[str, Grid] | None
 
 
-def export_component(job: ComponentJob, progress: Progress) -> Exported:
+def export_component(job: ComponentJob, progress: ReportStep) -> Exported:
     """Measure, trace, bind, simplify, quantise, set in its place, split and write one component.
 
     Raises:
@@ -87,7 +85,7 @@ def export_component(job: ComponentJob, progress: Progress) -> Exported:
     return Exported(replace(chain, names=names, adapters=dict(place.adapters), float32_parts=kept), grids)
 
 
-def measure_component(job: ComponentJob, progress: Progress) -> Costs:
+def measure_component(job: ComponentJob, progress: ReportStep) -> Costs:
     """What the component's weights would cost on the grids that they may be on; nothing is written.
 
     Raises:
@@ -98,7 +96,7 @@ def measure_component(job: ComponentJob, progress: Progress) -> Costs:
     return costs(model, job.component, job.plan.quantization, energies)
 
 
-def _measured(job: ComponentJob, progress: Progress) -> tuple[Overflows, Energies]:
+def _measured(job: ComponentJob, progress: ReportStep) -> tuple[Overflows, Energies]:
     """What float16 cannot hold, and what the weights meet where they are quantised, from one run of the component."""
     plan = job.plan
     if not plan.request.measured:
@@ -110,7 +108,7 @@ def _measured(job: ComponentJob, progress: Progress) -> tuple[Overflows, Energie
     return overflows_of(extremes, job.component, job.source), channels.relative()
 
 
-def _simplified(job: ComponentJob, progress: Progress) -> tuple[ir.Model, Overflows, Energies]:
+def _simplified(job: ComponentJob, progress: ReportStep) -> tuple[ir.Model, Overflows, Energies]:
     torch.set_num_threads(1)  # components share the cores, and a forked process has no use for OpenMP's pool
     overflows, energies = _measured(job, progress)
     progress("tracing", 0.0)

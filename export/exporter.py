@@ -10,7 +10,6 @@ from types import MappingProxyType
 
 from turbo_webnn.export.job import BundleJob
 from turbo_webnn.export.request import ExportPlan, ExportRequest
-from turbo_webnn.export.side_by_side import Report
 from turbo_webnn.export.worker import run_worker
 from turbo_webnn.models.arguments import require_texts, require_types
 from turbo_webnn.models.bundle import Bundle, staged
@@ -18,6 +17,7 @@ from turbo_webnn.models.component import Size
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.layouts import DEFAULT
 from turbo_webnn.models.precision import NUMBERS, Form, Precision
+from turbo_webnn.models.progress import ReportFraction
 from turbo_webnn.models.source import Source, open_part, open_source
 
 _QUANTIZED_BITS = 9
@@ -40,7 +40,7 @@ def export_bundle(
     skip_passes: Sequence[str] = (),
     parts: Mapping[str, str] = MappingProxyType({}),
     overwrite: bool = False,
-    report: Report = lambda _component, _doing, _fraction: None,
+    report: ReportFraction = lambda _component, _doing, _fraction: None,
 ) -> Bundle:
     """Export the pipeline at `source` to a new bundle at `output`.
 
@@ -60,6 +60,7 @@ def export_bundle(
         parts: by subfolder ("vae", "safety_checker") other sources whose components take the place of `source`'s own;
             a safety checker that is given is exported too.
         overwrite: whether a bundle at `output` may be replaced.
+        report: receives the progress of each component.
 
     Raises:
         RequestError: where the request cannot be served; `output` is then as it was.
@@ -91,7 +92,7 @@ def export_bundle(
     return run_plan(request.plan(source), report)
 
 
-def run_plan(plan: ExportPlan, report: Report) -> Bundle:
+def run_plan(plan: ExportPlan, report: ReportFraction) -> Bundle:
     """Export what `plan` says.
 
     Raises:

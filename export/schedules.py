@@ -22,6 +22,7 @@ def schedules_of(
     """The scheduler's class, and its schedule for each number of steps from 1 to `MAX_STEPS`.
 
     Args:
+        config: the scheduler's, as the pipeline uses it.
         schedulers: those that are served.
 
     Raises:

@@ -14,18 +14,16 @@ from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.progress import ReportFraction
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-
-Report = Callable[[str, str, float], None]
-"""Told a job's name, what it is doing, and which fraction of that is done."""
 
 
 def run_side_by_side(
     work: Callable[[Job, Callable[[str, float], None]], Result],
     jobs: Mapping[str, Job],
-    report: Report,
+    report: ReportFraction,
     *,
     limit: int,
     lifeline: int | None = None,
@@ -36,6 +34,10 @@ def run_side_by_side(
     caller's process must have no other threads then.
 
     Args:
+        work: the function that does a job; its second argument receives the progress.
+        jobs: by name.
+        report: receives the name of a job and its progress.
+        limit: the number of jobs that run at the same time.
         lifeline: a descriptor that can be read when nobody waits for the results any more.
 
     Raises:

@@ -33,13 +33,22 @@ class Stored(Protocol):
     """Where a weight's bytes come from; `models.checkpoint.StoredTensor` is one."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name of the tensor."""
+
     @property
-    def dtype(self) -> str: ...
+    def dtype(self) -> str:
+        """The type of its numbers, as safetensors names it."""
+
     @property
-    def shape(self) -> tuple[int, ...]: ...
-    def blocks(self, block_bytes: int) -> Iterator[memoryview]: ...
-    def read_into(self, place: memoryview) -> None: ...
+    def shape(self) -> tuple[int, ...]:
+        """Its dimensions."""
+
+    def blocks(self, block_bytes: int) -> Iterator[memoryview]:
+        """Its bytes in order, in blocks of at most `block_bytes`."""
+
+    def read_into(self, place: memoryview) -> None:
+        """Read all its bytes to `place`."""
 
 
 @dataclass(frozen=True)

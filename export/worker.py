@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from turbo_webnn.export.job import BundleJob, Event
-from turbo_webnn.export.side_by_side import Report
 from turbo_webnn.models.child_process import ChildLostError, read_messages
 from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.progress import ReportFraction
 from turbo_webnn.models.python_process import PythonProcess
 
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_ARENA_MAX": "2"}
 """glibc would keep freed blocks of up to 32 MB; large weights pass through such blocks, and their memory is to go."""
 
 
-def run_worker(job: BundleJob, report: Report) -> None:
+def run_worker(job: BundleJob, report: ReportFraction) -> None:
     """Do `job` in a process of its own; return when its files are written. The process never outlives the call.
 
     Raises:
@@ -37,7 +37,7 @@ def run_worker(job: BundleJob, report: Report) -> None:
             raise _described(process.loss())
 
 
-def read_outcome(lines: Iterable[str], report: Report) -> Event:
+def read_outcome(lines: Iterable[str], report: ReportFraction) -> Event:
     """The last event of `lines`; one that says nothing where the process ended without.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import onnx_ir as ir
@@ -11,6 +11,7 @@ import onnx_ir as ir
 from turbo_webnn.export.inline import save_inline
 from turbo_webnn.models.bundle import describe
 from turbo_webnn.models.chain import Chain, Graph, Tensor
+from turbo_webnn.models.progress import ReportShare
 
 SHARD_BYTES = 1_900_000_000
 """The newest WebNN samples' limit: browsers cap an ArrayBuffer just under 2 GiB."""
@@ -20,12 +21,9 @@ INLINE_BYTES = 1024
 
 _IN_FLIGHT_BYTES = 64 << 20
 
-Progress = Callable[[float], None]
-"""Told the fraction of weights written, 0 to 1."""
-
 
 def write_chain(
-    whole: ir.Model, links: Sequence[ir.Model], bundle: Path, path: str, progress: Progress, *, inline: bool = False
+    whole: ir.Model, links: Sequence[ir.Model], bundle: Path, path: str, progress: ReportShare, *, inline: bool = False
 ) -> Chain:
     """Write the `links` of `whole` to `path` in the folder `bundle`; return the component's entry in the manifest.
 
@@ -46,12 +44,12 @@ def write_chain(
     return Chain(_tensors(whole.graph.inputs), _tensors(whole.graph.outputs), tuple(graphs))
 
 
-def _share(progress: Progress, done: int, parts: int) -> Progress:
-    """Progress on the whole as the next part of `parts` makes it, after `done` of them."""
+def _share(progress: ReportShare, done: int, parts: int) -> ReportShare:
+    """ReportShare on the whole as the next part of `parts` makes it, after `done` of them."""
     return lambda fraction: progress((done + fraction) / parts)
 
 
-def _write_graph(model: ir.Model, bundle: Path, path: Path, progress: Progress, *, inline: bool) -> Graph:
+def _write_graph(model: ir.Model, bundle: Path, path: Path, progress: ReportShare, *, inline: bool) -> Graph:
     _require_static(model)
     if inline:
         save_inline(model, path, INLINE_BYTES, progress)
@@ -65,7 +63,7 @@ def _write_graph(model: ir.Model, bundle: Path, path: Path, progress: Progress, 
     )
 
 
-def _save_beside(model: ir.Model, path: Path, progress: Progress) -> None:
+def _save_beside(model: ir.Model, path: Path, progress: ReportShare) -> None:
     ir.save(
         model,
         path,

@@ -52,6 +52,8 @@ def read_messages(lines: Iterable[str], kind: type[Message], where: str) -> Iter
     """The values that `lines` hold, up to a last line without end: the process was ended while it wrote that.
 
     Args:
+        lines: of JSON.
+        kind: the type of a message.
         where: what the lines are, for an error.
 
     Raises:
@@ -149,6 +151,7 @@ class ChildProcess:
         """Its next message.
 
         Args:
+            kind: the type of the message.
             where: what the message is, for an error.
             limit_s: seconds after which it is killed; None for no limit.
 

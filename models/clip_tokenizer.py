@@ -1,6 +1,6 @@
-"""The tokenizer of a text encoder, as transformers reads it, with the padding that the checkpoint was trained with.
+"""The tokenizer of a text encoder, read by transformers, with the padding of the checkpoint's training.
 
-Imported only where transformers is at hand.
+Imported only where transformers is installed.
 """
 
 from __future__ import annotations
@@ -19,26 +19,27 @@ from turbo_webnn.models.printable import printable
 _MAP = "special_tokens_map.json"
 
 _LARGEST_LENGTH = 1_000_000
-"""transformers gives a length far beyond this one where a config states none; diffusers' pipelines need one."""
+"""Where a config states no length, transformers returns a far larger one; diffusers' pipelines need a stated one."""
 
 
 def open_clip_tokenizer(folder: Path) -> CLIPTokenizer:
-    """The tokenizer in `folder`.
+    """Read the tokenizer in `folder`.
 
-    The padding is the token that `special_tokens_map.json` names where there is one: SD-Turbo was trained with
-    "!" (id 0) there, though its `tokenizer_config.json`, all that newer transformers read, names the end-of-text token.
+    The padding is the token that `special_tokens_map.json` names, where that file exists. SD-Turbo was trained with
+    the padding "!" (id 0), but its `tokenizer_config.json`, the only file that newer transformers read, names the
+    end-of-text token.
 
     Raises:
-        RequestError: where the folder holds no CLIP tokenizer, or one that gives a prompt another form than `TOKENS`
-            ids, the text first and cut at its end.
+        RequestError: where the folder has no CLIP tokenizer, or the tokenizer does not pad and truncate prompts at
+            their end to `TOKENS` ids.
     """
     if not folder.is_dir():
         raise RequestError(f"{folder.parent} has no {folder.name}/", "give a complete diffusers folder")
-    # all of them: transformers takes text that cannot be written again
+    # all files are checked: transformers accepts text that cannot be encoded again
     files = {path.name: read_json(path) for path in sorted(folder.glob("*.json"))}
     try:
         tokenizer = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
-    except Exception as error:  # tokenizers raises nothing narrower
+    except Exception as error:  # tokenizers raises no narrower type
         raise RequestError(
             f"{folder} holds no CLIP tokenizer ({printable(str(error))})", "copy or download it anew"
         ) from error

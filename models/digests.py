@@ -1,7 +1,7 @@
-"""sha256 of files, remembered for as long as a file stays the same one, so that gigabytes are read once a machine.
+"""The sha256 digests of files, cached while a file is unchanged, so that large files are read once.
 
-The memory is a small database in the user's cache folder. It is a convenience: where it cannot be read or written,
-files are read again.
+The cache is a small database in the user's cache folder. It is optional: where it cannot be read or written, files
+are read again.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pathlib import Path
 import platformdirs
 
 _SETTLED_NS = 100_000_000
-"""Age of a change, in nanoseconds, from which the next one is sure to have another time: clocks of file systems tick
-in steps of up to 10 ms."""
+"""The age of a change, in nanoseconds, after which a further change has another time: clocks of file systems advance in
+steps of up to 10 ms."""
 
 _WAIT_S = 2.0
-"""Seconds to wait for another process that writes the memory."""
+"""The time limit, in seconds, to wait for another process that writes the cache."""
 
 _READERS = 2
-"""Files read at a time: hashing keeps a core busy, and Python's lock is free meanwhile."""
+"""The number of files that are read in parallel: hashing uses one core and releases Python's global lock."""
 
 _TABLE = """create table if not exists digests (
   device integer, inode integer, bytes integer, modified_ns integer, changed_ns integer, sha256 text,
@@ -35,7 +35,7 @@ _TABLE = """create table if not exists digests (
 
 @dataclass(frozen=True)
 class FileState:
-    """What tells one state of a file from another without reading it: who it is, its size, and when it changed."""
+    """The identity, size and times of a file, which show a change without reading the file."""
 
     device: int
     inode: int
@@ -45,45 +45,45 @@ class FileState:
 
     @classmethod
     def of(cls, path: Path) -> FileState:
-        """The state of the file at `path`; OSError where there is none."""
+        """The state of the file at `path`; raises OSError where there is none."""
         stat = path.stat()
-        # 64-bit numbers without a sign are no integers of SQLite's
+        # SQLite has no unsigned 64-bit integers
         return cls(stat.st_dev, stat.st_ino & (2**63 - 1), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
     def is_same_content(self, other: FileState) -> bool:
-        """Whether both are of one file that was not written in between, whatever its names and permissions."""
+        """Whether both are states of one file that was not written in between; names and permissions may differ."""
         return replace(self, changed_ns=0) == replace(other, changed_ns=0)
 
 
 def read_sha256(path: Path) -> str:
-    """The sha256 of the file at `path` in hexadecimal digits, read now."""
+    """The sha256 of the file at `path` in hexadecimal digits, computed now."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sha256_of_all(paths: Iterable[Path]) -> dict[Path, str]:
-    """The sha256 of each file, from memory where it is the same file in the same state.
+    """The sha256 of each file, from the cache where the file is unchanged.
 
     Raises:
-        OSError: where one cannot be read.
+        OSError: where a file cannot be read.
     """
     states = {path: FileState.of(path) for path in paths}
-    known = _remembered(states)
-    unknown = [path for path in states if path not in known]
-    began = time.time_ns()
+    cached = _cached_digests(states)
+    uncached = [path for path in states if path not in cached]
+    start_time_ns = time.time_ns()
     with ThreadPoolExecutor(_READERS) as readers:
-        found = dict(zip(unknown, readers.map(read_sha256, unknown), strict=True))
-    _remember(
+        computed = dict(zip(uncached, readers.map(read_sha256, uncached), strict=True))
+    _store(
         {
-            state: found[path]
+            state: computed[path]
             for path, state in states.items()
-            if path in found and began - state.changed_ns > _SETTLED_NS and FileState.of(path) == state
+            if path in computed and start_time_ns - state.changed_ns > _SETTLED_NS and FileState.of(path) == state
         }
     )
-    return {path: known.get(path) or found[path] for path in states}
+    return {path: cached.get(path) or computed[path] for path in states}
 
 
-def _remembered(states: dict[Path, FileState]) -> dict[Path, str]:
+def _cached_digests(states: dict[Path, FileState]) -> dict[Path, str]:
     query = (
         "select sha256 from digests where device = ? and inode = ? and bytes = ? and modified_ns = ? and changed_ns = ?"
     )
@@ -95,7 +95,7 @@ def _remembered(states: dict[Path, FileState]) -> dict[Path, str]:
     return {path: row[0] for path, row in rows.items() if row is not None}
 
 
-def _remember(digests: dict[FileState, str]) -> None:
+def _store(digests: dict[FileState, str]) -> None:
     if not digests:
         return
     rows = [(*astuple(state), digest) for state, digest in digests.items()]
@@ -103,7 +103,7 @@ def _remember(digests: dict[FileState, str]) -> None:
         with _database() as database, database:
             database.executemany("insert or replace into digests values (?, ?, ?, ?, ?, ?)", rows)
     except (sqlite3.Error, OSError):
-        return  # the files are read again the next time
+        return  # the files are read again next time
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The licence that a model card states. A card is foreign text, and never costs an export."""
+"""The licence that a model card states. A card is untrusted text; an invalid one never fails an export."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import yaml
 from turbo_webnn.models.printable import printable
 
 CARD = "README.md"
-"""The file that is a model card, in a folder as on the hub."""
+"""The file name of a model card, in a folder and on the hub."""
 
 MAX_CARD_BYTES = 1 << 20
-"""Bytes of a card that is worth fetching: published ones have up to 200 KB."""
+"""The largest size of a card to fetch; published ones have up to 200 KB."""
 
 MAX_FRONT_MATTER_BYTES = 1 << 16
-"""The front matter of published cards has less than 10 KB; some list hundreds of data sets."""
+"""The largest size of the front matter; that of published cards has less than 10 KB."""
 
 MAX_DEPTH = 16
-"""Lists and mappings inside each other: published cards have 7, for their figures."""
+"""The deepest permitted nesting of lists and mappings; published cards have 7 levels, for their figures."""
 
 MAX_LICENSES = 8
-"""Names of a list that are stated."""
+"""The number of names that are used from a list of licences."""
 
 
 def license_of(folder: Path) -> str | None:
-    """The licence that the model card in `folder` states, by name where it has one.
+    """The licence that the model card in `folder` states.
 
     Returns:
-        One line, or None where there is no card, the card is not readable, or it states no text as its licence.
+        One line with the name or id of the licence; None where the card is missing or unreadable, or states no licence.
     """
     try:
         text = _front_matter(folder / CARD)
@@ -40,20 +40,20 @@ def license_of(folder: Path) -> str | None:
         return None
     if not isinstance(data, dict):
         return None
-    return _stated(data.get("license_name")) or _stated(data.get("license"))
+    return _license_text(data.get("license_name")) or _license_text(data.get("license"))
 
 
-def _stated(value: object) -> str | None:
+def _license_text(value: object) -> str | None:
     names = value if isinstance(value, list) else [value]
     texts = [name for name in names if isinstance(name, str)]
     return printable(", ".join(texts[:MAX_LICENSES])) or None if len(texts) == len(names) else None
 
 
 def _require_plain(text: str) -> None:
-    """Refuse YAML whose values are larger than its text: an alias multiplies what it names, and each level costs.
+    """Refuse YAML that is expensive to load: an alias multiplies its value, and deep nesting uses the stack.
 
     Raises:
-        yaml.YAMLError: where it has an alias, is nested too deep, or is no YAML.
+        yaml.YAMLError: where it has an alias, is nested too deep, or is not valid YAML.
     """
     depth = 0
     for event in yaml.parse(text, yaml.SafeLoader):
@@ -65,10 +65,10 @@ def _require_plain(text: str) -> None:
 
 
 def _front_matter(card: Path) -> str:
-    """What stands between the first two lines of dashes; ValueError where nothing does, or too much."""
-    opened = os.open(card, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for a writer
-    with open(opened, "rb") as file:  # noqa: PTH123 - it is open already
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
+    """The text between the first two lines of dashes; raises ValueError where it is missing or too long."""
+    descriptor = os.open(card, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for a writer
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - it is open already
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("the card is no file")
         start = file.read(MAX_FRONT_MATTER_BYTES)
     lines = start.decode("utf-8-sig", errors="replace").splitlines()

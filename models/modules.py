@@ -24,7 +24,9 @@ def matched(component: Component, module: torch.nn.Module, checkpoint: Checkpoin
     Older names and shapes are brought up to date as the part says. Nothing is read.
 
     Args:
+        component: the component that the checkpoint holds.
         module: of `component`, on the meta device or fake.
+        checkpoint: its tensors, unread.
 
     Raises:
         RequestError: names a tensor that no parameter of the module reads, because the config is of another model or

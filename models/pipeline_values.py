@@ -27,7 +27,9 @@ def require_served_index(model_index: Mapping[str, Any], classes: Mapping[str, s
     """Refuse a pipeline whose own values change pictures in a way that no bundle repeats, or that has other parts.
 
     Args:
+        model_index: the contents of `model_index.json`.
         classes: by folder, the class that is served.
+        where: the path of the file, for messages.
 
     Raises:
         RequestError: names the value or the class.
@@ -58,6 +60,9 @@ def scheduler_config_in_use(
     StableDiffusionPipeline sets `steps_offset` to 1. One that is no number is left for the scheduler to refuse.
 
     Args:
+        model_index: of the pipeline.
+        config: of the scheduler.
+        where: the path of `config`, for messages.
         schedulers: those that are served.
 
     Raises:

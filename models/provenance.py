@@ -1,4 +1,4 @@
-"""Where a checkpoint comes from, as a bundle's manifest and a verification state it."""
+"""The origin of a checkpoint, as a bundle's manifest and a verification state it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Child processes that run a module of ours: they take modules from where libraries are installed.
 
-`python -m` puts the working folder first on the path, where any file can have the name of a library's module: a
-user's `export.py`, or a checkpoint's `secrets.py`. Ours start without it, and without anything of this process's path
-but folders that hold installed packages.
+`python -m` puts the working folder first on the module path. A file there can have the name of a library's module: a
+user's `export.py`, or a checkpoint's `secrets.py`. These subprocesses start without the working folder, and use only
+those folders of this process's path that hold installed packages.
 """
 
 from __future__ import annotations
@@ -21,22 +21,24 @@ _START = (
     "import json, runpy, sys; sys.path += [path for path in json.loads(sys.argv.pop(1)) if path not in sys.path]; "
     "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
 )
-"""Runs a module as `python -m` does; what it adds to the path comes last, behind the standard library."""
+"""Runs a module as `python -m` does; the added folders come last on the path, after the standard library."""
 
 
 class PythonProcess(ChildProcess):
     """The module `module` of ours as a child process, run with the words `words`.
 
     Args:
-        environment: variables that are set for it.
-        avoid: folders whose modules must not be taken even where the user's PYTHONPATH names them.
+        module: the name of the module.
+        *words: its command-line arguments.
+        environment: variables to set for it.
+        avoid: folders from which no module may be imported, even where the user's PYTHONPATH names them.
     """
 
     def __init__(
         self, module: str, *words: str, environment: Mapping[str, str] | None = None, avoid: Iterable[Path] = ()
     ) -> None:
         avoided = tuple(avoid)
-        installed = json.dumps([*_installed(sys.path, avoided), *_home()])
+        installed = json.dumps([*_installed_folders(sys.path, avoided), *_package_parent()])
         super().__init__(
             [sys.executable, "-P", "-c", _START, installed, module, *words],
             environment={**_safe_environment(avoided), **(environment or {})},
@@ -44,29 +46,33 @@ class PythonProcess(ChildProcess):
 
 
 def leave_working_folder() -> None:
-    """Take the working folder off this process's own path, unless our package lies there; then it comes last."""
-    here = Path.cwd()
-    kept = [path for path in sys.path if not _is(path, here)]
-    sys.path[:] = [*kept, *(path for path in _home() if _is(path, here))]
+    """Remove the working folder from this process's module path; move it to the end where it holds this package."""
+    working_folder = Path.cwd()
+    remaining = [path for path in sys.path if not _is_folder(path, working_folder)]
+    sys.path[:] = [*remaining, *(path for path in _package_parent() if _is_folder(path, working_folder))]
 
 
-def _home() -> list[str]:
-    """The folder that our package is imported from; none where an editable install finds it in other folders."""
+def _package_parent() -> list[str]:
+    """The folder that contains this package; empty for an editable install in other folders."""
     (first, *_) = sys.modules[_PACKAGE].__path__
     return [str(Path(first).parent)] if Path(first).name == _PACKAGE else []
 
 
 def _safe_environment(avoided: Iterable[Path]) -> dict[str, str]:
-    """This process's environment, for one that takes no module from the working folder and the folders `avoided`."""
-    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    kept = [path for path in named if _is_safe(path, avoided)]
-    others = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    # its own processes, torch's compilers among them, are to be as careful
-    return {**others, "PYTHONSAFEPATH": "1", **({"PYTHONPATH": os.pathsep.join(kept)} if kept else {})}
+    """This process's environment, changed so that no module is imported from the working folder or from `avoided`."""
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    safe_entries = [path for path in entries if _is_safe(path, avoided)]
+    other_variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    # also for its own subprocesses, such as torch's compilers
+    return {
+        **other_variables,
+        "PYTHONSAFEPATH": "1",
+        **({"PYTHONPATH": os.pathsep.join(safe_entries)} if safe_entries else {}),
+    }
 
 
-def _installed(paths: Iterable[object], avoided: Iterable[Path]) -> list[str]:
-    """Those of `paths` that hold installed packages; `sys.path` may hold anything, and Python passes it by."""
+def _installed_folders(paths: Iterable[object], avoided: Iterable[Path]) -> list[str]:
+    """The folders in `paths` with installed packages; Python permits and ignores other values in `sys.path`."""
     texts = [os.fspath(path) for path in paths if isinstance(path, (str, os.PathLike))]
     return [
         path
@@ -76,14 +82,14 @@ def _installed(paths: Iterable[object], avoided: Iterable[Path]) -> list[str]:
 
 
 def _is_safe(path: str, avoided: Iterable[Path]) -> bool:
-    """Whether modules may be taken from `path`: it is absolute, not the working folder, and in none of `avoided`."""
+    """Whether `path` is safe for imports: absolute, not the working folder, and not inside a folder of `avoided`."""
     folders = (Path(path), *Path(path).parents)
-    if not Path(path).is_absolute() or _is(path, Path.cwd()):
+    if not Path(path).is_absolute() or _is_folder(path, Path.cwd()):
         return False
-    return not any(_is(str(folder), other) for folder in folders for other in avoided)
+    return not any(_is_folder(str(folder), other) for folder in folders for other in avoided)
 
 
-def _is(path: object, folder: Path) -> bool:
+def _is_folder(path: object, folder: Path) -> bool:
     try:
         return isinstance(path, str) and Path(path or ".").samefile(folder)
     except (OSError, ValueError):

@@ -1,7 +1,8 @@
-"""The little world that the embedded models draw: captions, and the pictures they stand for.
+"""The data set of the embedded models: captions of simple shapes, and the pictures of them.
 
-A scene is what a caption says; a geometry is where its shape lies. What the caption leaves open, its
-choices, is three numbers in 0…1. Pictures are 128x128, pixel (row, column) has its middle at (y, x).
+A scene is the content of a caption; a geometry is the position and size of its shape. The choices are three numbers
+in 0…1 for the properties that the caption does not state. Pictures are 128x128; pixel (row, column) has its centre at
+(y, x).
 """
 
 from __future__ import annotations
@@ -27,23 +28,23 @@ COLOURS = {
     "black": (15, 15, 15),
     "white": (245, 245, 245),
 }
-# Half the height of a shape in the middle, in pixels; None is the size that no caption names.
+# Half the height of a shape at the centre, in pixels; None: the caption states no size.
 SIZES = {"small": (16.0, 22.0), "big": (32.0, 44.0), None: (16.0, 44.0)}
-# The direction from the picture's centre as (x, y), y downwards; None covers the centre.
+# The direction from the picture's centre as (x, y), y downwards; None: the shape covers the centre.
 PLACES = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1), None: (0, 0)}
 
-PLACED_SCALE = 0.75  # a shape at a side is smaller, so that it stays clear of the centre
-MARGIN = 5.0  # pixels between a shape at a side and that side, at least
-SIDE_SLACK = 8.0  # pixels by which that distance may grow
-CENTRE_SLACK = 0.3  # of the radius: with more, a triangle would miss the picture's centre
-ALONG_SLACK = 16.0  # pixels that a shape at a side may lie off the middle of that side
+PLACED_SCALE = 0.75  # a shape at a side is smaller, so that it does not cover the centre
+MARGIN = 5.0  # the minimum distance in pixels between a shape at a side and that side
+SIDE_SLACK = 8.0  # the largest increase of that distance, in pixels
+CENTRE_SLACK = 0.3  # as a fraction of the radius: with more, a triangle would not cover the picture's centre
+ALONG_SLACK = 16.0  # the largest distance in pixels between a shape at a side and the middle of that side
 
-CHOICES = 3  # what a caption may leave open: the radius, x and y
+CHOICES = 3  # the number of choices: the radius, x and y
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What a caption says."""
+    """The content of a caption."""
 
     shape: str
     colour: str
@@ -54,7 +55,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where a shape lies: the middle and half the side of the square around it, in pixels."""
+    """The bounding square of a shape: its centre and half its side, in pixels."""
 
     x: float
     y: float
@@ -62,19 +63,23 @@ class Geometry:
 
 
 def scenes(*, held_out: bool) -> list[Scene]:
-    """Every scene of the grammar whose shape, colour and background are, or are not, held out of training."""
-    looks = product(enumerate(SHAPES), enumerate(COLOURS), enumerate(COLOURS))
-    # One look in six or so, spread over all shapes, colours and backgrounds.
+    """All scenes of the grammar, either of the training set or of the held-out set.
+
+    Args:
+        held_out: whether to return the scenes that are held out of training.
+    """
+    combinations = product(enumerate(SHAPES), enumerate(COLOURS), enumerate(COLOURS))
+    # About one combination in six, over all shapes, colours and backgrounds.
     chosen = [
         (shape, colour, background)
-        for (i, shape), (j, colour), (k, background) in looks
+        for (i, shape), (j, colour), (k, background) in combinations
         if j != k and ((i + j + k) % 6 == 0) == held_out
     ]
-    return [Scene(*look, size, place) for look in chosen for size in SIZES for place in PLACES]
+    return [Scene(*combination, size, place) for combination in chosen for size in SIZES for place in PLACES]
 
 
 def caption(scene: Scene, random: np.random.Generator) -> str:
-    """One of the ways to say a scene."""
+    """Make a random caption of `scene`."""
     sizes = {"small": ("small", "small", "little", "tiny"), "big": ("big", "big", "large"), None: ("",)}
     places = ("at the {}", "on the {}", "near the {}", "at the {} side") if scene.place else ("",)
     sentences = (
@@ -94,14 +99,19 @@ def caption(scene: Scene, random: np.random.Generator) -> str:
 
 
 def plain_caption(scene: Scene) -> str:
-    """The plainest way to say a scene: "a small green triangle at the left on a white background"."""
+    """The simplest caption of `scene`: "a small green triangle at the left on a white background"."""
     place = f"at the {scene.place}" if scene.place else ""
     words = f"a {scene.size or ''} {scene.colour} {scene.shape} {place} on a {scene.background} background"
     return " ".join(words.split())
 
 
 def lay_out(scene: Scene, choices: npt.ArrayLike) -> Geometry:
-    """Where the shape of a scene lies; `choices` are three numbers in 0…1, what the caption leaves open."""
+    """Compute the geometry of a scene's shape.
+
+    Args:
+        scene: the content of the caption.
+        choices: three numbers in 0…1 for the radius, x and y.
+    """
     size, across, down = np.asarray(choices, dtype=np.float64)
     smallest, biggest = SIZES[scene.size]
     radius = smallest + size * (biggest - smallest)
@@ -111,14 +121,14 @@ def lay_out(scene: Scene, choices: npt.ArrayLike) -> Geometry:
         return Geometry(float(CENTRE + slack * across), float(CENTRE + slack * down), float(radius))
     radius *= PLACED_SCALE
     toward_x, toward_y = PLACES[scene.place]
-    reach = CENTRE - MARGIN - radius  # as far from the centre as the shape may go
+    reach = CENTRE - MARGIN - radius  # the largest distance of the shape from the centre
     x = toward_x * (reach - SIDE_SLACK * (across + 1) / 2) + abs(toward_y) * ALONG_SLACK * across
     y = toward_y * (reach - SIDE_SLACK * (down + 1) / 2) + abs(toward_x) * ALONG_SLACK * down
     return Geometry(float(CENTRE + x), float(CENTRE + y), float(radius))
 
 
 def mask(shape: str, geometry: Geometry) -> Mask:
-    """The shape alone, with smooth edges: coverage falls from 1 to 0 over the pixel that an edge crosses."""
+    """The coverage of each pixel by the shape; it falls from 1 to 0 over the pixel that an edge crosses."""
     rows, columns = np.ogrid[:PICTURE, :PICTURE]
     x, y, radius = np.abs(columns - geometry.x), rows - geometry.y, geometry.radius
     if shape == "circle":
@@ -131,7 +141,7 @@ def mask(shape: str, geometry: Geometry) -> Mask:
 
 
 def render(scene: Scene, geometry: Geometry) -> Picture:
-    """The picture of a scene: one flat shape on a flat background."""
+    """Draw the picture of a scene: a shape of one colour on a background of one colour."""
     coverage = mask(scene.shape, geometry)[..., None]  # [128, 128, 1]
     ground, shape = np.array(COLOURS[scene.background]), np.array(COLOURS[scene.colour])
     picture: Picture = np.rint(ground + coverage * (shape - ground)).astype(np.uint8)

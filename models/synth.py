@@ -1,7 +1,7 @@
-"""A published architecture with seeded random weights, as a diffusers folder: full-size work without a hub.
+"""A published architecture with seeded random weights, as a diffusers folder: full-size tests without the hub.
 
-Weights are made and written a block at a time. Their spread keeps activations in the range of a trained model's:
-each product is scaled by its fan-in, so float16 does not overflow, and pictures are not flat. Imports torch.
+Weights are generated and written in blocks. Their standard deviation keeps activations in the range of a trained
+model: each product is scaled by its fan-in, so float16 does not overflow, and pictures are not flat. Imports torch.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,20 +21,18 @@ from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.families.registry import REPLACEABLE, family_of
 from turbo_webnn.models.json_file import read_json, write_json
 from turbo_webnn.models.modules import build
+from turbo_webnn.models.progress import ReportStep
 from turbo_webnn.models.staging import staged_folder
 from turbo_webnn.models.vocabulary import write_vocabulary
 
 PRESETS = {folder.name: folder for folder in sorted((Path(__file__).parent / "presets").iterdir()) if folder.is_dir()}
-"""The published configs, by the name that `synth` takes: pipelines, and a safety checker by itself."""
+"""The published configs by the name of the preset: pipelines, and a separate safety checker."""
 
 RECORD = "synth.json"
-"""What a written folder says of itself: how it was made, and the files that it consists of."""
+"""The file in a written folder that states its preset, seed, variant and files."""
 
 _BLOCK = 1 << 22
-"""Random numbers made at a time."""
-
-Report = Callable[[str, float], None]
-"""Told a component's folder and the fraction of its weights written."""
+"""The number of random values in one block."""
 
 
 def synthesize(
@@ -44,12 +42,19 @@ def synthesize(
     seed: int = 0,
     variant: str | None = None,
     overwrite: bool = False,
-    report: Report = lambda _folder, _fraction: None,
+    report: ReportStep = lambda _folder, _fraction: None,
 ) -> Path:
     """Write the pipeline `preset` with random weights drawn from `seed` to the folder `output`.
 
-    `variant="fp16"` writes float16 weights under the names that the hub gives that variant; else float32.
     The same preset, seed and variant give the same bytes.
+
+    Args:
+        preset: a name in `PRESETS`.
+        output: the folder to write.
+        seed: of the random weights.
+        variant: "fp16" writes float16 weights under the hub's file names of that variant; None writes float32.
+        overwrite: whether to replace a folder that an earlier call wrote.
+        report: receives the subfolder of a component and the fraction of its weights that is written.
 
     Raises:
         RequestError: where there is no such preset or variant, or `output` cannot be written.
@@ -70,7 +75,7 @@ def synthesize(
 
 
 def _named_files(folder: Path) -> Collection[str] | None:
-    """The files of a folder that `synthesize` wrote, by its own record; None for any other folder."""
+    """The files of a folder that `synthesize` wrote, from its record; None for any other folder."""
     try:
         files = read_json(folder / RECORD).get("files")
     except RequestError:
@@ -78,7 +83,7 @@ def _named_files(folder: Path) -> Collection[str] | None:
     return {RECORD, *files} if isinstance(files, list) and all(isinstance(name, str) for name in files) else None
 
 
-def _write_pipeline(folder: Path, preset: str, seed: int, variant: str | None, report: Report) -> None:
+def _write_pipeline(folder: Path, preset: str, seed: int, variant: str | None, report: ReportStep) -> None:
     family = family_of(read_json(folder / "model_index.json"), preset)
     by_folder = {component.subfolder: component for component in family.components}
     for name, component in by_folder.items():
@@ -94,7 +99,7 @@ def _alone(folder: Path) -> Component:
     return next(component for component in REPLACEABLE.values() if component.module in architectures)
 
 
-def _write_weights(folder: Path, component: Component, seed: int, variant: str | None, report: Report) -> None:
+def _write_weights(folder: Path, component: Component, seed: int, variant: str | None, report: ReportStep) -> None:
     with torch.device("meta"):
         module = build(component, read_json(folder / "config.json"))
     shapes = {component.keys(name)[0]: tuple(value.shape) for name, value in module.named_parameters()}
@@ -111,14 +116,14 @@ def _write_weights(folder: Path, component: Component, seed: int, variant: str |
 
 
 def _header(shapes: dict[str, tuple[int, ...]], numbers: np.dtype) -> bytes:
-    """The head of a safetensors file: the length of a JSON object, and the object, padded to 8 bytes."""
+    """The header of a safetensors file: the length of a JSON object, and the object, padded to 8 bytes."""
     code, offset = {2: "F16", 4: "F32"}[numbers.itemsize], 0
-    held: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
     for key, shape in shapes.items():
         end = offset + math.prod(shape) * numbers.itemsize
-        held[key] = {"dtype": code, "shape": list(shape), "data_offsets": [offset, end]}
+        entries[key] = {"dtype": code, "shape": list(shape), "data_offsets": [offset, end]}
         offset = end
-    text = json.dumps(held, separators=(",", ":")).encode()
+    text = json.dumps(entries, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
 
@@ -126,15 +131,15 @@ def _header(shapes: dict[str, tuple[int, ...]], numbers: np.dtype) -> bytes:
 def _random(key: str, shape: tuple[int, ...], seed: int, gains: Mapping[str, float]) -> Iterator[np.ndarray]:
     """The numbers of the parameter `key`, float32, in blocks. They depend on nothing but key and seed."""
     digest = hashlib.sha256(f"{seed}/{key}".encode()).digest()
-    draw = np.random.Generator(np.random.Philox(int.from_bytes(digest[:16], "little")))
+    generator = np.random.Generator(np.random.Philox(int.from_bytes(digest[:16], "little")))
     mean, deviation = _spread(key, shape, gains)
-    left = math.prod(shape)
-    while left:
-        block = draw.standard_normal(min(left, _BLOCK), dtype=np.float32)
+    remaining = math.prod(shape)
+    while remaining:
+        block = generator.standard_normal(min(remaining, _BLOCK), dtype=np.float32)
         block *= np.float32(deviation)
         block += np.float32(mean)
         yield block
-        left -= block.size
+        remaining -= block.size
 
 
 def _spread(key: str, shape: tuple[int, ...], gains: Mapping[str, float]) -> tuple[float, float]:

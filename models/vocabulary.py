@@ -1,4 +1,4 @@
-"""A byte-level CLIP vocabulary of the published form and size, where the published one is not at hand."""
+"""A byte-level CLIP vocabulary of the published form and size, for use without the published one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 def write_vocabulary(folder: Path, size: int) -> None:
     """Write `vocab.json` and `merges.txt` of `size` entries into `folder`, as CLIPTokenizer reads them.
 
-    The order is the published one: 256 bytes from "!" on, the same at a word's end, merges, the two special
+    The order is the published one: 256 bytes from "!" on, the same bytes at the end of a word, merges, and two special
     tokens. The merges make pairs and triples of letters.
     """
     bytes_ = _byte_symbols()
@@ -27,7 +27,7 @@ def write_vocabulary(folder: Path, size: int) -> None:
 
 
 def _byte_symbols() -> list[str]:
-    """A printable character for each byte: itself where it is one, else one from 256 on (GPT-2's encoder.py)."""
+    """A printable character for each byte: the byte itself, or a character from 256 on (as in GPT-2's encoder.py)."""
     printable = [
         *range(ord("!"), ord("~") + 1),
         *range(ord("¡"), ord("¬") + 1),

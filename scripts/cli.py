@@ -14,7 +14,7 @@ import sys
 
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.python_process import leave_working_folder
-from turbo_webnn.models.staging.interruption import asked_to_stop, deaf, stoppable
+from turbo_webnn.models.staging.interruption import ignore_stop_signals, stop_requested, stoppable
 
 REQUEST, DEFECT = 2, 3
 
@@ -30,9 +30,9 @@ def main() -> int:
         with stoppable():
             status = _run()
     except BaseException as error:  # noqa: BLE001 - whatever it is becomes a line and a status
-        deaf()  # so that the word about it can be said
+        ignore_stop_signals()  # so that the word about it can be said
         status = _fail(error, as_json=as_json)
-    deaf()
+    ignore_stop_signals()
     from turbo_webnn.scripts.console import finish
 
     finish()
@@ -65,7 +65,7 @@ def _fail(error: BaseException, *, as_json: bool) -> int:
     """Say in one line why nothing came of it; return the exit status."""
     from turbo_webnn.scripts.console import fail
 
-    if asked_to_stop() or isinstance(error, KeyboardInterrupt):
+    if stop_requested() or isinstance(error, KeyboardInterrupt):
         return fail("stopped before the end; nothing was written", REQUEST, as_json=as_json)
     if isinstance(error, RequestError):
         return fail(str(error), REQUEST, as_json=as_json)

@@ -2,8 +2,8 @@
 
     python -m turbo_webnn.scripts.compare_exporters CHECKPOINT BUNDLE [--optimum FOLDER]
 
-BUNDLE is ours of that checkpoint, FOLDER what `optimum-cli export onnx --task text-to-image` made of it. The plain
-torch exporter (dynamo, its optimiser on, float16) runs here, on the same forwards and the same size.
+BUNDLE is the bundle of that checkpoint, FOLDER the output of `optimum-cli export onnx --task text-to-image`. This
+script runs the plain torch exporter (dynamo, with optimiser, float16) on the same forward functions and size.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from turbo_webnn.runtime.webnn.check import check_provider
 _TYPES = {"float": torch.float16, "int": torch.int32}
 
 
-def plainly_exported(source: Source, component: Component, bundle: Bundle, folder: Path) -> Path:
-    """The component's graph as torch.onnx.export makes it by itself."""
+def export_with_torch(source: Source, component: Component, bundle: Bundle, folder: Path) -> Path:
+    """Export the component with torch.onnx.export alone; return the path of the graph."""
     config, size = source.config(component), bundle.manifest.size
     forward = Forward(component, load(source, component).half(), size)
     inputs = tuple(torch.ones(spec.shape(size, config), dtype=_TYPES[spec.kind]) for spec in component.inputs)
@@ -52,38 +52,40 @@ def plainly_exported(source: Source, component: Component, bundle: Bundle, folde
     return path
 
 
-def verdict(paths: Sequence[Path]) -> str:
-    """Nodes and verdict of the graphs of one component, in a cell's worth of words."""
+def verdict_text(paths: Sequence[Path]) -> str:
+    """The number of nodes and the verdict of the graphs of one component, as the text of a cell."""
     nodes = sum(len(onnx.load(str(path), load_external_data=False).graph.node) for path in paths)
     try:
         placements = check_provider(paths)
     except RequestError as error:
         return f"{nodes} nodes: {error}"
-    whole = sum(placement.whole for placement in placements)
+    whole_count = sum(placement.whole for placement in placements)
     reasons = sorted({placement.reason for placement in placements if not placement.whole})
-    return f"{nodes} nodes, whole in {whole} of {len(placements)}" + (f": {reasons[0][:120]}" if reasons else "")
+    return f"{nodes} nodes, whole in {whole_count} of {len(placements)}" + (f": {reasons[0][:120]}" if reasons else "")
 
 
-def rows(source: Source, bundle: Bundle, optimum: Path | None, work: Path) -> Iterator[tuple[str, str, str]]:
-    """Component, exporter, verdict."""
+def table_rows(source: Source, bundle: Bundle, optimum: Path | None, work: Path) -> Iterator[tuple[str, str, str]]:
+    """The rows of the table: component, exporter, verdict."""
     for name, chain in bundle.manifest.components.items():
         component = source.family.component(name)
-        yield name, "turbo-webnn", verdict([bundle.path(graph) for graph in chain.graphs])
-        yield name, "torch.onnx", verdict([plainly_exported(source, component, bundle, work)])
+        yield name, "turbo-webnn", verdict_text([bundle.path(graph) for graph in chain.graphs])
+        yield name, "torch.onnx", verdict_text([export_with_torch(source, component, bundle, work)])
         if optimum:
-            yield name, "optimum-onnx", verdict([optimum / name / "model.onnx"])
+            yield name, "optimum-onnx", verdict_text([optimum / name / "model.onnx"])
 
 
 def main() -> int:
     """Print the table as Markdown."""
-    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ask.add_argument("checkpoint")
-    ask.add_argument("bundle", type=Path)
-    ask.add_argument("--optimum", type=Path)
-    said = ask.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint")
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--optimum", type=Path)
+    arguments = parser.parse_args()
     print("| component | exporter | verdict |\n| --- | --- | --- |")  # noqa: T201
     with tempfile.TemporaryDirectory() as work:
-        for row in rows(open_source(said.checkpoint), Bundle.open(said.bundle), said.optimum, Path(work)):
+        for row in table_rows(
+            open_source(arguments.checkpoint), Bundle.open(arguments.bundle), arguments.optimum, Path(work)
+        ):
             print(f"| {' | '.join(row)} |", flush=True)  # noqa: T201
     return 0
 

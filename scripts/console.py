@@ -1,7 +1,7 @@
-"""What the command says: results on standard output, progress and errors on standard error.
+"""The output of the command: results on standard output, progress and errors on standard error.
 
-A console that is closed, full or not UTF-8 never costs a result: what it cannot show is escaped, and what it does not
-take is left out.
+A console that is closed, full or not UTF-8 never fails a run: characters that it cannot show are escaped, and output
+that it does not accept is dropped.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,24 +19,24 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-Report = Callable[[str, str, float], None]
+from turbo_webnn.models.progress import ReportFraction
 
 
-class _Forgiving(io.RawIOBase):
-    """A stream that takes everything, whether or not the one below does.
+class _NeverFailingStream(io.RawIOBase):
+    """A stream that never fails: it drops output after the first error of the wrapped stream.
 
     Attributes:
-        lost: why the one below took no more; None where it took all.
+        lost: the first error of the wrapped stream; None where there was none.
     """
 
-    def __init__(self, below: Any) -> None:
-        self._below: io.RawIOBase = below
+    def __init__(self, wrapped: Any) -> None:
+        self._wrapped: io.RawIOBase = wrapped
         self.lost: OSError | None = None
 
     def write(self, data: Any, /) -> int:
         if self.lost is None:
             try:
-                return self._below.write(data) or 0
+                return self._wrapped.write(data) or 0
             except OSError as error:
                 self.lost = error
         return len(data)
@@ -45,67 +45,68 @@ class _Forgiving(io.RawIOBase):
         return True
 
     def fileno(self) -> int:
-        return self._below.fileno()
+        return self._wrapped.fileno()
 
     def isatty(self) -> bool:
-        return self._below.isatty()
+        return self._wrapped.isatty()
 
 
-_outputs: list[_Forgiving] = []
-"""What stands below standard output, where `prepare` put it there."""
+_outputs: list[_NeverFailingStream] = []
+"""The streams that `prepare` has inserted below standard output."""
 
 
 def prepare() -> None:
-    """Make standard output and standard error take any text, whatever they are connected to, and ours alone."""
-    logging.getLogger().addHandler(logging.NullHandler())  # else Python prints what libraries warn of
+    """Make standard output and standard error accept any text, and only the output of this command."""
+    logging.getLogger().addHandler(logging.NullHandler())  # otherwise Python prints the warnings of libraries
     number = os.open(os.devnull, os.O_RDWR)
-    while number <= 2:  # a closed one would become the next file that is opened, and libraries write to it
+    while number <= 2:  # otherwise the next opened file would get the number of a closed stream
         number = os.dup(number)
     os.close(number)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # it was closed
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for the whole run
+        if stream is None:  # the stream is closed
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - stays open for the whole run
         elif isinstance(stream, io.TextIOWrapper):
-            below = _Forgiving(getattr(stream.buffer, "raw", stream.buffer))  # PYTHONUNBUFFERED leaves out a layer
-            setattr(sys, name, _text(below, stream))
+            # with PYTHONUNBUFFERED there is one layer less
+            safe_stream = _NeverFailingStream(getattr(stream.buffer, "raw", stream.buffer))
+            setattr(sys, name, _text_stream(safe_stream, stream))
             if name == "stdout":
-                _outputs.append(below)
+                _outputs.append(safe_stream)
 
 
-def _text(below: io.RawIOBase, like: io.TextIOWrapper) -> io.TextIOWrapper:
-    """A text stream over `below` that escapes what its encoding lacks, and is otherwise as `like`."""
-    text = io.TextIOWrapper(io.BufferedWriter(below), like.encoding, errors="backslashreplace")
+def _text_stream(wrapped: io.RawIOBase, like: io.TextIOWrapper) -> io.TextIOWrapper:
+    """Make a text stream over `wrapped` with the settings of `like`, which escapes characters outside its encoding."""
+    text = io.TextIOWrapper(io.BufferedWriter(wrapped), like.encoding, errors="backslashreplace")
     text.reconfigure(line_buffering=like.line_buffering, write_through=like.write_through)
     return text
 
 
 def finish() -> None:
-    """See to it that all is printed, and tell where standard output did not take it; a reader that left is no fault."""
+    """Flush standard output, and report an error of it; a closed pipe is no error."""
     sys.stdout.flush()
-    for below in _outputs:
-        if below.lost is not None and not isinstance(below.lost, BrokenPipeError):
-            notice(f"the result could not be printed ({below.lost.strerror})")
+    for safe_stream in _outputs:
+        if safe_stream.lost is not None and not isinstance(safe_stream.lost, BrokenPipeError):
+            notice(f"the result could not be printed ({safe_stream.lost.strerror})")
 
 
 def show(text: str) -> None:
-    """A line of result, for people."""
+    """Print a line of the result as text."""
     sys.stdout.write(text + "\n")
 
 
 def show_json(value: Any) -> None:
-    """A result, for machines."""
-    unicode = getattr(sys.stdout, "encoding", "") == "utf-8"  # elsewhere, JSON's own escapes
-    show(json.dumps(value, indent=2, ensure_ascii=not unicode, allow_nan=False))
+    """Print a result as JSON."""
+    is_utf8 = getattr(sys.stdout, "encoding", "") == "utf-8"  # other encodings get JSON's escapes
+    show(json.dumps(value, indent=2, ensure_ascii=not is_utf8, allow_nan=False))
 
 
 def notice(text: str) -> None:
-    """A line beside the result: what was not as usual, and costs it nothing."""
+    """Print a line about an unusual event that does not change the result."""
     sys.stderr.write(f"turbo-webnn: {text}\n")
 
 
 def fail(message: str, status: int, *, as_json: bool) -> int:
-    """Say in one line why a request cannot be served; return the exit `status`."""
+    """Print in one line why a request cannot be served; return the exit `status`."""
     if as_json:
         show_json({"error": message})
     notice(message)
@@ -113,19 +114,19 @@ def fail(message: str, status: int, *, as_json: bool) -> int:
 
 
 @contextmanager
-def progress(*, shown: bool) -> Iterator[Report]:
-    """A bar for each thing that is reported; nothing where standard error is no terminal."""
+def progress(*, shown: bool) -> Iterator[ReportFraction]:
+    """Show a progress bar for each reported component; show nothing where standard error is no terminal."""
     console = Console(stderr=True)
     if not (shown and console.is_terminal):
-        yield lambda _name, _doing, _fraction: None
+        yield lambda _name, _activity, _fraction: None
         return
     columns = (TextColumn("{task.fields[name]:<16}"), TextColumn("{task.description:<10}"), BarColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def report(name: str, doing: str, fraction: float) -> None:
+        def report(name: str, activity: str, fraction: float) -> None:
             if name not in tasks:
-                tasks[name] = bars.add_task(doing, total=1.0, name=name)
-            bars.update(tasks[name], description=doing, completed=fraction)
+                tasks[name] = bars.add_task(activity, total=1.0, name=name)
+            bars.update(tasks[name], description=activity, completed=fraction)
 
         yield report

@@ -1,4 +1,4 @@
-"""Draws several prompts with a bundle, and lays the pictures out on one sheet with what each was drawn from.
+"""Draws several prompts with a bundle, and arranges the pictures with their prompts on one sheet.
 
 python -m turbo_webnn.scripts.contact_sheet BUNDLE -o sheet.png "a red circle on a blue background" …
 """
@@ -20,8 +20,8 @@ PAPER, INK = "white", "#333333"
 COLUMNS = 4
 
 
-def sheet(pictures: Sequence[tuple[str, Image.Image]], columns: int = COLUMNS) -> Image.Image:
-    """The pictures, all of one size, in rows of `columns`, each over its caption."""
+def make_sheet(pictures: Sequence[tuple[str, Image.Image]], columns: int = COLUMNS) -> Image.Image:
+    """Make a sheet of the pictures, all of one size, in rows of `columns`, each above its caption."""
     width, height = pictures[0][1].size
     font = ImageFont.load_default(LETTER)
     lines = [textwrap.wrap(caption, max(1, int(width / (0.52 * LETTER)))) for caption, _ in pictures]
@@ -29,8 +29,8 @@ def sheet(pictures: Sequence[tuple[str, Image.Image]], columns: int = COLUMNS) -
     rows = -(-len(pictures) // columns)
     paper = Image.new("RGB", (columns * cell_width + MARGIN, rows * cell_height + MARGIN), PAPER)
     pen = ImageDraw.Draw(paper)
-    for place, ((_, picture), caption) in enumerate(zip(pictures, lines, strict=True)):
-        row, column = divmod(place, columns)
+    for position, ((_, picture), caption) in enumerate(zip(pictures, lines, strict=True)):
+        row, column = divmod(position, columns)
         x, y = MARGIN + column * cell_width, MARGIN + row * cell_height
         paper.paste(picture, (x, y))
         pen.multiline_text((x, y + height + 2), "\n".join(caption), INK, font, spacing=2)
@@ -53,9 +53,9 @@ def main(
     start = None if image is None else open_image(image)
     pictures = [] if start is None else [("the picture to start from", start)]
     for number, prompt in enumerate(prompts):
-        drawn = pipeline.draw(prompt, steps=steps, seed=seed + number, image=start, strength=strength)
-        pictures.append((prompt, drawn))
-    sheet(pictures, min(COLUMNS, len(pictures))).save(output)
+        picture = pipeline.draw(prompt, steps=steps, seed=seed + number, image=start, strength=strength)
+        pictures.append((prompt, picture))
+    make_sheet(pictures, min(COLUMNS, len(pictures))).save(output)
 
 
 if __name__ == "__main__":

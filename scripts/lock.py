@@ -1,8 +1,8 @@
-"""`python -m turbo_webnn.scripts.lock`: writes the lock files anew, from `pyproject.toml` and what a package index has.
+"""`python -m turbo_webnn.scripts.lock`: writes the lock files from `pyproject.toml` and a package index.
 
-A lock names one release of every package for all served systems and Pythons, and the sha256 of every file of that
-release, so that pip installs nothing else, whichever index it takes the files from. Pins stay as they are where
-`pyproject.toml` still permits them; `--upgrade` takes the newest ones.
+A lock file names one release of every package for all supported systems and Python versions, and the sha256 of every
+file of that release, so that pip installs nothing else from any index. Pins stay unchanged where `pyproject.toml`
+still permits them; `--upgrade` uses the newest releases.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from pathlib import Path
 import click
 
 UV = "uv==0.13.9"
-"""What resolves the pins; it lives in a venv of its own for as long as it runs."""
+"""The resolver of the pins; it is installed in a temporary venv."""
 
 ROOT = Path(__file__).parents[1]
 PROJECT = "pyproject.toml"
 
 REQUIREMENTS = "scripts/requirements.lock.txt"
-"""The packages of `.venv`: the project's own and those of its extras `export`, `cpu` and `dev`, and what builds it.
+"""The lock file of `.venv`: the dependencies, the extras `export`, `cpu` and `dev`, and the build system.
 
-The extra `cuda` is not among them: its onnxruntime overwrites that of `cpu`."""
+The extra `cuda` is excluded: its onnxruntime overwrites that of `cpu`."""
 
 OPTIMUM = "scripts/optimum.lock.txt"
-"""The packages of `.venv-optimum`."""
+"""The lock file of `.venv-optimum`."""
 
 EXTRAS = ("export", "cpu", "dev")
 
@@ -61,7 +61,7 @@ def lock(*, upgrade: bool) -> None:
     """Write the lock files anew."""
     build = tomllib.loads((ROOT / PROJECT).read_text())["build-system"]["requires"]
     with tempfile.TemporaryDirectory() as folder:
-        uv = _installed(Path(folder))
+        uv = _install_uv(Path(folder))
         build_file = Path(folder, "build.in")
         build_file.write_text("\n".join(build))
         extras = [word for extra in EXTRAS for word in ("--extra", extra)]
@@ -70,8 +70,8 @@ def lock(*, upgrade: bool) -> None:
         _compile(uv, OPTIMUM, ["--group", "optimum", "--no-deps", *freshness])
 
 
-def _installed(folder: Path) -> str:
-    """The path of uv, installed into a venv in `folder`."""
+def _install_uv(folder: Path) -> str:
+    """Install uv into a venv in `folder`; return its path."""
     venv.create(folder / "venv", with_pip=True)
     programs = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
     subprocess.run([programs / "python", "-m", "pip", "install", "-qq", "--disable-pip-version-check", UV], check=True)
@@ -79,11 +79,11 @@ def _installed(folder: Path) -> str:
 
 
 def _compile(uv: str, output: str, words: Sequence[str]) -> None:
-    """Write the lock `output`; the pins that it has are kept where they can be."""
+    """Write the lock file `output`; keep its existing pins where possible."""
     path = ROOT / output
-    resolved = subprocess.run([uv, *_OPTIONS, *words, "--output-file", output], cwd=ROOT, check=False)
-    if resolved.returncode:
-        sys.exit(resolved.returncode)
+    completed = subprocess.run([uv, *_OPTIONS, *words, "--output-file", output], cwd=ROOT, check=False)
+    if completed.returncode:
+        sys.exit(completed.returncode)
     path.write_text(_HEADER[output] + path.read_text())
 
 

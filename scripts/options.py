@@ -1,4 +1,4 @@
-"""Arguments and options that several verbs share."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -19,19 +19,23 @@ vae_option = click.option("--vae", metavar="SOURCE", help="Take this source's VA
 
 
 def source_options(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """Which weights of a SOURCE to read."""
+    """Add the options that select the weights of a SOURCE."""
     revision = click.option("--revision", metavar="NAME", help="A branch, tag or commit on the hub.")
     variant = click.option("--variant", metavar="NAME", help="The variant of the weights to read, as fp16.")
     return revision(variant(verb))
 
 
 def parts(**sources: str | None) -> dict[str, str]:
-    """The sources that are given, by the subfolder of what they stand for."""
+    """The sources that are not None, by the subfolder of the component that they replace."""
     return {subfolder: source for subfolder, source in sources.items() if source is not None}
 
 
 def settings_options(*, fuse: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """How onnxruntime runs: handed on as `settings`, a `Settings`; `fuse` is the option's default."""
+    """Add the options of onnxruntime, which the command receives as `settings`, a `Settings`.
+
+    Args:
+        fuse: the default of the option `--fuse`.
+    """
     return partial(_with_settings, fuse)
 
 
@@ -42,14 +46,14 @@ def _with_settings(fuse_by_default: bool, verb: Callable[..., Any]) -> Callable[
     @click.option("--fuse/--no-fuse", default=fuse_by_default, show_default=True, help="Fuse attention as graphs load.")
     @click.option("--provider-option", "words", metavar="KEY=VALUE", multiple=True, help="Of onnxruntime; repeatable.")
     @wraps(verb)
-    def asked(
+    def with_settings(
         provider: str | None, threads: int | None, tf32: bool, fuse: bool, words: tuple[str, ...], **others: Any
     ) -> Any:
         from turbo_webnn.runtime.ort.provider import choose_provider
         from turbo_webnn.runtime.ort.settings import Settings, parse_options
 
         options = parse_options(words)
-        chosen = choose_provider(provider)  # type: ignore[arg-type]  # checked there, with an error that names the choices
+        chosen = choose_provider(provider)  # type: ignore[arg-type]  # the function checks it, with an error that names the choices
         return verb(settings=Settings(chosen, threads, tf32, fuse, options), **others)
 
-    return asked
+    return with_settings

@@ -1,7 +1,7 @@
-"""`python -m turbo_webnn.scripts.schema`: writes the manifest's JSON Schema and the browser's types anew.
+"""`python -m turbo_webnn.scripts.schema`: writes the manifest's JSON Schema and TypeScript types.
 
-`models/bundle/manifest.py` says what a manifest is. `docs/manifest.schema.json` says the same to other programs, and
-`runtime/web/manifest.d.ts`, which `json-schema-to-typescript` makes of it, to the browser's.
+`models/bundle/manifest.py` defines the manifest. `docs/manifest.schema.json` describes it for other programs.
+`json-schema-to-typescript` makes `runtime/web/manifest.d.ts` from the schema, for the browser.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ BANNER = "// A bundle's manifest. Written by: python -m turbo_webnn.scripts.sche
 
 _MODULES = (manifest, chain, component, schedule, wiring)
 _WRITTEN_WHOLE = {name for module in _MODULES for name, value in vars(module).items() if is_dataclass(value)}
-"""Types of which every field is written, those with a default too."""
+"""Types whose fields are all written, also those with a default."""
 
 
 def manifest_schema() -> dict[str, Any]:
-    """The JSON Schema of a manifest as it is written."""
+    """Make the JSON Schema of a written manifest."""
     definitions = msgspec.json.schema(Manifest)["$defs"]
     for name, definition in definitions.items():
         _complete(name, definition)
-    for side in ("latent_height", "latent_width"):  # Size gives them, and its file states them
+    for side in ("latent_height", "latent_width"):  # properties of Size, which the file states too
         size = definitions[Size.__name__]
         size["properties"][side] = {"type": "integer", "minimum": 1, "description": getattr(Size, side).__doc__}
         size["required"].append(side)
@@ -50,33 +50,34 @@ def manifest_schema() -> dict[str, Any]:
 
 
 def manifest_types(schema: dict[str, Any]) -> str:
-    """The TypeScript types of what `schema` describes.
+    """Make the TypeScript types of `schema`.
 
     Raises:
-        OSError: where the npm package that makes them is not installed.
-        subprocess.CalledProcessError: where it fails.
+        OSError: where the npm package of the converter is not installed.
+        subprocess.CalledProcessError: where the converter fails.
     """
     style = ("--style.singleQuote", "--style.printWidth=120", "--maxItems=-1", f"--bannerComment={BANNER}")
-    made = subprocess.run(
+    completed = subprocess.run(
         [CONVERTER, *style], input=json.dumps(schema), capture_output=True, encoding="utf-8", timeout=60, check=True
     )
-    return made.stdout
+    return completed.stdout
 
 
 def _complete(name: str, definition: dict[str, Any]) -> None:
-    """Say of the type `name` which keys are written, and what they mean."""
-    summary, meanings = _documented(definition.pop("description", ""))
+    """Add the written keys and their meanings to the definition of the type `name`."""
+    summary, meanings = _parse_docstring(definition.pop("description", ""))
     properties = definition["properties"]
     for key, value in properties.items():
         value.pop("default", None)
-        if key in meanings and "$ref" not in value:  # what is described anew becomes a type of its own in TypeScript
+        # a reference with a description would become a separate type in TypeScript
+        if key in meanings and "$ref" not in value:
             value["description"] = meanings[key]
     required = sorted(properties) if name in _WRITTEN_WHOLE else definition["required"]
     definition |= {"description": summary, "required": required, "additionalProperties": False}
 
 
-def _documented(docstring: str) -> tuple[str, dict[str, str]]:
-    """The text of `docstring` before its sections, and by name what its attributes mean; None is JSON's null."""
+def _parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:
+    """The text of `docstring` before its sections, and the meanings of its attributes; None becomes JSON's null."""
     text, _, sections = re.sub(r"\bNone\b", "null", inspect.cleandoc(docstring)).partition("\n\nAttributes:\n")
     meanings: dict[str, str] = {}
     name = ""

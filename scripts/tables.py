@@ -1,4 +1,4 @@
-"""Reports as text for people: one line a row, so that they can be searched and pasted."""
+"""Reports as text tables: one line for each row, so that they can be searched and pasted."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections import defaultdict
 from turbo_webnn.runtime.bench.report import OURS, BenchReport
 from turbo_webnn.runtime.verification.report import ParityReport, Row
 
-TRACED = 8
-"""Lines for the layers where the two part; parity.json has all."""
+MAX_LAYERS = 8
+"""The number of traced layers in the table; parity.json has all of them."""
 
 
 def parity_table(report: ParityReport) -> str:
-    """The worst row of each component against its gate, what fails, where the two part, and the verdict.
+    """The worst row of each component, the failed rows, the traced layers with the largest growth, and the verdict.
 
-    The last column is the noise ratio: the component's error to PyTorch's own in float16.
+    The last column is the noise ratio: the component's error divided by that of PyTorch in float16.
     """
     by_component: dict[str, list[Row]] = defaultdict(list)
     for row in report.rows:
@@ -37,10 +37,10 @@ def parity_table(report: ParityReport) -> str:
             )
     if report.traced:
         lines.append(f"{'where the two part':76}{'relative L2':>13}{'growth':>10}")
-    for value in report.traced[:TRACED]:
-        place = f"  {value.component} {value.module}"
-        lines.append(f"{place:76}{value.relative_l2:>13.2e}{value.growth:>9.2f}x")
-    sides = ", ".join(f"{side} {spent:.0f} s" for side, spent in report.seconds.items())
+    for value in report.traced[:MAX_LAYERS]:
+        layer = f"  {value.component} {value.module}"
+        lines.append(f"{layer:76}{value.relative_l2:>13.2e}{value.growth:>9.2f}x")
+    sides = ", ".join(f"{side} {duration:.0f} s" for side, duration in report.seconds.items())
     verdict = "passes" if report.passed else "FAILS"
     lines.append(
         f"parity {verdict}: {report.precision} on {report.provider} against {report.reference['name']} ({sides})"
@@ -49,13 +49,15 @@ def parity_table(report: ParityReport) -> str:
 
 
 def _figures(row: Row) -> str:
-    held = row.figures
-    similar = "" if held.ssim is None else f"{held.ssim:.5f}"
-    return f"{held.psnr:>10.1f}{held.cosine:>11.7f}{held.relative_l2:>13.2e}{held.max_abs:>10.2e}{similar:>9}"
+    figures = row.figures
+    similar = "" if figures.ssim is None else f"{figures.ssim:.5f}"
+    return (
+        f"{figures.psnr:>10.1f}{figures.cosine:>11.7f}{figures.relative_l2:>13.2e}{figures.max_abs:>10.2e}{similar:>9}"
+    )
 
 
 def bench_table(report: BenchReport) -> str:
-    """A row of each side for each task: milliseconds, our time to the other's, and pictures a second."""
+    """A row for each task and side: milliseconds, the ratio of our time to the side's, and pictures per second."""
     size = report.size
     lines = [
         f"{report.bundle}: {report.precision} on {report.provider}, {size.batch} × {size.width}×{size.height}",
@@ -68,7 +70,11 @@ def bench_table(report: BenchReport) -> str:
             compared = f"{'' if ratio is None else f'{ratio:.3f}':>12}{'' if drawn is None else f'{drawn:.2f}':>12}"
             lines.append(f"{str(task) if side == OURS else '':16}{side:16}{times}{compared}".rstrip())
     for side, peak in report.memory.items():
-        places = {"host": peak.host, "device": peak.device}
-        told = ", ".join(f"{held / 1e9:.2f} GB {place}" for place, held in places.items() if held is not None)
-        lines.append(f"{'peak memory':16}{side:16}  {told or 'unknown'}")
+        peak_bytes = {"host": peak.host, "device": peak.device}
+        sizes = ", ".join(
+            f"{size_bytes / 1e9:.2f} GB {memory_kind}"
+            for memory_kind, size_bytes in peak_bytes.items()
+            if size_bytes is not None
+        )
+        lines.append(f"{'peak memory':16}{side:16}  {sizes or 'unknown'}")
     return "\n".join(lines)

@@ -2,8 +2,8 @@
 
     python -m turbo_webnn.scripts.train_tiny tiny tiny-xl --vae /tmp/tiny-vae
 
-First the VAE, which both share; then, for each, the text encoders learn to read and the UNet to draw.
-With two cores and no GPU, train the VAE first (name no model), then each model in a process of its own.
+The VAE, which both models share, is trained first. Then, for each model, the text encoders are trained to read and the
+UNet to draw. With two cores and no GPU, train the VAE first (without a model name), then each model in its own process.
 """
 
 from __future__ import annotations
@@ -19,10 +19,19 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from turbo_webnn.models.shapes import PICTURE
-from turbo_webnn.scripts.tiny.lessons import BEFORE, Bank, Lesson, choose, make_bank, say, take_lesson, walk_on
-from turbo_webnn.scripts.tiny.models import MODELS, TinyModel, build, let_noise_through, load
+from turbo_webnn.scripts.tiny.lessons import (
+    PREVIOUS_TIMESTEP,
+    Bank,
+    Lesson,
+    choose_rows,
+    continue_own_path,
+    log_line,
+    make_bank,
+    make_lesson,
+)
+from turbo_webnn.scripts.tiny.models import MODELS, TinyModel, build, initialize_as_identity, load
 from turbo_webnn.scripts.tiny.muon import Muon
-from turbo_webnn.scripts.tiny.reader import learn_to_read, read_all
+from turbo_webnn.scripts.tiny.reader import encode_all_texts, train_text_encoders
 from turbo_webnn.scripts.tiny.vae import train_vae
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -33,13 +42,13 @@ BANK = 4096
 
 @dataclass(frozen=True)
 class Course:
-    """One round of lessons.
+    """The parameters of one training phase.
 
     Attributes:
-        steps: of the optimizers.
-        pace: of their rates at the start.
-        from_nothing: of the steps, at first, only draw from pure noise: that is what takes longest to learn.
-        own_way: whether later timesteps start from where the model's own step before led.
+        steps: the number of optimizer steps.
+        pace: the factor of the learning rates at the start.
+        from_nothing: the first fraction of the steps, which use pure noise only: this takes longest to learn.
+        own_way: whether later timesteps start from the result of the model's own previous step.
     """
 
     steps: int
@@ -53,6 +62,7 @@ GO_ON = Course(steps=1500, pace=0.4, from_nothing=0.0, own_way=True)
 
 
 def main() -> None:
+    """Train the models that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="tiny, tiny-xl; none: the VAE alone")
     parser.add_argument("--out", type=Path, default=MODELS)
@@ -63,8 +73,8 @@ def main() -> None:
     args = parser.parse_args()
 
     torch.use_deterministic_algorithms(mode=True)
-    torch.set_num_threads(1)  # sums in another order would give other weights
-    vae = _find_vae(args.vae, args.vae_steps, args.seed)
+    torch.set_num_threads(1)  # another order of sums would give other weights
+    vae = _load_or_train_vae(args.vae, args.vae_steps, args.seed)
     if not args.names:
         return
     bank = make_bank(vae, BANK, args.seed)
@@ -73,13 +83,13 @@ def main() -> None:
         model.vae.load_state_dict(vae.state_dict())
         model.vae.register_to_config(scaling_factor=vae.config.scaling_factor)
         if not args.go_on:
-            learn_to_read(model, args.seed, DEVICE)
+            train_text_encoders(model, args.seed, DEVICE)
             learn_to_draw(model, bank, DRAW, args.seed, args.out / name)
-        # as it was saved, in float16, so that whoever goes on from there comes to the same
+        # from the saved float16 weights, so that --go-on gives the same result
         learn_to_draw(load(name, args.out / name), bank, GO_ON, args.seed + 1, args.out / name)
 
 
-def _find_vae(folder: Path | None, steps: int, seed: int) -> AutoencoderKL:
+def _load_or_train_vae(folder: Path | None, steps: int, seed: int) -> AutoencoderKL:
     if folder and folder.exists():
         return AutoencoderKL.from_pretrained(folder).to(DEVICE).eval()
     vae = train_vae(steps, seed, DEVICE)
@@ -89,54 +99,54 @@ def _find_vae(folder: Path | None, steps: int, seed: int) -> AutoencoderKL:
 
 
 def learn_to_draw(model: TinyModel, bank: Bank, course: Course, seed: int, folder: Path) -> None:
-    """Trains the UNet; every 500 steps writes the model with the running average of its weights."""
+    """Train the UNet; write the model with the running average of its weights every 500 steps."""
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     if course is DRAW:
-        let_noise_through(model.unet)
+        initialize_as_identity(model.unet)
     model.unet.to(DEVICE).train()
-    contexts, pooled = read_all(model, bank.captions)
+    contexts, pooled = encode_all_texts(model, bank.captions)
     sigma_at = _sigmas(model)
-    matrices, others = _split(model.unet)
+    matrices, others = _split_weights(model.unet)
     muon, adam = Muon(matrices), torch.optim.AdamW(others, betas=(0.9, 0.99), weight_decay=0.01)
     weights = [*model.unet.parameters()]
     average = [weight.detach().clone() for weight in weights]
     recent: dict[int, float] = {}
     fresh_noise = pooled is not None
     for step in range(course.steps):
-        rows, timesteps = choose(bank, BATCH, random, from_nothing=step < course.from_nothing * course.steps)
-        lesson = take_lesson(bank, sigma_at, rows, timesteps, random, fresh_noise=fresh_noise)
+        rows, timesteps = choose_rows(bank, BATCH, random, from_nothing=step < course.from_nothing * course.steps)
+        lesson = make_lesson(bank, sigma_at, rows, timesteps, random, fresh_noise=fresh_noise)
         text = contexts[rows], None if pooled is None else pooled[rows]
         if course.own_way:
-            leading = torch.tensor([BEFORE[timestep] for timestep in timesteps.tolist()])
-            before = take_lesson(bank, sigma_at, rows, leading, random, fresh_noise=fresh_noise)
-            seen = _picture(model.unet, before, text)
-            lesson = walk_on(lesson, before, seen, random, fresh_noise=fresh_noise)
+            previous_timesteps = torch.tensor([PREVIOUS_TIMESTEP[timestep] for timestep in timesteps.tolist()])
+            previous_lesson = make_lesson(bank, sigma_at, rows, previous_timesteps, random, fresh_noise=fresh_noise)
+            predicted = _picture(model.unet, previous_lesson, text)
+            lesson = continue_own_path(lesson, previous_lesson, predicted, random, fresh_noise=fresh_noise)
         sigmas, noisy, clean = (part.to(DEVICE) for part in (lesson.sigmas, lesson.noisy, lesson.clean))
         epsilon = predict(model.unet, noisy / (sigmas**2 + 1).sqrt(), lesson.timesteps, *text)
-        # The error of the picture, not of the noise: it weighs the same at every timestep.
+        # The error of the picture, not of the noise: it has the same weight at every timestep.
         errors = (noisy - sigmas * epsilon - clean).square().mean(dim=(1, 2, 3))  # [batch]
-        _descend(errors.mean(), course.pace * _pace(step, course.steps), adam, muon)
+        _optimizer_step(errors.mean(), course.pace * _pace(step, course.steps), adam, muon)
         with torch.no_grad():
             torch._foreach_lerp_(average, weights, 1 - min(AVERAGE, step / (step + 10)))
         for timestep, error in zip(lesson.timesteps.tolist(), errors.tolist(), strict=True):
             recent[timestep] = 0.98 * recent.get(timestep, error) + 0.02 * error
         if step % 100 == 99:
             figures = " ".join(f"{timestep}: {recent[timestep]:.4f}" for timestep in sorted(recent))
-            say(f"{model.name} draws: step {step + 1}, error at {figures}")
+            log_line(f"{model.name} draws: step {step + 1}, error at {figures}")
         if step % 500 == 499 or step == course.steps - 1:
             _save_average(model, weights, average, folder)
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def _picture(unet: nn.Module, lesson: Lesson, text: tuple[Tensor, Tensor | None]) -> Tensor:
-    """What the model draws from the latents of a lesson, on the CPU."""
+    """The latents of the picture that the model predicts for a lesson, on the CPU."""
     scaled = (lesson.noisy / (lesson.sigmas**2 + 1).sqrt()).to(DEVICE)
     return lesson.noisy - lesson.sigmas * predict(unet, scaled, lesson.timesteps, *text).cpu()
 
 
 def predict(unet: nn.Module, scaled: Tensor, timesteps: Tensor, context: Tensor, pooled: Tensor | None) -> Tensor:
-    """The noise that the UNet sees in scaled latents, [n, 4, 16, 16]."""
+    """The noise in scaled latents that the UNet predicts, [n, 4, 16, 16]."""
     added = None
     if pooled is not None:
         sizes = scaled.new_tensor([PICTURE, PICTURE, 0, 0, PICTURE, PICTURE])
@@ -150,14 +160,10 @@ def _sigmas(model: TinyModel) -> Tensor:
     return ((1 - alphas) / alphas).sqrt()
 
 
-def _split(unet: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """The matrices, for Muon, which trains them in fewer steps; and all other weights, for AdamW."""
-    ends = (
-        "conv_in.",
-        "conv_out.",
-        "time_emb",
-        "add_emb",
-    )  # matrices by shape, but Muon is for what lies between
+def _split_weights(unet: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Split the weights: matrices for Muon, which needs fewer steps, and all others for AdamW."""
+    # the first and last layers are matrices too, but Muon is for inner layers
+    ends = ("conv_in.", "conv_out.", "time_emb", "add_emb")
     inner: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for name, weight in unet.named_parameters():
@@ -165,8 +171,8 @@ def _split(unet: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     return inner, others
 
 
-def _descend(loss: Tensor, pace: float, adam: torch.optim.AdamW, muon: Muon) -> None:
-    """One step down, its gradient clipped to length 1."""
+def _optimizer_step(loss: Tensor, pace: float, adam: torch.optim.AdamW, muon: Muon) -> None:
+    """Do one optimizer step, with the gradient clipped to length 1."""
     weights = [*muon.weights, *(weight for group in adam.param_groups for weight in group["params"])]
     for weight in weights:
         weight.grad = None
@@ -179,7 +185,7 @@ def _descend(loss: Tensor, pace: float, adam: torch.optim.AdamW, muon: Muon) -> 
 
 
 def _pace(step: int, steps: int) -> float:
-    """A short warm-up, then half a cosine down to a hundredth."""
+    """The schedule of the learning rate: a short warm-up, then half a cosine down to a hundredth."""
     return min(1.0, (step + 1) / WARMUP) * (0.505 + 0.495 * cos(pi * step / steps))
 
 
@@ -189,8 +195,8 @@ def _save_average(model: TinyModel, weights: list[nn.Parameter], average: list[T
         for weight, mean in zip(weights, average, strict=True):
             weight.copy_(mean)
         model.save(folder)
-        for weight, kept in zip(weights, latest, strict=True):
-            weight.copy_(kept)
+        for weight, latest_value in zip(weights, latest, strict=True):
+            weight.copy_(latest_value)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What is fetched from the hub, and nothing else: huggingface_hub does the work and keeps the cache.
+"""Downloads from the Hugging Face hub; huggingface_hub makes the requests and manages the cache.
 
-`HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE`, `HF_TOKEN`, `HF_HUB_DOWNLOAD_TIMEOUT` and a stored login work as users know
-them.
+`HF_ENDPOINT`, `HF_HOME`, `HF_HUB_OFFLINE`, `HF_TOKEN`, `HF_HUB_DOWNLOAD_TIMEOUT` and a stored login have their usual
+meaning.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is checked of a hub's responses before huggingface_hub reads them."""
+"""Checks of the hub's responses, before huggingface_hub reads them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from turbo_webnn.models.hub.answers import WrongAnswerError, is_etag, require_et
 
 
 def require_etags(response: httpx2.Response) -> None:
-    """Refuse an ETag that cannot name a file; a redirect's own, of no file, is left out."""
+    """Refuse an ETag that is no valid file name; remove the ETag of a redirect, which describes no file."""
     linked = response.headers.get("X-Linked-Etag")
     if linked is not None:
         require_etag(linked)
@@ -21,24 +21,24 @@ def require_etags(response: httpx2.Response) -> None:
 
 
 def require_answer(kind: str, response: httpx2.Response) -> None:
-    """Read an answer of the API, and refuse one that is not of its `kind`, which `asked_of_api` gives."""
+    """Read an answer of the API, and refuse one that is not of the `kind` that `api_request_kind` returns."""
     try:
         answer = json.loads(response.read())
     except (ValueError, RecursionError) as error:
         raise WrongAnswerError("no JSON that can be read") from error
     if kind == "tree":
         require_tree(answer)
-        following = response.links.get("next", {}).get("url")
-        if following is not None and asked_of_api(response.request.url.join(following)) != "tree":
+        next_url = response.links.get("next", {}).get("url")
+        if next_url is not None and api_request_kind(response.request.url.join(next_url)) != "tree":
             raise WrongAnswerError("a listing that goes on elsewhere")
     else:
         require_model_info(answer)
 
 
-def asked_of_api(url: httpx2.URL) -> str | None:
-    """What of the models' API `url` asks for: "tree", "revision", or None where it is another place."""
-    _, found, rest = url.path.partition("/api/models/")
+def api_request_kind(url: httpx2.URL) -> str | None:
+    """The kind of request to the models' API: "tree" or "revision"; None for any other `url`."""
+    _, separator, rest = url.path.partition("/api/models/")
     parts = rest.split("/")
-    if not found:
+    if not separator:
         return None
     return {2: "revision"}.get(len(parts)) or (parts[2] if parts[2:] and parts[2] in ("tree", "revision") else None)

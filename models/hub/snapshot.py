@@ -1,6 +1,6 @@
-"""One commit of a repository: what the hub lists of it, and the part of it that lies in the user's cache.
+"""One commit of a repository: the hub's listing of it, and its files in the user's cache.
 
-huggingface_hub fetches and keeps the cache. What arrives is compared with the hub's own digests here.
+huggingface_hub downloads the files and manages the cache. This module compares each file with the hub's digest.
 """
 
 from __future__ import annotations
@@ -22,15 +22,19 @@ from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_b
 from turbo_webnn.models.digests import sha256_of_all
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.hub.answers import ListedFile, WrongAnswerError, listing_of
+from turbo_webnn.models.hub.errors import as_request_errors
 from turbo_webnn.models.hub.guard import MAX_ANSWER_BYTES, Guard
-from turbo_webnn.models.hub.told import told
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REVISION = re.compile(r"(?!.*(?:\.\.|//|\\))[\w.+-][\w./+-]*")
 
 
 class Hub:
-    """The hub for as long as one run needs it: its requests are bounded, and progress is shown or not."""
+    """Access to the hub during one run, with limited requests.
+
+    Args:
+        progress: whether huggingface_hub shows its progress bars.
+    """
 
     def __init__(self, *, progress: bool) -> None:
         self._progress = progress
@@ -45,23 +49,23 @@ class Hub:
         self._stack.__exit__(kind, error, at)
 
     def snapshot(self, repo: str, revision: str | None, files: Iterable[str]) -> Snapshot:
-        """The snapshot of `repo` at `revision`, with those of `files` that it has.
+        """Download the existing ones of `files` from `repo` at `revision`.
 
         Raises:
-            RequestError: where the repository, the revision or the hub is out of reach, or access is refused.
+            RequestError: where the repository, the revision or the hub is not reachable, or access is refused.
         """
         if revision is not None and not _REVISION.fullmatch(revision):  # it becomes a path in the cache
             raise RequestError(f"{repo} has no revision {revision!r}", "give a branch, a tag or a commit")
         names = list(files)
         self._enter()
-        with told(repo, revision, self._guard):
-            folder = Path(hf.snapshot_download(repo, revision=revision, allow_patterns=_exactly(names)))
+        with as_request_errors(repo, revision, self._guard):
+            folder = Path(hf.snapshot_download(repo, revision=revision, allow_patterns=_escaped(names)))
         snapshot = Snapshot(repo, folder, self._listing(repo, folder), self._guard)
         snapshot.require_intact(name for name in names if name in snapshot.listing)
         return snapshot
 
     def _enter(self) -> None:
-        """Bound the library's requests from here on: a run that needs no hub leaves the library alone."""
+        """Limit the library's requests from now on; a run without the hub does not change the library."""
         if not self._entered:
             self._entered = True
             self._stack.enter_context(self._guard.installed())
@@ -71,8 +75,8 @@ class Hub:
         try:
             return listing_of(hf.get_cached_repo_tree(repo, revision=folder.name))
         except (CachedRepoTreeNotFoundError, WrongAnswerError):
-            pass  # of an older huggingface_hub, or damaged
-        with told(repo, folder.name, self._guard):
+            pass  # written by an older huggingface_hub, or damaged
+        with as_request_errors(repo, folder.name, self._guard):
             try:
                 entries = list(hf.HfApi().list_repo_tree(repo, recursive=True, revision=folder.name))
             except (HTTPError, OfflineModeIsEnabled):
@@ -85,8 +89,8 @@ class Snapshot:
 
     Attributes:
         repo: OWNER/NAME.
-        folder: in the user's cache; it holds the files that were fetched.
-        listing: every file of the commit, by its path.
+        folder: the folder in the user's cache with the downloaded files.
+        listing: all files of the commit, by path.
     """
 
     def __init__(self, repo: str, folder: Path, listing: Mapping[str, ListedFile], guard: Guard) -> None:
@@ -99,33 +103,33 @@ class Snapshot:
         return self.folder.name
 
     def names_in(self, subfolder: str) -> list[str]:
-        """The names of the files right in `subfolder`; "" is the repository itself."""
+        """The names of the files directly in `subfolder`; "" is the root of the repository."""
         paths = [PurePosixPath(path) for path in self.listing]
         return [path.name for path in paths if path.parent == PurePosixPath(subfolder)]
 
     def missing_bytes(self, files: Iterable[str]) -> int:
-        """Bytes of those `files` that are not in the cache."""
+        """The total size of those `files` that are not in the cache."""
         return sum(self.listing[file].bytes for file in files if not (self.folder / file).is_file())
 
     def fetch(self, files: Iterable[str]) -> None:
-        """Bring `files` of the listing into the cache, and compare each with the hub's digest of it.
+        """Download `files` of the listing into the cache, and compare each with the hub's digest.
 
         Raises:
-            RequestError: where the hub does not give them whole; a file with other bytes leaves the cache.
+            RequestError: where a download is incomplete, or a file has another digest. Such a file is deleted.
         """
         needed = list(files)
         absent = [file for file in needed if not (self.folder / file).is_file()]
         if absent:
             self._guard.largest = max(MAX_ANSWER_BYTES, *(self.listing[file].bytes for file in absent))
-            with told(self.repo, self.commit, self._guard):
-                hf.snapshot_download(self.repo, revision=self.commit, allow_patterns=_exactly(absent))
+            with as_request_errors(self.repo, self.commit, self._guard):
+                hf.snapshot_download(self.repo, revision=self.commit, allow_patterns=_escaped(absent))
         self.require_intact(needed)
 
     def require_intact(self, files: Iterable[str]) -> None:
-        """Refuse `files` that the cache lacks or holds with other bytes than the hub has; those leave the cache.
+        """Refuse `files` that are missing in the cache or have another digest than the hub's; delete the latter.
 
         Raises:
-            RequestError: names the first of them.
+            RequestError: names the first such file.
         """
         paths = {file: self.folder / file for file in files}
         for file, path in paths.items():
@@ -135,15 +139,15 @@ class Snapshot:
         sha256s = sha256_of_all(large)
         for file, path in paths.items():
             digests = {sha256s[path]} if path in sha256s else _digests_of_small(path)
-            listed = self.listing[file].sha256 or self.listing[file].blob_id
+            expected = self.listing[file].sha256 or self.listing[file].blob_id
             blob = _blob_name(path)
-            if listed not in digests or (_SHA256.fullmatch(blob) and blob not in digests):
-                raise _damaged(self.repo, file, path)
+            if expected not in digests or (_SHA256.fullmatch(blob) and blob not in digests):
+                raise _remove_damaged(self.repo, file, path)
 
 
 @contextmanager
 def shown_progress(*, shown: bool) -> Iterator[None]:
-    """Let huggingface_hub show its bars only where `shown`; afterwards they are as they were."""
+    """Disable the progress bars of huggingface_hub inside the block unless `shown`; restore them afterwards."""
     if shown or are_progress_bars_disabled():
         yield
         return
@@ -155,17 +159,17 @@ def shown_progress(*, shown: bool) -> Iterator[None]:
 
 
 def require_space(needed: int) -> None:
-    """Refuse a download that the disk of the user's cache has no room for.
+    """Refuse a download that is larger than the free space on the disk of the user's cache.
 
     Args:
-        needed: its bytes.
+        needed: the size of the download in bytes.
 
     Raises:
-        RequestError: says what is needed, and what is free.
+        RequestError: states the needed and the free space.
     """
     cache = Path(constants.HF_HUB_CACHE).expanduser()
-    there = next(folder for folder in (cache, *cache.absolute().parents) if folder.exists())
-    free = shutil.disk_usage(there).free
+    existing = next(folder for folder in (cache, *cache.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
     if needed > free:
         raise RequestError(
             f"the weights take {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free where the hub's cache lies",
@@ -173,12 +177,12 @@ def require_space(needed: int) -> None:
         )
 
 
-def _exactly(files: Iterable[str]) -> list[str]:
+def _escaped(files: Iterable[str]) -> list[str]:
     return [glob.escape(file) for file in files]
 
 
 def _listing_on_disk(folder: Path) -> Mapping[str, ListedFile]:
-    """What a listing would say of the files in the cache, as far as the names of their blobs do."""
+    """Make a listing of the files in the cache from the names of their blobs."""
     listing = {}
     for path in folder.rglob("*"):
         if path.is_file():
@@ -190,7 +194,7 @@ def _listing_on_disk(folder: Path) -> Mapping[str, ListedFile]:
 
 
 def _blob_name(path: Path) -> str:
-    """What the cache calls the contents of `path`: an ETag; "" where the system has no links."""
+    """The name of the blob of `path` in the cache, an ETag; "" where the system has no links."""
     return path.readlink().name if path.is_symlink() else ""
 
 
@@ -199,13 +203,13 @@ def _git_blob_id(contents: bytes) -> str:
 
 
 def _digests_of_small(path: Path) -> set[str]:
-    """What may stand for a file that lies in git: git's id; mirrors of other makes state a plain sha1 or sha256."""
+    """The possible digests of a file in git: its git id, or the plain sha1 or sha256 that some mirrors state."""
     contents = path.read_bytes()
     plain = {hashlib.sha1(contents, usedforsecurity=False).hexdigest(), hashlib.sha256(contents).hexdigest()}
     return {_git_blob_id(contents), *plain}
 
 
-def _damaged(repo: str, file: str, path: Path) -> RequestError:
+def _remove_damaged(repo: str, file: str, path: Path) -> RequestError:
     wrong = f"{file} of {repo} has other bytes than the hub states"
     try:
         for link in (path, *_targets(path)):
@@ -216,7 +220,7 @@ def _damaged(repo: str, file: str, path: Path) -> RequestError:
 
 
 def _targets(path: Path) -> list[Path]:
-    """What the link `path` leads to, step by step, as far as it lies in the cache."""
+    """The chain of targets of the link `path`, as far as they are in the cache."""
     cache = Path(constants.HF_HUB_CACHE).expanduser().resolve()
     targets = []
     while path.is_symlink():

@@ -76,6 +76,7 @@ class Part(ABC):
 
         Args:
             module: of this part, on the meta device or fake.
+            tensors: by their names in the checkpoint.
         """
         return tensors
 

@@ -69,7 +69,7 @@ class Euler(Scheduler):
         return Schedule(float(scheduler.init_noise_sigma), tuple(steps))
 
     def reference(self, config: Mapping[str, Any]) -> Any:
-        """diffusers' own."""
+        """Diffusers' own."""
         if self._ancestral:
             from diffusers.schedulers.scheduling_euler_ancestral_discrete import EulerAncestralDiscreteScheduler
 

@@ -1,4 +1,4 @@
-"""Where a bundle is made from: a checkpoint in a folder, on the hub, or one that travels with this project."""
+"""The source of a bundle: a checkpoint in a folder, on the hub, or embedded in this project."""
 
 from turbo_webnn.models.source.opening import EMBEDDED, Judge, open_part, open_source
 from turbo_webnn.models.source.source import Source

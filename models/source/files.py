@@ -1,4 +1,4 @@
-"""Which files of a repository an export reads: small ones first, then weights."""
+"""The files of a repository that an export reads: first the small ones, then the weights."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from turbo_webnn.models.hub import Snapshot
 from turbo_webnn.models.model_card import CARD, MAX_CARD_BYTES
 
 PIPELINE_INDEX = "model_index.json"
-"""What makes a folder a diffusers pipeline."""
+"""The file that every folder of a diffusers pipeline has."""
 
 PART_CONFIG = "config.json"
-"""What makes a folder a component."""
+"""The file that every folder of a component has."""
 
 SCHEDULER_CONFIG = "scheduler/scheduler_config.json"
 
 MAX_SMALL_BYTES = 1 << 25
-"""Bytes of one config, index or tokenizer: those of published models have up to 4 MB."""
+"""The largest size of a config, index or tokenizer file; those of published models have up to 4 MB."""
 
 _TOKENIZER_FILES = (
     "vocab.json",
@@ -33,22 +33,22 @@ _TOKENIZER_FILES = (
 
 
 def pipeline_files(family: Family) -> list[str]:
-    """What an export reads of a pipeline beside its components."""
+    """The files of a pipeline that an export reads, without its components."""
     tokenizers = [f"{tokenizer}/{name}" for tokenizer in family.tokenizers for name in _TOKENIZER_FILES]
     return [PIPELINE_INDEX, SCHEDULER_CONFIG, *tokenizers]
 
 
 def component_files(component: Component, variant: str | None) -> list[str]:
-    """What an export reads of a component before its weights."""
+    """The files of a component that an export reads before the weights."""
     names = (PART_CONFIG, *index_names(component.weights_stem, variant))
     return [PurePosixPath(component.subfolder, name).as_posix() for name in names]
 
 
 def fetch_small(snapshot: Snapshot, files: Iterable[str]) -> None:
-    """Fetch those of `files` that the repository has, and its model card where it is one.
+    """Fetch the existing ones of `files`, and the model card of the repository.
 
     Raises:
-        RequestError: as `Snapshot.fetch`, or where a file is too large to be what its name says.
+        RequestError: as `Snapshot.fetch`, or where a file is too large for its kind.
     """
     listing = snapshot.listing
     small = sorted({file for file in files if file in listing})
@@ -62,20 +62,20 @@ def fetch_small(snapshot: Snapshot, files: Iterable[str]) -> None:
 
 
 def weights_of(snapshot: Snapshot, component: Component, variant: str | None) -> list[str]:
-    """The files of the repository that hold the component's weights in `variant`: the one whole file, or the shards.
+    """The files with the component's weights in `variant`: one whole file, or the shards.
 
     Raises:
-        RequestError: where the repository does not have them, or has them as a pickle.
+        RequestError: where the repository has no such weights, or only a pickle.
     """
     folder = PurePosixPath(component.subfolder)
-    whole = (folder / whole_name(component.weights_stem, variant)).as_posix()
+    whole_file = (folder / whole_name(component.weights_stem, variant)).as_posix()
     index = index_in(snapshot.folder / folder, component.weights_stem, variant)
-    if whole in snapshot.listing:
-        return [whole]
+    if whole_file in snapshot.listing:
+        return [whole_file]
     if index is None:
-        found = snapshot.names_in(component.subfolder)
+        names = snapshot.names_in(component.subfolder)
         raise missing_weights(
-            (PurePosixPath(snapshot.repo) / folder).as_posix(), found, component.weights_stem, variant
+            (PurePosixPath(snapshot.repo) / folder).as_posix(), names, component.weights_stem, variant
         )
     shards = [(folder / name).as_posix() for name in sorted({*shards_of(index).values()})]
     for shard in shards:

@@ -1,4 +1,4 @@
-"""Opening a source: its configs are fetched and judged first, and only then its weights."""
+"""Open a source: fetch and check its configs first, then fetch its weights."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from turbo_webnn.models.source.source import Source
 from turbo_webnn.models.source.variants import other_variants
 
 EMBEDDED = {name: Path(__file__).parents[1] / name for name in ("tiny", "tiny-xl")}
-"""Checkpoints that travel with this project."""
+"""Checkpoints that are part of this project."""
 
 Judge = Callable[[Source], object]
-"""Raises RequestError where a source cannot serve what is asked, by its configs alone."""
+"""Checks the configs of a source; raises RequestError where the source cannot serve the request."""
 
 
 @dataclass(frozen=True)
 class _Opening:
-    """A source whose weights may have to be fetched still.
+    """A source whose weights are possibly not fetched yet.
 
     Attributes:
-        source: as far as configs tell.
-        snapshot: where it comes from the hub.
+        source: the source, with its configs.
+        snapshot: the snapshot of a source on the hub; None for a folder.
         weights: the files of `snapshot` to fetch.
     """
 
@@ -60,29 +60,34 @@ def open_source(
 ) -> Source:
     """Open SOURCE: an embedded checkpoint's name, a diffusers folder, or a hub id.
 
-    A folder that exists wins over a hub id of the same name. From the hub only the files that an export reads
-    are fetched, into the user's own cache: those of `components`, or of all where none is named; where `fed`, also
-    those of the components that feed them. What configs can tell is told before any weights are fetched.
+    An existing folder takes precedence over a hub id of the same name. Only the files that an export reads are
+    fetched from the hub, into the user's cache. Errors that the configs show are raised before weights are fetched.
 
     Args:
-        parts: by subfolder ("vae", "safety_checker") other sources, whose components take the place of SOURCE's, as
-            `open_part` finds them.
-        judge: called once the configs are there, and before weights are fetched: what the caller can tell by them.
+        source: an embedded checkpoint's name, a diffusers folder, or a hub id.
+        variant: the variant of the weights, such as `fp16`; None for the main weights.
+        revision: a branch, tag or commit on the hub.
+        components: names of the components to fetch; all where empty.
+        fed: whether to fetch the components that produce the inputs of `components` too.
+        parts: by subfolder ("vae", "safety_checker") other sources. Their components, which `open_part` opens, take
+            the place of SOURCE's.
+        judge: called after the configs are read and before weights are fetched; raises RequestError to refuse.
+        progress: whether huggingface_hub shows its progress bars.
 
     Raises:
         RequestError: where there is no such source, it is not a diffusers folder, or `judge` refuses it.
     """
     with Hub(progress=progress) as hub:
         openings = {subfolder: _open_part(hub, other, subfolder) for subfolder, other in parts.items()}
-        others = {subfolder: opening.source for subfolder, opening in openings.items()}
-        name, folder = _located(source)
+        part_sources = {subfolder: opening.source for subfolder, opening in openings.items()}
+        name, folder = _locate(source)
         if folder is None:
-            opening = _from_hub(hub, name, revision, variant, components, fed=fed, parts=others)
+            opening = _from_hub(hub, name, revision, variant, components, fed=fed, parts=part_sources)
         elif revision is not None:
             raise RequestError(f"{source} is a folder and has no revisions", "drop --revision, or give a hub id")
         else:
-            opening = _Opening(_from_folder(name, folder, variant, components, fed=fed, parts=others))
-        if any(each.snapshot is not None for each in (*openings.values(), opening)):
+            opening = _Opening(_from_folder(name, folder, variant, components, fed=fed, parts=part_sources))
+        if any(opened.snapshot is not None for opened in (*openings.values(), opening)):
             opening.source.require_served(opening.source.family.chosen(components, fed=fed))
         judge(opening.source)
         _fetch_weights([*openings.values(), opening])
@@ -90,12 +95,13 @@ def open_source(
 
 
 def open_part(source: str, subfolder: str, *, progress: bool = True) -> Source:
-    """Open one component of SOURCE, which is as for `open_source`, or a folder or hub repository that is it alone.
+    """Open one component of SOURCE: a source as for `open_source`, or a folder or hub repository of that component.
 
-    Its main weights are read, as its repository has them on the hub's main branch, or the one variant that it has.
+    The main weights are read, from the main branch of a hub repository. A component without main weights is read in
+    its only variant.
 
     Raises:
-        RequestError: where there is no such source, it has no such component, or one that is not served.
+        RequestError: where there is no such source, it has no such component, or the component is not supported.
     """
     with Hub(progress=progress) as hub:
         opening = _open_part(hub, source, subfolder)
@@ -116,9 +122,9 @@ def _from_folder(
         raise RequestError(f"{folder} has no {PIPELINE_INDEX}", "give a diffusers folder")
     source = Source(name, folder, variant, None, license_of(folder), parts)
     family = source.family
-    known = {component.name for component in (*family.components, *family.optional)}
-    read = family.chosen([component for component in components if component in known], fed=fed)
-    names = {component.subfolder: _names_in(folder / component.subfolder) for component in _all(family)}
+    known_names = {component.name for component in (*family.components, *family.optional)}
+    read = family.chosen([component for component in components if component in known_names], fed=fed)
+    names = {component.subfolder: _names_in(folder / component.subfolder) for component in _all_components(family)}
     return replace(source, variants=_variants(names, family, read, variant, parts))
 
 
@@ -137,45 +143,45 @@ def _from_hub(
         raise RequestError(f"{repo} has no {PIPELINE_INDEX}", "give the id of a diffusers pipeline")
     family = family_of(read_json(snapshot.folder / PIPELINE_INDEX), repo)
     read = family.chosen(components, fed=fed)
-    names = {component.subfolder: snapshot.names_in(component.subfolder) for component in _all(family)}
+    names = {component.subfolder: snapshot.names_in(component.subfolder) for component in _all_components(family)}
     variants = _variants(names, family, read, variant, parts)
-    taken = {component: variants.get(component.subfolder, variant) for component in {*family.components, *read}}
-    files = [file for component, name in taken.items() for file in component_files(component, name)]
+    variant_of = {component: variants.get(component.subfolder, variant) for component in {*family.components, *read}}
+    files = [file for component, name in variant_of.items() for file in component_files(component, name)]
     fetch_small(snapshot, [*pipeline_files(family), *files])
     source = Source(repo, snapshot.folder, variant, snapshot.commit, license_of(snapshot.folder), parts, None, variants)
-    own = [component for component in read if component.subfolder not in parts]
-    weights = {file for component in own for file in weights_of(snapshot, component, taken[component])}
+    own_components = [component for component in read if component.subfolder not in parts]
+    weights = {file for component in own_components for file in weights_of(snapshot, component, variant_of[component])}
     return _Opening(source, snapshot, tuple(sorted(weights)))
 
 
 def _open_part(hub: Hub, source: str, subfolder: str) -> _Opening:
     component = REPLACEABLE[subfolder]
-    name, folder = _located(source)
+    name, folder = _locate(source)
     if folder is not None:
         part = _part_folder(folder, source, component)
         variants = other_variants({subfolder: _names_in(part)}, [component], None)
         return _Opening(Source(name, part, license=license_of(folder), root=folder, variants=variants))
     snapshot = hub.snapshot(name, None, [PART_CONFIG, f"{subfolder}/{PART_CONFIG}"])
     part = _part_folder(snapshot.folder, source, component)
-    there = component if part != snapshot.folder else replace(component, subfolder="")
-    variants = other_variants({subfolder: snapshot.names_in(there.subfolder)}, [component], None)
+    located_component = component if part != snapshot.folder else replace(component, subfolder="")
+    variants = other_variants({subfolder: snapshot.names_in(located_component.subfolder)}, [component], None)
     variant = variants.get(subfolder)
-    fetch_small(snapshot, component_files(there, variant))
+    fetch_small(snapshot, component_files(located_component, variant))
     component.require_served(read_json(part / PART_CONFIG), str(part / PART_CONFIG))
     license_stated = license_of(snapshot.folder)
-    opened = Source(name, part, None, snapshot.commit, license_stated, root=snapshot.folder, variants=variants)
-    return _Opening(opened, snapshot, tuple(weights_of(snapshot, there, variant)))
+    opened_source = Source(name, part, None, snapshot.commit, license_stated, root=snapshot.folder, variants=variants)
+    return _Opening(opened_source, snapshot, tuple(weights_of(snapshot, located_component, variant)))
 
 
 def _part_folder(folder: Path, source: str, component: Component) -> Path:
-    """Where in `folder` the config and weights of `component` lie: in a pipeline's folder of it, or right there.
+    """The folder with the config and weights of `component`: its subfolder in a pipeline's folder, or `folder` itself.
 
     Raises:
-        RequestError: where there is none.
+        RequestError: where neither has a config.
     """
-    for place in (folder / component.subfolder, folder):
-        if (place / PART_CONFIG).is_file():
-            return place
+    for candidate in (folder / component.subfolder, folder):
+        if (candidate / PART_CONFIG).is_file():
+            return candidate
     raise RequestError(
         f"{source} has no {component.module}: neither {component.subfolder}/{PART_CONFIG} nor {PART_CONFIG}",
         f"give a diffusers folder, the folder of a {component.module}, or a hub id of either",
@@ -183,7 +189,7 @@ def _part_folder(folder: Path, source: str, component: Component) -> Path:
 
 
 def _fetch_weights(openings: Sequence[_Opening]) -> None:
-    """Fetch the weights of all openings, if the disk has room for them together."""
+    """Fetch the weights of all openings, after a check of the free disk space."""
     remote = [(opening.snapshot, opening.weights) for opening in openings if opening.snapshot is not None]
     require_space(sum(snapshot.missing_bytes(weights) for snapshot, weights in remote))
     for snapshot, weights in remote:
@@ -197,13 +203,13 @@ def _variants(
     variant: str | None,
     parts: Mapping[str, Source],
 ) -> dict[str, str | None]:
-    """By subfolder, the variants of `read` components that are not `variant`, without those of other sources."""
-    others = other_variants(names, _all(family), variant)
+    """By subfolder, the variants other than `variant` of the components `read`, without those of other sources."""
+    others = other_variants(names, _all_components(family), variant)
     own = {component.subfolder for component in read} - parts.keys()
-    return {subfolder: taken for subfolder, taken in others.items() if subfolder in own}
+    return {subfolder: other_variant for subfolder, other_variant in others.items() if subfolder in own}
 
 
-def _all(family: Family) -> tuple[Component, ...]:
+def _all_components(family: Family) -> tuple[Component, ...]:
     return (*family.components, *family.optional)
 
 
@@ -211,11 +217,11 @@ def _names_in(folder: Path) -> list[str]:
     try:
         return [path.name for path in folder.iterdir()]
     except OSError:
-        return []  # what is missing there is told where it is read
+        return []  # the reader of the missing file reports it
 
 
-def _located(source: str) -> tuple[str, Path | None]:
-    """The name of SOURCE, and its folder where it is on this machine; None where it is a hub id."""
+def _locate(source: str) -> tuple[str, Path | None]:
+    """The name of SOURCE and its local folder; the folder is None for a hub id."""
     folder = Path(source)
     try:
         is_folder, is_file = folder.is_dir(), folder.is_file()

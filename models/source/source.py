@@ -1,4 +1,4 @@
-"""A pipeline's checkpoint as a diffusers folder, wherever it comes from."""
+"""The checkpoint of a pipeline as a diffusers folder."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from turbo_webnn.models.source.variants import MAIN
 
 @dataclass(frozen=True)
 class Source:
-    """A diffusers folder on disk, and where it came from.
+    """A diffusers folder on disk, and its origin.
 
     Attributes:
-        name: as the user gave it: a hub id, a folder's name, or an embedded checkpoint's.
+        name: as the user wrote it: a hub id, a folder's name, or an embedded checkpoint's.
         folder: holds `model_index.json` and the components' folders.
         variant: the variant of the weights to read, such as `fp16`, or None for the main files.
         revision: the commit on the hub, or None.
         license: the licence that the model card states, or None.
-        parts: by subfolder, components of other sources in place of this one's; the `folder` of each holds the
-            component's own config and weights.
-        root: the folder that was named, where `folder` lies inside of it; None where it is `folder` itself.
-        variants: by subfolder, the variant that is read there where it is not `variant`: a component may lack that.
+        parts: by subfolder, other sources whose components replace those of this source. The `folder` of each
+            holds the component's config and weights.
+        root: the folder that the user named, where `folder` is inside it; None where both are the same.
+        variants: by subfolder, the variant that is read in place of `variant`, where the component lacks that.
     """
 
     name: str
@@ -48,16 +48,16 @@ class Source:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """A line for each component whose weights are read in another variant than the one asked for."""
+        """A line for each component whose weights are read in another variant than the requested one."""
         lines = [
-            f"{self.name}: {subfolder} has no {self.variant or MAIN} weights; its {taken or MAIN} ones are read"
-            for subfolder, taken in self.variants.items()
+            f"{self.name}: {subfolder} has no {self.variant or MAIN} weights; its {replacement or MAIN} ones are read"
+            for subfolder, replacement in self.variants.items()
         ]
         return (*lines, *(line for part in self.parts.values() for line in part.notices))
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """The folders that this and its parts come from, as they were named."""
+        """The folders of this source and its parts, as the user named them."""
         return (self.root or self.folder, *(folder for part in self.parts.values() for folder in part.folders))
 
     @cached_property
@@ -66,25 +66,29 @@ class Source:
 
     @cached_property
     def family(self) -> Family:
-        """The family of the pipeline; RequestError where it, a class or a value in `model_index.json` is not served."""
+        """The family of the pipeline; raises RequestError for an unsupported class or value in `model_index.json`."""
         family = family_of(self._index, str(self.folder))
-        own = {each.subfolder: each.module for each in family.components if each.subfolder not in self.parts}
+        own = {
+            component.subfolder: component.module
+            for component in family.components
+            if component.subfolder not in self.parts
+        }
         require_served_index(self._index, own, str(self.folder / PIPELINE_INDEX))
         return family
 
     @property
     def provenance(self) -> Provenance:
-        """What a bundle states about where it comes from."""
-        stated: Provenance = {
+        """The origin of the checkpoint, as a bundle states it."""
+        fields: Provenance = {
             "name": self.name,
             "revision": self.revision,
             "variant": self.variant,
             "license": self.license,
         }
         if self.variants:
-            stated["variants"] = dict(self.variants)
+            fields["variants"] = dict(self.variants)
         parts = {subfolder: part.provenance for subfolder, part in self.parts.items()}
-        return cast("Provenance", {**stated, **parts})
+        return cast("Provenance", {**fields, **parts})
 
     def folder_of(self, component: Component) -> tuple[Path, str | None]:
         """The folder that holds the component's config and weights, and the variant of the weights there."""
@@ -95,19 +99,19 @@ class Source:
         return self.folder / subfolder, self.variants.get(subfolder, self.variant)
 
     def require_served(self, components: Iterable[Component]) -> None:
-        """Refuse what configs tell: `components` of other architectures or sizes, or another scheduler.
+        """Refuse `components` whose configs have an unsupported architecture or size, or an unsupported scheduler.
 
         Raises:
-            RequestError: names the first thing that is not served, and what would be.
+            RequestError: names the first unsupported value, and the supported ones.
         """
         self.family.require_agreement({component.name: self.config(component) for component in components})
         scheduler_of(self.scheduler_config(), self.family.schedulers)
 
     def config(self, component: Component) -> dict[str, Any]:
-        """The component's config, checked against what is served.
+        """Read and check the config of a component.
 
         Raises:
-            RequestError: where it is missing, unreadable, or of another architecture.
+            RequestError: where it is missing, unreadable, or of an unsupported architecture.
         """
         folder, _ = self.folder_of(component)
         path = folder / "config.json"
@@ -121,7 +125,7 @@ class Source:
         return config
 
     def scheduler_config(self) -> dict[str, Any]:
-        """The scheduler's config as the pipeline uses it; RequestError where it is missing, unreadable or not used."""
+        """The scheduler's config as the pipeline uses it; raises RequestError where it is missing or invalid."""
         path = self.folder / SCHEDULER_CONFIG
         return scheduler_config_in_use(self._index, read_json(path), str(path), self.family.schedulers)
 
@@ -130,6 +134,6 @@ class Source:
         return native_latent_size(self._index, self.config(self.family.denoiser))
 
     def checkpoint(self, component: Component) -> Checkpoint:
-        """The component's weights, opened but unread; RequestError as `Checkpoint.open` raises it."""
+        """The component's weights, opened but unread; raises RequestError like `Checkpoint.open`."""
         folder, variant = self.folder_of(component)
         return Checkpoint.open(folder, component.weights_stem, variant)

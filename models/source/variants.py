@@ -1,4 +1,4 @@
-"""Which variant of its weights each component is read in: a checkpoint may have some components in one only."""
+"""The variant of the weights that each component is read in: a component may have fewer variants than others."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from collections.abc import Collection, Iterable, Mapping
 from turbo_webnn.models.component import Component
 
 MAIN = "main"
-"""What the weights without a variant are called in messages."""
-
+"""The name in messages of the weights without a variant."""
 
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\b")
-"""What the name of one shard holds: it is no weights without its index."""
+"""The part of a file name that marks a shard; a shard without its index is not usable."""
 
 
 def variants_of(names: Iterable[str], stem: str) -> set[str | None]:
-    """The variants of the weights `stem` that files `names` of one folder hold whole or list in an index.
+    """Find the variants of the weights `stem` among the file `names` of one folder.
+
+    A variant is one whole file, or an index of shards.
 
     Returns:
         The variants' names, and None for the main weights.
@@ -31,23 +32,34 @@ def variants_of(names: Iterable[str], stem: str) -> set[str | None]:
 
 
 def other_variants(
-    names: Mapping[str, Collection[str]], components: Iterable[Component], asked: str | None
+    names: Mapping[str, Collection[str]], components: Iterable[Component], requested: str | None
 ) -> dict[str, str | None]:
-    """Where another variant than the one asked for is taken, because a component has no other choice.
+    """Choose a replacement for each component that lacks the requested variant.
 
-    A component without the variant `asked` gives its main weights, as long as any component has that variant. Where
-    none is asked for, a component without main weights gives the one variant that it has.
+    A component without the variant `requested` uses its main weights, provided that any component has that variant.
+    Where no variant is requested, a component without main weights uses its only variant.
 
     Args:
         names: by subfolder, the names of the files there.
-        components: all of the checkpoint.
-        asked: the variant asked for, or None for main weights.
+        components: all components of the checkpoint.
+        requested: the requested variant, or None for main weights.
 
     Returns:
-        By subfolder, the variant taken; nothing for components that have what is asked, or no weights that would do.
+        By subfolder, the replacement. Components that have the requested variant, or no replacement, are left out.
     """
-    held = {part.subfolder: variants_of(names.get(part.subfolder, ()), part.weights_stem) for part in components}
-    if asked is not None:
-        anywhere = any(asked in variants for variants in held.values())
-        return {place: None for place, has in held.items() if anywhere and asked not in has and None in has}
-    return {place: next(iter(has)) for place, has in held.items() if None not in has and len(has) == 1}
+    variants_by_subfolder = {
+        component.subfolder: variants_of(names.get(component.subfolder, ()), component.weights_stem)
+        for component in components
+    }
+    if requested is not None:
+        anywhere = any(requested in variants for variants in variants_by_subfolder.values())
+        return {
+            subfolder: None
+            for subfolder, variants in variants_by_subfolder.items()
+            if anywhere and requested not in variants and None in variants
+        }
+    return {
+        subfolder: next(iter(variants))
+        for subfolder, variants in variants_by_subfolder.items()
+        if None not in variants and len(variants) == 1
+    }

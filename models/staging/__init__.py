@@ -1,4 +1,4 @@
-"""How results appear on disk: whole or not at all, and never in place of what is not ours."""
+"""Atomic writing of results: whole or not at all, and never in place of files of others."""
 
 from turbo_webnn.models.staging.files import write_whole
 from turbo_webnn.models.staging.folders import NamedFiles, require_apart, require_free, staged_folder

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, whoever else writes them at the same time."""
+"""Files that are written whole or not at all, also when other processes write them at the same time."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from turbo_webnn.models.staging.interruption import uninterrupted
-from turbo_webnn.models.staging.parents import made_parents
+from turbo_webnn.models.staging.parents import parent_folders
 from turbo_webnn.models.staging.scratch import scratch_file
 
 
 def write_whole(contents: Mapping[Path, bytes]) -> None:
     """Write every file of `contents`, or none; a reader finds the old bytes or the new ones.
 
-    The bytes are on the disk before the first file takes its place. Only a system that fails between two renames can
+    All bytes are on the disk before the first file is renamed. Only a crash of the system between two renames can
     leave some files new and others old.
 
     Raises:
-        OSError: where a file cannot be written; all are then as they were.
+        OSError: where a file cannot be written; all files are then unchanged.
     """
     with ExitStack() as scratch:
-        written: dict[Path, Path] = {}
+        staged: dict[Path, Path] = {}
         for path, data in contents.items():
-            scratch.enter_context(made_parents(path))
-            written[path] = scratch.enter_context(scratch_file(path))
-            with written[path].open("wb") as file:
+            scratch.enter_context(parent_folders(path))
+            staged[path] = scratch.enter_context(scratch_file(path))
+            with staged[path].open("wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-        for path in written:  # the one thing that would fail after others have taken their places
+        for path in staged:  # the only error that could appear after the first rename
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         with uninterrupted():
-            for path, source in written.items():
+            for path, source in staged.items():
                 source.replace(path)

@@ -1,4 +1,4 @@
-"""Being asked to stop: Ctrl-C, SIGTERM and SIGHUP, which must not fall between a deed and the word about it."""
+"""The stop signals (Ctrl-C, SIGTERM and SIGHUP), which must not separate a result from the message about it."""
 
 from __future__ import annotations
 
@@ -7,34 +7,35 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-STOPPING = tuple(
+STOP_SIGNALS = tuple(
     getattr(signal, name)
     for name in ("SIGINT", "SIGTERM", "SIGHUP")
     if hasattr(signal, name)  # Windows has no SIGHUP
 )
-"""The signals that ask a process to end."""
+"""The signals that request the end of a process."""
 
-_state = {"done": False, "asked": False}
+_state = {"done": False, "requested": False}
 
 
 class Stopped(BaseException):
-    """The process was asked to stop, and can: nothing has taken its place yet."""
+    """A stop signal arrived before a result was in its final place."""
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """In the block, a signal that asks to stop raises `Stopped`, unless it is `too_late`.
+    """In the block, a stop signal raises `Stopped`, unless it is `too_late`.
 
-    Signals that are ignored stay so: under nohup, or in the background of a shell. In the main thread only.
+    Signals that the process ignores, under nohup or in the background of a shell, stay ignored. Works in the main
+    thread only.
     """
 
     def stop(_number: int, _frame: object) -> None:
         if not too_late():
-            _state["asked"] = True
+            _state["requested"] = True
             raise Stopped
 
-    heard = [number for number in STOPPING if signal.getsignal(number) not in (signal.SIG_IGN, None)]
-    before = {number: signal.signal(number, stop) for number in heard}
+    handled = [number for number in STOP_SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, stop) for number in handled}
     try:
         yield
     finally:
@@ -42,18 +43,18 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def deaf() -> None:
-    """From now on signals that ask to stop are ignored: the process is about to end by itself."""
-    for number in STOPPING:
+def ignore_stop_signals() -> None:
+    """Ignore the stop signals from now on: the process is about to end."""
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Signals that ask to stop wait until the block has ended; they are delivered then.
+    """Delay stop signals until the end of the block.
 
-    The block is where a result takes its place. Once one has ended well, `too_late` is true: what was asked for is
-    done. Outside of the main thread, where Python runs no handlers, signals are not touched.
+    The block moves a result to its final place. After a block without error `too_late` is true. Outside the main
+    thread, where Python runs no signal handlers, the signals are not delayed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -62,8 +63,8 @@ def uninterrupted() -> Iterator[None]:
     waiting: list[int] = []
     handlers = {}
     try:
-        for number in STOPPING:
-            if signal.getsignal(number) is not None:  # None: installed by other than Python, and not ours to restore
+        for number in STOP_SIGNALS:
+            if signal.getsignal(number) is not None:  # None: not installed by Python, which could not restore it
                 handlers[number] = signal.signal(number, lambda received, _frame: waiting.append(received))
         yield
         _state["done"] = True
@@ -74,11 +75,11 @@ def uninterrupted() -> Iterator[None]:
             signal.raise_signal(waiting[0])
 
 
-def asked_to_stop() -> bool:
-    """Whether `Stopped` was raised; what came of it may be another error, where a library's import was under way."""
-    return _state["asked"]
+def stop_requested() -> bool:
+    """Whether `Stopped` was raised; during the import of a library it can become another exception."""
+    return _state["requested"]
 
 
 def too_late() -> bool:
-    """Whether a result of this process has taken its place, so that stopping can undo nothing any more."""
+    """Whether a result of this process is in its final place, so that a stop cannot undo it."""
     return _state["done"]

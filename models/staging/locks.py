@@ -1,4 +1,4 @@
-"""Locks on files and folders that end with their process, however it ends."""
+"""Locks on files and folders, which the system releases when their process ends."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 HAS_LOCKS = fcntl is not None
-"""Whether the system has such locks; Windows has none on folders."""
+"""Whether the system supports these locks; Windows has none on folders."""
 
 
 def try_lock(path: Path) -> int | None:
-    """A descriptor that locks `path`; None where another process has the lock, `path` is gone, or nothing locks it."""
-    return _locked(path, wait=False)
+    """Lock `path` and return the descriptor of the lock.
+
+    Returns:
+        None where another process holds the lock, `path` does not exist, or the file system has no locks.
+    """
+    return _lock(path, wait=False)
 
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """One process at a time in the block, for each `folder`; where the file system has no locks, any number."""
-    lock = _locked(folder, wait=True)
+    """Run the block in one process at a time for each `folder`; without effect on a file system without locks."""
+    lock = _lock(folder, wait=True)
     try:
         yield
     finally:
@@ -32,7 +36,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
             os.close(lock)
 
 
-def _locked(path: Path, *, wait: bool) -> int | None:
+def _lock(path: Path, *, wait: bool) -> int | None:
     if not HAS_LOCKS:
         return None
     while True:
@@ -47,5 +51,5 @@ def _locked(path: Path, *, wait: bool) -> int | None:
         except OSError:
             wait = False
         os.close(descriptor)
-        if not wait:  # else another folder took the place of the one that was locked
+        if not wait:  # otherwise another folder replaced the locked one: try again
             return None

@@ -1,4 +1,4 @@
-"""The folders above a result: made where they are missing, and taken back where the result fails."""
+"""The parent folders of a result: created where missing, and removed again where the result fails."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 @contextmanager
-def made_parents(path: Path) -> Iterator[None]:
-    """The folders above `path`; those that this made are removed where the block fails and they are empty.
+def parent_folders(path: Path) -> Iterator[None]:
+    """Create the missing parent folders of `path`; remove the empty ones of them where the block fails.
 
     Raises:
-        OSError: where one cannot be made.
+        OSError: where one cannot be created.
     """
     missing = [folder for folder in path.parents if not folder.exists()]  # the deepest first
     try:

@@ -1,9 +1,9 @@
-"""Renames that are one system call: onto nothing, or in exchange with what is there.
+"""Renames in one system call: to a path that does not exist, or in exchange with an existing folder.
 
-Linux has `renameat2`, macOS `renamex_np`; Windows refuses by itself to rename onto something. Where a system or a
-file system has no such call (some network and FUSE mounts), the best effort is to look first and then rename, and to
-exchange two folders by moving one aside: a process that is killed between those steps leaves the old folder beside
-the destination, and a reader may find nothing for a moment.
+Linux has `renameat2` and macOS `renamex_np`; on Windows a rename always fails where the target exists. Some network
+and FUSE mounts have no such call. There the target is checked first and then renamed, and an exchange first moves one
+folder aside. A process that is killed between these steps leaves the old folder beside the destination, and a reader
+may find nothing for a moment.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RENAME_SWAP, _RENAME_EXCL = 2, 4
 """Flags of macOS's renamex_np (sys/stdio.h)."""
 
 _UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
-"""What systems and file systems answer to flags that they do not have."""
+"""Error numbers of systems and file systems that do not support a flag."""
 
 _Rename = Callable[[bytes, bytes, int], int]
 
@@ -33,38 +33,40 @@ def rename_new(source: Path, destination: Path) -> None:
     """Rename `source` to `destination`, which must not exist.
 
     Raises:
-        FileExistsError: where something is at `destination`, even an empty folder.
+        FileExistsError: where `destination` exists, even as an empty folder.
         OSError: where the rename fails.
     """
     if sys.platform == "win32":
         source.rename(destination)
-    elif not _flagged(source, destination, _RENAME_EXCL if sys.platform == "darwin" else _RENAME_NOREPLACE):
+    elif not _rename_with_flag(source, destination, _RENAME_EXCL if sys.platform == "darwin" else _RENAME_NOREPLACE):
         if os.path.lexists(destination):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(destination))
         source.rename(destination)
 
 
-def exchange(one: Path, other: Path) -> None:
-    """Put each of two folders in the place of the other.
+def exchange(first: Path, second: Path) -> None:
+    """Exchange the paths of two folders.
 
     Raises:
         FileNotFoundError: where one of them does not exist.
-        OSError: where the exchange fails; both are then where they were.
+        OSError: where the exchange fails; both folders are then unchanged.
     """
-    if sys.platform != "win32" and _flagged(one, other, _RENAME_SWAP if sys.platform == "darwin" else _RENAME_EXCHANGE):
+    if sys.platform != "win32" and _rename_with_flag(
+        first, second, _RENAME_SWAP if sys.platform == "darwin" else _RENAME_EXCHANGE
+    ):
         return
-    aside = one.with_name(f"{one.name}-aside")
-    other.rename(aside)
+    aside = first.with_name(f"{first.name}-aside")
+    second.rename(aside)
     try:
-        one.rename(other)
+        first.rename(second)
     except OSError:
-        aside.rename(other)
+        aside.rename(second)
         raise
-    aside.rename(one)
+    aside.rename(first)
 
 
-def _flagged(source: Path, destination: Path, flag: int) -> bool:
-    """Rename with `flag`; False where the system or the file system has no such rename."""
+def _rename_with_flag(source: Path, destination: Path, flag: int) -> bool:
+    """Rename with `flag`; return False where the system or the file system does not support it."""
     rename = _system_call()
     if rename is None:
         return False
@@ -78,7 +80,7 @@ def _flagged(source: Path, destination: Path, flag: int) -> bool:
 
 @cache
 def _system_call() -> _Rename | None:
-    """The C library's rename with flags, or None where it has none."""
+    """The rename function with flags of the C library; None where it has none."""
     library = ctypes.CDLL(None, use_errno=True)
     if sys.platform == "darwin" and hasattr(library, "renamex_np"):
         return library.renamex_np  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
-"""Work in progress beside its destination, under a lock that ends with its process, so that the next run can tell it.
+"""Temporary files and folders beside their destination, under a lock that ends with their process.
 
-The name is `.NAME.turbo-webnn-XXXXXXXX`. A living run holds an exclusive lock on it; what has no lock was left by a
-run that was killed, and is swept. Where the system has no such locks (Windows), nothing is swept.
+The name is `.NAME.turbo-webnn-XXXXXXXX`. A running process holds an exclusive lock on it. A path without a lock was
+left by a killed run, and the next run removes it. On systems without such locks (Windows) nothing is removed.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from turbo_webnn.models.staging.locks import HAS_LOCKS, try_lock
 _MARK = ".turbo-webnn-"
 
 _TRIES = 3
-"""Names to try before locks are taken to be missing."""
+"""The number of names to try before the file system counts as one without locks."""
 
 
 @contextmanager
 def scratch_folder(destination: Path) -> Iterator[Path]:
-    """A new folder beside `destination`, which is gone with the block.
+    """Create a folder beside `destination`; remove it at the end of the block.
 
     Raises:
-        OSError: where it cannot be made.
+        OSError: where it cannot be created.
     """
     yield from _locked(destination, lambda path: path.mkdir(0o700))
 
 
 @contextmanager
 def scratch_file(destination: Path) -> Iterator[Path]:
-    """A new, empty file beside `destination`, which is gone with the block unless it was renamed.
+    """Create an empty file beside `destination`; remove it at the end of the block unless it was renamed.
 
     Raises:
-        OSError: where it cannot be made.
+        OSError: where it cannot be created.
     """
     yield from _locked(destination, lambda path: path.touch(exist_ok=False))
 
 
 def is_scratch(path: Path) -> bool:
-    """Whether `path` is named as work in progress is."""
+    """Whether `path` has the name of a temporary file or folder."""
     return path.name.startswith(".") and _MARK in path.name
 
 
 def sweep(destination: Path) -> None:
-    """Remove what killed runs left beside `destination`."""
+    """Remove the temporary files and folders that killed runs left beside `destination`."""
     for path in destination.parent.glob(f"{glob.escape(_prefix(destination))}*"):
         lock = try_lock(path)
         if lock is not None:
@@ -78,8 +78,8 @@ def _locked(destination: Path, make: Callable[[Path], object]) -> Iterator[Path]
         lock = try_lock(path)
         if lock is not None or not HAS_LOCKS:
             break
-        remove(path)  # another run swept it before it was locked
-    else:  # the file system has no locks: other runs cannot sweep it either
+        remove(path)  # another run removed it before it was locked
+    else:  # the file system has no locks, so other runs cannot remove it
         make(path)
     try:
         yield path

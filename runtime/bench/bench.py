@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.progress import ReportRuns
 from turbo_webnn.runtime.bench.example import described
 from turbo_webnn.runtime.bench.latency import Latency
 from turbo_webnn.runtime.bench.process import SideProcess
@@ -16,9 +17,6 @@ from turbo_webnn.runtime.bench.protocol import GraphsOptions, OnnxruntimeOptions
 from turbo_webnn.runtime.bench.report import OURS, BenchReport, Task
 from turbo_webnn.runtime.draw import sampler
 from turbo_webnn.runtime.ort.settings import Settings
-
-Progress = Callable[[str, int, int], None]
-"""Told the task at work, how many of its rounds are done, and how many it takes."""
 
 
 def bench(
@@ -32,17 +30,21 @@ def bench(
     steps: Sequence[int] = (),
     rounds: int = 10,
     warmup: int = 2,
-    progress: Progress | None = None,
+    progress: ReportRuns | None = None,
 ) -> BenchReport:
     """Time `bundle`, and beside it what else is named.
 
     Args:
+        bundle: the bundle to time.
+        settings: how onnxruntime runs it.
         reference: name, variant and revision of its checkpoint, to be timed in PyTorch.
         compiled: whether through torch.compile too.
         graphs: a folder of another exporter's graphs (`runtime.bench.graphs_side`).
         components: those to time; all that the bundle holds where there are none.
         steps: of drawings; where there are none, one step and the longest schedule, if the bundle can draw.
-        rounds: that count; `warmup` more go before them.
+        rounds: that count.
+        warmup: rounds before them, which do not count.
+        progress: receives the task, the number of its completed rounds and their total.
 
     Raises:
         RequestError: where the bundle lacks a component or a schedule, rounds are too few, or a side refuses or dies.
@@ -117,7 +119,7 @@ def _sides(
             yield SideProcess("torch.compile", "pytorch", replace(options, compiled=True))
 
 
-def _timed(sides: Sequence[SideProcess], task: Task, rounds: int, warmup: int, told: Progress) -> dict[str, Latency]:
+def _timed(sides: Sequence[SideProcess], task: Task, rounds: int, warmup: int, told: ReportRuns) -> dict[str, Latency]:
     """Every side that has `task`, in turn; each round begins with another."""
     seconds: dict[str, list[float]] = {side.name: [] for side in sides}
     for done in range(warmup + rounds):

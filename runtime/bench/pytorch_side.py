@@ -50,7 +50,7 @@ class PytorchDrawer(Drawer[Any]):
         return Facts(family, family.wiring, self._size.batch, scaling_factor, constants)
 
     def sampler(self, sampling: Sampling) -> DiffusersSampler[Any]:
-        """diffusers' own scheduler."""
+        """Diffusers' own scheduler."""
         family = self._source.family
         spec = next(spec for spec in family.denoiser.inputs if spec.name == family.wiring.latents)
         shape = spec.shape(self._size, self._source.config(family.denoiser))

@@ -19,6 +19,7 @@ def require_image_place(path: Path, *, apart_from: Path | None = None) -> None:
     """Refuse a place where no picture can be written, before one is drawn.
 
     Args:
+        path: the file to write.
         apart_from: a picture that must not be replaced: the one that is read.
 
     Raises:

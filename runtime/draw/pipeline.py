@@ -18,6 +18,7 @@ from turbo_webnn.models.arguments import Whole, require_types, require_unicode
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.precision import Precision
+from turbo_webnn.models.progress import ReportRuns
 from turbo_webnn.runtime.draw import images, safety, sampler
 from turbo_webnn.runtime.draw.bundle_drawer import Timing
 from turbo_webnn.runtime.draw.engine import Engine, engine_of
@@ -35,9 +36,6 @@ _NOT_FINITE: dict[Precision, str] = {
     "q4f16": _NARROW,
 }
 """What is right where a component's numbers leave the range of its type."""
-
-Progress = Callable[[str, int, int], None]
-"""Told the component at work, how many of its runs are done, and how many it will make."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,9 @@ class Pipeline:
         """Open the bundle in `folder`; components load when they are first needed.
 
         Args:
+            folder: the bundle.
             provider: `cuda`, `cpu`, None for CUDA where there is one, or all settings.
+            keep_sessions: whether components stay loaded between calls.
 
         Raises:
             RequestError: where there is no bundle, it is not whole, or the provider is not there.
@@ -117,15 +117,17 @@ class Pipeline:
         seed: int = 0,
         image: Image.Image | None = None,
         strength: float = 0.5,
-        progress: Progress | None = None,
+        progress: ReportRuns | None = None,
     ) -> Result:
         """As many pictures of `prompt` as the bundle's batch has.
 
         Args:
+            prompt: the text that describes the pictures.
             steps: 1 to 4, as the manifest's schedules say.
             seed: gives the noise that `torch.randn` draws for a batch from a generator of this seed.
             image: a picture of any mode and size to start from.
             strength: how much of `image` is drawn anew; `int(steps * strength)` steps run.
+            progress: receives the component, the number of its completed runs and their total.
 
         Raises:
             RequestError: where the bundle lacks a component or the schedule, the strength leaves no step to
@@ -165,7 +167,7 @@ class Pipeline:
         """Give back the memory of all components."""
         self._stages.release()
 
-    def _encode(self, prompt: str, progress: Progress | None) -> tuple[dict[str, dict[str, Any]], str]:
+    def _encode(self, prompt: str, progress: ReportRuns | None) -> tuple[dict[str, dict[str, Any]], str]:
         """What every text encoder makes of `prompt`, and what of the prompt was cut off."""
         encoded, cut = {}, ""
         for encoder, tokenizer in self._tokenizers.items():
@@ -177,7 +179,7 @@ class Pipeline:
             self._require_finite(encoder, *encoded[encoder].values())
         return encoded, cut
 
-    def _flagged(self, pictures: Sequence[Image.Image], progress: Progress | None) -> tuple[bool, ...]:
+    def _flagged(self, pictures: Sequence[Image.Image], progress: ReportRuns | None) -> tuple[bool, ...]:
         """What the safety checker refuses, where the bundle has one."""
         checker = self.bundle.manifest.wiring.checker
         if checker is None or checker not in self.bundle.manifest.components:
@@ -186,7 +188,7 @@ class Pipeline:
             return tuple(self._stages.flagged(safety.clip_input(pictures)))
 
     @contextmanager
-    def _at(self, component: str, progress: Progress | None, runs: int = 1) -> Iterator[Callable[[int], None]]:
+    def _at(self, component: str, progress: ReportRuns | None, runs: int = 1) -> Iterator[Callable[[int], None]]:
         """Around the work of `component`: tells how far it is, gives its memory back unless it is to stay."""
         told = progress or (lambda *_: None)
         told(component, 0, runs)

@@ -63,6 +63,7 @@ def sample(
     """Latents after all steps of `sampler`.
 
     Args:
+        sampler: makes the first latents and the steps.
         denoise: the denoiser's output from the scaled latents and the timestep.
         start: scaled latents of a picture; None to start from noise.
         on_step: called after each step with the number of steps done.

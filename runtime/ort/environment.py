@@ -1,4 +1,4 @@
-"""Where figures were measured: without it they cannot be compared with another's."""
+"""The environment of a measurement, which is needed to compare its figures with others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _versions() -> dict[str, str]:
 
 
 def _cpu() -> str:
-    """The processor's name and its cores; `platform` does not know the name on Linux."""
+    """The name of the processor and its number of cores; on Linux `platform` does not know the name."""
     name = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

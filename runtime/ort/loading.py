@@ -1,4 +1,4 @@
-"""One graph in onnxruntime, proven to be the one that the manifest describes and to run where it was asked to."""
+"""Loading of one graph in onnxruntime, with checks against the manifest and of the provider."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ from turbo_webnn.runtime.ort.settings import Settings
 ONNX_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int32)": "int32"} | {
     f"tensor({name})": name for name in ("int64", "bool", "uint8", "int8")
 }
-"""numpy's names of the types that onnxruntime reports."""
+"""The numpy names of onnxruntime's types."""
 
 
 def load(bundle: Bundle, graph: Graph, settings: Settings, *, bound: bool = False) -> Any:
-    """The InferenceSession of a `graph` of `bundle`.
+    """Make the InferenceSession of `graph` in `bundle`.
 
     Args:
-        bound: whether its inputs and outputs will lie at fixed addresses (`runtime.tensors.bound`).
+        bundle: the bundle that holds the graph.
+        graph: the graph to load.
+        settings: the provider and its options.
+        bound: whether its inputs and outputs will be at fixed addresses (`runtime.tensors.bound`).
 
     Raises:
-        RequestError: where it does not load, is not the one described, was replaced since the bundle was opened, or
-            the provider does not start.
+        RequestError: where the graph does not load, differs from the manifest, was replaced after the bundle was
+            opened, or the provider does not start.
     """
     path = bundle.path(graph)
     with bundle.unchanged(graph.files):
-        # Weights are no part of either: onnxruntime maps them from their own files instead of copying.
+        # Neither contains the weights: onnxruntime maps them from their own files without a copy.
         model = fused(path) if settings.fuse else path
         session = start(model, settings, f"{path} does not load", bound=bound, weights=path.parent)
     _require_described(session.get_inputs(), graph.inputs, f"{path}: inputs")
@@ -39,10 +42,14 @@ def load(bundle: Bundle, graph: Graph, settings: Settings, *, bound: bool = Fals
 
 
 def start(model: Path | bytes, settings: Settings, wrong: str, *, bound: bool, weights: Path | None = None) -> Any:
-    """An InferenceSession on the provider that `settings` name and no other; `wrong` begins what is said if not.
+    """Make an InferenceSession that uses only the provider in `settings`.
 
     Args:
-        weights: the folder of the external data of a `model` that is bytes; one at a path has them beside it.
+        model: the path of a model, or the model itself as bytes.
+        settings: the provider and its options.
+        wrong: the beginning of the message where the session does not start.
+        bound: whether its inputs and outputs are at fixed addresses.
+        weights: the folder of the external data, for a model as bytes; a model at a path has them beside it.
     """
     options = settings.session_options()
     if weights is not None and isinstance(model, bytes):
@@ -54,16 +61,17 @@ def start(model: Path | bytes, settings: Settings, wrong: str, *, bound: bool, w
                 model,
                 options,
                 providers=settings.providers(bound=bound),
-                enable_fallback=0,  # it would print, and go on without CUDA
+                enable_fallback=0,  # the fallback would print a message and continue without CUDA
             )
-    except (RuntimeError, ValueError) as error:  # of a provider or its options; those of graphs are onnxruntime's own
+    except (RuntimeError, ValueError) as error:
+        # an error of a provider or its options; errors of graphs have onnxruntime's own types
         raise not_started(settings.provider, first_line(error)) from error
-    if session.get_providers()[0] != EXECUTION_PROVIDER[settings.provider]:  # it has only warned
+    if session.get_providers()[0] != EXECUTION_PROVIDER[settings.provider]:  # onnxruntime only printed a warning
         raise not_started(settings.provider)
     return session
 
 
-def _require_described(found: list[Any], described: tuple[Tensor, ...], where: str) -> None:
-    real = tuple(Tensor(item.name, ONNX_TYPES.get(item.type, item.type), tuple(item.shape)) for item in found)
-    if real != described:
+def _require_described(values: list[Any], described: tuple[Tensor, ...], where: str) -> None:
+    actual = tuple(Tensor(item.name, ONNX_TYPES.get(item.type, item.type), tuple(item.shape)) for item in values)
+    if actual != described:
         raise RequestError(f"{where} are not those of the manifest", "export the bundle anew")

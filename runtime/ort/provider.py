@@ -1,4 +1,4 @@
-"""Which of onnxruntime's execution providers there are, and one clear line where the wanted one is not."""
+"""The available execution providers of onnxruntime, and a clear error where the requested one is missing."""
 
 from __future__ import annotations
 
@@ -16,37 +16,49 @@ Provider = Literal["cpu", "cuda"]
 PROVIDERS: tuple[Provider, ...] = get_args(Provider)
 
 EXECUTION_PROVIDER: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-"""Providers by their names in onnxruntime."""
+"""The names of the providers in onnxruntime."""
 
 _WHEELS = "pip install 'turbo-webnn[cuda]' in an environment without [cpu]: the two wheels exclude each other"
 
 
-def choose_provider(wanted: Provider | None = None) -> Provider:
-    """The provider to run on: `wanted`, or CUDA where onnxruntime has it, else the CPU.
+def choose_provider(requested: Provider | None = None) -> Provider:
+    """Choose the provider: `requested`, or CUDA where onnxruntime supports it, otherwise the CPU.
 
     Raises:
-        RequestError: where onnxruntime is not installed, or has no CUDA and CUDA is wanted.
+        RequestError: where onnxruntime is not installed, or CUDA is requested and not supported.
     """
-    if wanted is not None and wanted not in PROVIDERS:
-        raise RequestError(f"there is no provider {wanted!r}", f"there are {', '.join(PROVIDERS)}")
+    if requested is not None and requested not in PROVIDERS:
+        raise RequestError(f"there is no provider {requested!r}", f"there are {', '.join(PROVIDERS)}")
     has_cuda = EXECUTION_PROVIDER["cuda"] in onnxruntime().get_available_providers()
-    if wanted == "cuda" and not has_cuda:
+    if requested == "cuda" and not has_cuda:
         raise RequestError("this onnxruntime has no CUDA", _WHEELS)
-    return wanted or ("cuda" if has_cuda else "cpu")
+    return requested or ("cuda" if has_cuda else "cpu")
 
 
-def not_started(provider: Provider, why: str = "") -> RequestError:
-    """What to say where onnxruntime has `provider` and it does not start; `why` by itself, or what was not found."""
-    missed = why or _preloaded()
+def not_started(provider: Provider, reason: str = "") -> RequestError:
+    """Make the error for a provider that onnxruntime has but cannot start.
+
+    Args:
+        provider: the provider.
+        reason: the cause; the first missing library where empty.
+    """
+    cause = reason or _preload_cuda()
     return RequestError(
-        f"onnxruntime could not start {provider}" + (f" ({missed})" if missed else ""),
+        f"onnxruntime could not start {provider}" + (f" ({cause})" if cause else ""),
         "it needs an NVIDIA driver, and CUDA and cuDNN: pip install 'onnxruntime-gpu[cuda,cudnn]'",
     )
 
 
 @contextmanager
 def told(wrong: str, right: str) -> Iterator[None]:
-    """Turn onnxruntime's errors, which share a module but no base class, into one line each."""
+    """Translate the exceptions of onnxruntime in the block into RequestErrors of one line.
+
+    The exceptions share a module, but no base class.
+
+    Args:
+        wrong: the beginning of the message.
+        right: the advice of the message.
+    """
     try:
         yield
     except Exception as error:
@@ -56,35 +68,38 @@ def told(wrong: str, right: str) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """What `error` says, where that is several lines the first of them."""
+    """The first line of the message of `error`."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 @cache
 def onnxruntime() -> Any:
-    """onnxruntime, imported when first needed: nothing else of the runtime asks for it."""
+    """Import onnxruntime at the first call; only this function imports it."""
     try:
         import onnxruntime
     except ImportError as error:
         right = "pip install 'turbo-webnn[cpu]', or 'turbo-webnn[cuda]' for a GPU"
         raise RequestError("onnxruntime is not installed", right) from error
-    onnxruntime.set_default_logger_severity(4)  # what it would print comes back as exceptions
+    onnxruntime.set_default_logger_severity(4)  # its errors are also raised as exceptions
     if EXECUTION_PROVIDER["cuda"] in onnxruntime.get_available_providers():
-        _preloaded()
+        _preload_cuda()
     return onnxruntime
 
 
 @cache
-def _preloaded() -> str:
-    """Load CUDA and cuDNN from their wheels, where those are installed; the first thing that failed, if any did.
+def _preload_cuda() -> str:
+    """Load CUDA and cuDNN from their wheels, where those are installed.
 
-    onnxruntime prints what it misses. That is kept for the moment when CUDA does not start, for a system's own CUDA may
-    serve as well.
+    onnxruntime prints the missing libraries. They are reported only where CUDA does not start, because the system's
+    own CUDA may work too.
+
+    Returns:
+        The first printed line; empty where nothing is missing.
     """
     import onnxruntime
 
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
         if hasattr(onnxruntime, "preload_dlls"):
             onnxruntime.preload_dlls()
-    return next(iter(said.getvalue().strip().splitlines()), "")
+    return next(iter(printed.getvalue().strip().splitlines()), "")

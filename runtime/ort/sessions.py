@@ -1,4 +1,4 @@
-"""onnxruntime sessions over a bundle's components: one provider, no silent cast, no silent fall-back."""
+"""onnxruntime sessions for a bundle's components: one provider, no silent cast, no silent fall-back."""
 
 from __future__ import annotations
 
@@ -18,24 +18,28 @@ from turbo_webnn.runtime.ort.settings import Settings
 __all__ = ["PROVIDERS", "Array", "Provider", "Session", "Settings", "Watch", "choose_provider"]
 
 Array = NDArray[Any]
-"""An array whose type is data: what crosses a component's boundary."""
+"""An input or output of a component; its type is only known at run time."""
 
 Watch = Callable[[Graph, Mapping[str, Array], Mapping[str, Array]], None]
-"""Told of every run of a graph: the graph, its inputs and its outputs by name, as they cross its boundary."""
+"""Receives every run of a graph: the graph, and its inputs and outputs by name."""
 
 
 class Session:
-    """One component, run graph by graph; each loads when it is first reached.
+    """One component, which runs graph by graph; each graph loads at its first use.
 
-    Its inputs and outputs are those of the manifest, in name, type and shape.
+    The inputs and outputs have the names, types and shapes of the manifest.
 
     Attributes:
-        load_seconds: spent so far on loading its graphs.
+        component: the name of the component.
+        chain: its entry in the manifest.
+        load_seconds: the total time for loading its graphs.
 
     Args:
-        provider: its name, or all settings.
-        keep_graphs: whether all graphs of the chain stay loaded. Where they do not, each leaves memory before the
-            next one comes, and the peak is near that of the largest.
+        bundle: the bundle that holds the component.
+        component: the name of the component.
+        provider: the name of the provider, or all settings.
+        keep_graphs: whether all graphs of the chain stay loaded. Otherwise each graph is freed before the next one
+            loads, and the peak memory is near that of the largest graph.
 
     Raises:
         RequestError: where the bundle lacks the component.
@@ -58,29 +62,33 @@ class Session:
         self._keep_graphs = keep_graphs
 
     def run(self, inputs: Mapping[str, Array], watch: Watch | None = None) -> dict[str, Array]:
-        """The outputs by name, in the boundary's types.
+        """Run the component and return its outputs by name, in the types of the manifest.
+
+        Args:
+            inputs: arrays by name.
+            watch: receives each run of a graph.
 
         Raises:
-            ValueError: where `inputs` are not exactly the manifest's; nothing is cast or broadcast.
-            RequestError: where a graph does not load or is not the one that the manifest describes, CUDA is asked
-                for and does not start, or onnxruntime fails, for want of memory above all.
+            ValueError: where `inputs` differ from the manifest; nothing is cast or broadcast.
+            RequestError: where a graph does not load or differs from the manifest, CUDA is requested and does not
+                start, or onnxruntime fails, for example for lack of memory.
         """
         _require_inputs(inputs, self.chain.inputs, self.component)
         values = dict(inputs)
         for graph in self.chain.graphs:
             feeds = {tensor.name: values[tensor.name] for tensor in graph.inputs}
             with told(f"running {self.component} failed", "try --provider cpu, or a bundle of a smaller size"):
-                # the session is held by no name here: it is to leave before the next one comes
-                given = self._graph(graph).run(None, feeds, self._settings.run_options(bound=False))
-            outputs = {tensor.name: output for tensor, output in zip(graph.outputs, given, strict=True)}
+                # no variable refers to the session, so that it is freed before the next one loads
+                results = self._graph(graph).run(None, feeds, self._settings.run_options(bound=False))
+            outputs = {tensor.name: output for tensor, output in zip(graph.outputs, results, strict=True)}
             if watch is not None:
                 watch(graph, feeds, outputs)
             values |= outputs
         return {tensor.name: values[tensor.name] for tensor in self.chain.outputs}
 
-    @np.errstate(over="ignore")  # what leaves float16's range becomes infinite, and is told by the pipeline
+    @np.errstate(over="ignore")  # overflow becomes infinite, and the pipeline reports it
     def cast(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """`inputs` in the manifest's types: the one place where the host's float32 is narrowed."""
+        """Convert `inputs` to the manifest's types; only here float32 arrays are converted to a narrower type."""
         dtypes = {tensor.name: tensor.dtype for tensor in self.chain.inputs}
         return {name: value.astype(dtypes.get(name, value.dtype), copy=False) for name, value in inputs.items()}
 
@@ -88,9 +96,9 @@ class Session:
         if graph not in self._loaded:
             if not self._keep_graphs:
                 self._loaded.clear()
-            began = time.perf_counter()
+            start_time = time.perf_counter()
             self._loaded[graph] = load(self._bundle, graph, self._settings)
-            self.load_seconds += time.perf_counter() - began
+            self.load_seconds += time.perf_counter() - start_time
         return self._loaded[graph]
 
 

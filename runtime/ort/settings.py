@@ -1,4 +1,4 @@
-"""How onnxruntime runs a graph: provider, threads, precision of products, and whatever else its own options say."""
+"""The settings of onnxruntime: provider, threads, precision of products, and further options."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from turbo_webnn.models.errors import RequestError
 from turbo_webnn.runtime.ort.provider import EXECUTION_PROVIDER, Provider, choose_provider, onnxruntime
 
 _CONFIG = ("session.", "optimization.", "ep.")
-"""How keys of session configuration begin; provider options hold no dot."""
+"""The prefixes of keys of the session configuration; keys of provider options have no dot."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Choices that hold for all graphs of a run.
+    """Settings for all graphs of a run.
 
     Attributes:
         provider: where to run.
-        threads: of the CPU provider; None for one a core.
-        tf32: whether CUDA rounds float32 factors to 10 bits of mantissa: faster, and no parity with PyTorch's
-            float32. It says nothing about float16.
-        fuse: whether attention is fused as graphs load (`fusing.py`): faster everywhere, with other roundings than
-            the graphs on disk have.
-        options: of the provider, as onnxruntime's documentation names them, or of its session configuration where
-            the key begins with `session.`, `optimization.` or `ep.`; they win over the choices made here.
+        threads: the number of threads of the CPU provider; None for one per core.
+        tf32: whether CUDA rounds float32 factors to 10 bits of mantissa. This is faster, but without parity with
+            PyTorch's float32. It has no effect on float16.
+        fuse: whether attention is fused when graphs load (`fusing.py`). This is faster on all providers, with other
+            rounding errors than the graphs on disk.
+        options: options of the provider, by their names in onnxruntime's documentation, or of the session
+            configuration where the key begins with `session.`, `optimization.` or `ep.`. They override the other
+            settings.
 
     Raises:
-        RequestError: where there are no threads, or the provider has no such kind of option.
+        RequestError: where the number of threads is below 1, or the provider does not have such an option.
     """
 
     provider: Provider
@@ -43,48 +44,51 @@ class Settings:
         for key in self.options:
             if "." in key and not key.startswith(_CONFIG):
                 raise RequestError(f"there is no option {key!r}", f"session options begin with {', '.join(_CONFIG)}")
-            if "." not in key and self.provider == "cpu":  # onnxruntime would pass it by without a word
+            if "." not in key and self.provider == "cpu":  # onnxruntime would ignore it without an error
                 raise RequestError(
                     f"the CPU provider has no option {key!r}", "it takes --threads and session.* options"
                 )
 
     @classmethod
-    def of(cls, wanted: Provider | Settings | None) -> Settings:
-        """`wanted` where it is whole, else the defaults of that provider, or of the best there is."""
-        return wanted if isinstance(wanted, Settings) else cls(choose_provider(wanted))
+    def of(cls, requested: Provider | Settings | None) -> Settings:
+        """The settings `requested`, or the defaults of that provider, or those of the best available one."""
+        return requested if isinstance(requested, Settings) else cls(choose_provider(requested))
 
     def captures(self, *, bound: bool) -> bool:
-        """Whether runs are captured as CUDA graphs: those whose addresses never change, unless an option forbids."""
+        """Whether runs are captured as CUDA graphs: only with fixed addresses, and unless an option disables it."""
         return self.provider == "cuda" and bound and self.options.get("enable_cuda_graph", "1") == "1"
 
     def providers(self, *, bound: bool) -> list[tuple[str, dict[str, str]]]:
-        """What `InferenceSession` takes as its providers.
+        """The value of the parameter `providers` of `InferenceSession`.
 
         Args:
-            bound: whether all inputs and outputs lie at fixed addresses, and the session stays for many runs.
+            bound: whether all inputs and outputs are at fixed addresses, and the session is kept for many runs.
         """
-        given = {key: value for key, value in self.options.items() if "." not in key}
+        provider_options = {key: value for key, value in self.options.items() if "." not in key}
         return [
-            (EXECUTION_PROVIDER[self.provider], (self._cuda(bound=bound) | given) if self.provider == "cuda" else {})
+            (
+                EXECUTION_PROVIDER[self.provider],
+                (self._cuda(bound=bound) | provider_options) if self.provider == "cuda" else {},
+            )
         ]
 
     def _cuda(self, *, bound: bool) -> dict[str, str]:
-        """The choices for CUDA; the names are those of onnxruntime's CUDA execution provider."""
+        """The options of onnxruntime's CUDA execution provider."""
         return {
             "use_tf32": str(int(self.tf32)),
-            # an arena that doubles holds up to twice what a static graph ever asks for
+            # an arena that doubles its size uses up to twice the memory that a static graph needs
             "arena_extend_strategy": "kSameAsRequested",
-            # the search costs seconds on a first run, and a session that leaves after it has nothing of it
+            # the search takes seconds in the first run, which is a loss for a session of one run
             "cudnn_conv_algo_search": "EXHAUSTIVE" if bound else "HEURISTIC",
             "enable_cuda_graph": str(int(self.captures(bound=bound))),
         }
 
     def session_options(self) -> Any:
-        """onnxruntime's SessionOptions."""
+        """Make the SessionOptions of onnxruntime."""
         options = onnxruntime().SessionOptions()
-        # products by quantised weights in float32: by default onnxruntime rounds the other factor to 8 bits too
+        # compute products of quantised weights in float32; by default onnxruntime rounds the other factor to 8 bits
         options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
-        options.log_severity_level = 4  # errors come back as exceptions, and warnings are no user's business
+        options.log_severity_level = 4  # errors are raised as exceptions, and warnings do not concern the user
         if self.threads is not None:
             options.intra_op_num_threads = self.threads
         for key, value in self.options.items():
@@ -93,7 +97,7 @@ class Settings:
         return options
 
     def run_options(self, *, bound: bool) -> Any:
-        """onnxruntime's RunOptions: what a run has allocated goes back, but for addresses that a CUDA graph holds."""
+        """Make the RunOptions of onnxruntime: memory of a run is freed after it, except addresses in a CUDA graph."""
         options = onnxruntime().RunOptions()
         if self.provider == "cuda" and not bound:
             options.add_run_config_entry("memory.enable_memory_arena_shrinkage", f"gpu:{self.device}")
@@ -106,10 +110,10 @@ class Settings:
 
 
 def parse_options(words: Sequence[str]) -> dict[str, str]:
-    """Words as `key=value`, the last of a key winning.
+    """Parse words of the form `key=value`; the last value of a key counts.
 
     Raises:
-        RequestError: names the first word that is none.
+        RequestError: names the first word of another form.
     """
     options = {}
     for word in words:

@@ -1,4 +1,4 @@
-"""Pieces of HTML. Whatever is text goes through `escape`: prompts and names are the user's."""
+"""Pieces of HTML. All text goes through `escape`: prompts and names come from the user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PASSED, FAILED, UNKNOWN = "passed", "failed", "unknown"
 
 
 def badge(passed: bool | None, yes: str = "passes", no: str = "fails", unknown: str = "not asked") -> str:
-    """A verdict in a word, with a sign for those who do not see its colour."""
+    """A verdict as one word, with a sign for readers who do not see its colour."""
     kind, sign, word = {
         True: (PASSED, "✓", yes),
         False: (FAILED, "✗", no),
@@ -20,7 +20,7 @@ def badge(passed: bool | None, yes: str = "passes", no: str = "fails", unknown: 
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of cells that are markup already; all columns but the first are numbers or short words."""
+    """A table of cells that are HTML; all columns except the first have numbers or short words."""
     titles = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
     body = "".join(
         f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>' for first, *rest in rows
@@ -33,27 +33,25 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> s
 
 
 def section(name: str, title: str, body: str, note: str = "") -> str:
-    """A part of the page; nothing where `body` is empty."""
+    """A section of the page; an empty text where `body` is empty."""
     if not body:
         return ""
-    told = f'<p class="note">{note}</p>' if note else ""
-    return (
-        f'<section id="{name}" aria-labelledby="{name}-title"><h2 id="{name}-title">{title}</h2>{told}{body}</section>'
-    )
+    heading = f'<h2 id="{name}-title">{title}</h2>' + (f'<p class="note">{note}</p>' if note else "")
+    return f'<section id="{name}" aria-labelledby="{name}-title">{heading}{body}</section>'
 
 
 def decibels(value: float) -> str:
-    """A PSNR; equal arrays have an infinite one."""
+    """A PSNR as text; equal arrays have an infinite one."""
     return f"{value:.1f} dB" if math.isfinite(value) else "equal" if value > 0 else "none"
 
 
 def scientific(value: float | None) -> str:
-    """A small number as 1.2e-03; a dash where there is none, and a word where it is not finite."""
+    """A small number as 1.2e-03; a dash for None, and words for a number that is not finite."""
     if value is None:
         return "–"
     return f"{value:.1e}" if math.isfinite(value) else "not finite"
 
 
 def megabytes(count: int) -> str:
-    """Bytes in millions."""
+    """A number of bytes, in megabytes."""
     return f"{count / 1e6:,.1f} MB"

@@ -1,4 +1,4 @@
-"""The page as a whole, from the report, the manifest and the pictures."""
+"""The whole page, made from the report, the manifest and the pictures."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from turbo_webnn.models.chain import Chain, GraphVerdict
 from turbo_webnn.runtime.draw.noise import Float32Array
 from turbo_webnn.runtime.page.charts import Bars, Dots, Point, bar_chart, curve, dot_plot
 from turbo_webnn.runtime.page.markup import badge, decibels, megabytes, scientific, section, table
-from turbo_webnn.runtime.page.pictures import SHOWN, comparisons
+from turbo_webnn.runtime.page.pictures import MAX_COMPARISONS, comparisons
 from turbo_webnn.runtime.page.quality import Quality
 from turbo_webnn.runtime.verification.drawing import Case
-from turbo_webnn.runtime.verification.measure import Measured
+from turbo_webnn.runtime.verification.measure import Measurement
 from turbo_webnn.runtime.verification.report import ParityReport, Row
 
-TRACED = 15
-"""Layers on the page; parity.json has all."""
+MAX_LAYERS = 15
+"""The number of layers on the page; parity.json has all of them."""
 
 _PAGE = Template((Path(__file__).parent / "page.html").read_text(encoding="utf-8"))
 
@@ -30,23 +30,23 @@ def report_page(
     bundle: Bundle,
     report: ParityReport,
     reference: Mapping[Case, Float32Array],
-    measured: Measured,
+    measurement: Measurement,
     quality: Sequence[Quality] = (),
 ) -> str:
-    """One HTML file that needs nothing beside it: styles, charts and pictures are inside."""
+    """Make one self-contained HTML file, with styles, charts and pictures inside."""
     size = bundle.manifest.size
     subtitle = (
         f"{bundle.manifest.family}, {report.precision}, {size.width} × {size.height}, on {report.provider}, "
         f"against PyTorch with {report.reference['name']}"
     )
-    left_out = len(measured.pictures) - SHOWN
+    hidden = len(measurement.pictures) - MAX_COMPARISONS
     sections = (
         section("components", "Verdicts", _tiles(bundle, report)),
         section(
             "pictures",
             "Pictures",
-            comparisons(reference, measured.samples, measured.pictures),
-            f"The worst {SHOWN}; {left_out} more are in the table below." if left_out > 0 else "",
+            comparisons(reference, measurement.samples, measurement.pictures),
+            f"The worst {MAX_COMPARISONS}; {hidden} more are in the table below." if hidden > 0 else "",
         ),
         section("noise", "Beside PyTorch’s own float16", _noise(report), _NOISE_NOTE),
         section("errors", "Error by component and step", _errors(report), _ERROR_NOTE),
@@ -79,8 +79,8 @@ _LAYER_NOTE = (
 def _tiles(bundle: Bundle, report: ParityReport) -> str:
     ratios = {floor.component: floor for floor in report.noise}
     tiles = []
-    for component, held in groupby(report.rows, key=lambda row: row.component):
-        rows = list(held)
+    for component, component_rows in groupby(report.rows, key=lambda row: row.component):
+        rows = list(component_rows)
         floor = ratios.get(component)
         passed = all(row.passed for row in rows) and (floor is None or floor.passed)
         worst = min(rows, key=lambda row: (row.figures.finite, row.figures.psnr)).figures
@@ -89,37 +89,37 @@ def _tiles(bundle: Bundle, report: ParityReport) -> str:
             ("comparisons", str(len(rows))),
         ]
         if floor is not None:
-            said = "below rounding" if floor.is_rounding else _ratio(floor.ratio, floor.limit)
-            facts.append(("noise ratio", said))
+            ratio_text = "below rounding" if floor.is_rounding else _ratio(floor.ratio, floor.limit)
+            facts.append(("noise ratio", ratio_text))
         chain = bundle.manifest.components.get(component)
         if chain is not None:
             facts.append(("WebNN", _webnn(chain.webnn and chain.webnn["graphs"])))
-        listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
-        tiles.append(f'<li><h3>{escape(component)}</h3>{badge(passed)}<dl class="facts">{listed}</dl></li>')
+        entries = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
+        tiles.append(f'<li><h3>{escape(component)}</h3>{badge(passed)}<dl class="facts">{entries}</dl></li>')
     return f'<ul class="tiles">{"".join(tiles)}</ul>'
 
 
 def _ratio(ratio: float, limit: float | None) -> str:
-    said = f"{ratio:.2f}" if math.isfinite(ratio) else "not finite"
-    return said if limit is None else f"{said} of {limit:g}"
+    text = f"{ratio:.2f}" if math.isfinite(ratio) else "not finite"
+    return text if limit is None else f"{text} of {limit:g}"
 
 
 def _webnn(graphs: Sequence[GraphVerdict] | None) -> str:
     if graphs is None:
         return "not checked"
-    places = [whole for graph in graphs for whole in graph["provider"].values()]
-    return f"whole in {sum(places)} of {len(places)}" if places else "by the rules alone"
+    verdicts = [is_whole for graph in graphs for is_whole in graph["provider"].values()]
+    return f"whole in {sum(verdicts)} of {len(verdicts)}" if verdicts else "by the rules alone"
 
 
 def _noise(report: ParityReport) -> str:
     rows = [
         Bars(
-            each.component,
-            each.ours,
-            each.pytorch,
-            "both below rounding" if each.is_rounding else f"ratio {_ratio(each.ratio, each.limit)}",
+            floor.component,
+            floor.ours,
+            floor.pytorch,
+            "both below rounding" if floor.is_rounding else f"ratio {_ratio(floor.ratio, floor.limit)}",
         )
-        for each in report.noise
+        for floor in report.noise
     ]
     return bar_chart(rows, "Errors of this bundle and of PyTorch in float16, by component") if rows else ""
 
@@ -151,10 +151,10 @@ def _layers(report: ParityReport) -> str:
             scientific(value.relative_l2),
             f"{value.growth:.2f}×",
         )
-        for value in report.traced[:TRACED]
+        for value in report.traced[:MAX_LAYERS]
     ]
-    left = len(report.traced) - len(rows)
-    more = f'<p class="note">{left} more in parity.json.</p>' if left else ""
+    hidden = len(report.traced) - len(rows)
+    more = f'<p class="note">{hidden} more in parity.json.</p>' if hidden else ""
     return table("Layers by growth of the error", ("module", "component", "relative L2", "growth"), rows) + more
 
 
@@ -170,13 +170,13 @@ def _graph_rows(chain: Chain) -> list[tuple[str, ...]]:
         verdict = verdicts.get(graph.path)
         browser = verdict and verdict["browser"]
         size = megabytes(sum(file.bytes for file in graph.files))
-        placed = _webnn(verdict and [verdict])
+        placement = _webnn(verdict and [verdict])
         rows.append(
             (
                 f"<code>{escape(graph.path)}</code>",
                 str(graph.nodes),
                 size,
-                badge(verdict["whole"], placed, placed) if verdict else badge(None, unknown="not checked"),
+                badge(verdict["whole"], placement, placement) if verdict else badge(None, unknown="not checked"),
                 badge(browser["whole"], browser["browser"], browser["reason"]) if browser else badge(None),
             )
         )
@@ -184,7 +184,7 @@ def _graph_rows(chain: Chain) -> list[tuple[str, ...]]:
 
 
 def _quality(quality: Sequence[Quality]) -> str:
-    points = [Point(each.recipe, each.bytes / 1e6, each.psnr) for each in quality if math.isfinite(each.psnr)]
+    points = [Point(point.recipe, point.bytes / 1e6, point.psnr) for point in quality if math.isfinite(point.psnr)]
     return curve(points, "PSNR of pictures by size of the weights", "MB", "dB") if points else ""
 
 
@@ -206,10 +206,10 @@ def _figures(rows: Sequence[Row]) -> str:
 
 
 def _environment(report: ParityReport) -> str:
-    seconds = {f"{side}, seconds": f"{spent:.0f}" for side, spent in report.seconds.items()}
+    seconds = {f"{side}, seconds": f"{duration:.0f}" for side, duration in report.seconds.items()}
     vae = report.source.get("vae") or {}
-    given = {f"source, {key}": str(value) for key, value in report.source.items() if value and key != "vae"}
-    given |= {f"VAE, {key}": str(value) for key, value in vae.items() if value}
-    items = {**given, **report.environment, **seconds}.items()
-    listed = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in items)
-    return f'<dl class="environment">{listed}</dl>'
+    origin = {f"source, {key}": str(value) for key, value in report.source.items() if value and key != "vae"}
+    origin |= {f"VAE, {key}": str(value) for key, value in vae.items() if value}
+    items = {**origin, **report.environment, **seconds}.items()
+    entries = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in items)
+    return f'<dl class="environment">{entries}</dl>'

@@ -1,4 +1,4 @@
-"""What smaller recipes of a bundle cost in quality, where that was measured."""
+"""The measured quality of smaller quantisation recipes of a bundle."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Quality:
 
 
 def read_quality(bundle: Path) -> tuple[Quality, ...]:
-    """What `report/quality.json` of the bundle at `bundle` lists; nothing where there is no such file.
+    """Read `report/quality.json` of the bundle at `bundle`; return nothing where the file is missing.
 
     Raises:
-        RequestError: where the file is no such list.
+        RequestError: where the file has another form.
     """
     path = bundle / QUALITY
     return read_json(path, tuple[Quality, ...], "measure it anew, or remove it") if path.is_file() else ()

@@ -33,10 +33,10 @@ from turbo_webnn.runtime.reference.torch_modules import (
     to_numpy,
 )
 from turbo_webnn.runtime.tensors.host import HostTensors
-from turbo_webnn.runtime.verification.evidence import Recorded
+from turbo_webnn.runtime.verification.evidence import RecordingSide
 
 
-class Reference(Recorded):
+class Reference(RecordingSide):
     """The pipeline of `source`, computed by PyTorch.
 
     Sampling is diffusers' own: its scheduler from the checkpoint's config, its noise from a torch generator. It is
@@ -66,6 +66,8 @@ class Reference(Recorded):
         """All outputs of `component`, by name.
 
         Args:
+            component: the name of the component.
+            inputs: arrays by name.
             keep: told of the output of every module inside that gives one tensor.
         """
         module, part = self._module(component), self.source.family.component(component)
@@ -86,7 +88,7 @@ class Reference(Recorded):
         return Facts(family, family.wiring, self._size.batch, scaling_factor, constants)
 
     def sampler(self, sampling: Sampling) -> DiffusersSampler[Array]:
-        """diffusers' own scheduler, in float32."""
+        """Diffusers' own scheduler, in float32."""
         family = self.source.family
         spec = next(spec for spec in family.denoiser.inputs if spec.name == family.wiring.latents)
         shape = spec.shape(self._size, self.source.config(family.denoiser))

@@ -1,4 +1,4 @@
-"""One reader's connection: what it may cost in time and memory, and how nonsense is answered."""
+"""An HTTP connection with time and memory limits, and with an answer to malformed requests."""
 
 from __future__ import annotations
 
@@ -7,65 +7,65 @@ import asyncio
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from turbo_webnn.runtime.serving.policy import CONTENT_POLICY, NOTHING
+from turbo_webnn.runtime.serving.policy import CONTENT_POLICY, NO_CONTENT_POLICY
 
 MOST_CONNECTIONS = 256
-"""A page has up to six, and each may have a file open."""
+"""The largest number of connections. A page has up to six, and each may have a file open."""
 
 REQUEST_S = 30.0
-"""Seconds in which a reader has to send a whole request, counted from its connection or its last answer."""
+"""The time limit for a whole request, in seconds after the connection or the last answer."""
 
 READING_S = 60.0
-"""Seconds in which a reader has to take what lies ready for it, a quarter of a megabyte."""
+"""The time limit, in seconds, for the client to read the buffered data, a quarter of a megabyte."""
 
 
 class Connection(H11Protocol):
-    """uvicorn's connection, with limits that uvicorn does not have.
+    """uvicorn's connection with additional limits.
 
-    uvicorn waits for ever for the first request, for the rest of one that was begun, and for a reader that takes
-    nothing; and its answer to nonsense lacks the headers of all others.
+    uvicorn has no time limit for the first request, for the rest of a started request, and for a client that does not
+    read. Its answer to a malformed request lacks the headers of all other answers.
     """
 
     _timer: asyncio.TimerHandle | None = None
     _limit_s: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Begin to wait for a request; a connection too many is ended."""
+        """Start the time limit for a request; close the connection where there are too many."""
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
             transport.abort()
-        self._watch()
+        self._update_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Take what the reader sends."""
+        """Process data from the client."""
         super().data_received(data)
-        self._watch()
+        self._update_timer()
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the next request."""
+        """Start the time limit for the next request."""
         super().on_response_complete()
-        self._watch()
+        self._update_timer()
 
     def pause_writing(self) -> None:
-        """Begin to wait for the reader."""
+        """Start the time limit for the client to read."""
         super().pause_writing()
-        self._watch()
+        self._update_timer()
 
     def resume_writing(self) -> None:
-        """The reader has taken what lay ready."""
+        """Stop the time limit after the client has read the buffered data."""
         super().resume_writing()
-        self._watch()
+        self._update_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
+        """Stop the timer."""
         super().connection_lost(exc)
         self._set_timer(None)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer nonsense; in the middle of another answer only the end of the connection can tell."""
+        """Answer a malformed request; in the middle of another answer, close the connection instead."""
         headers = [
             *self.server_state.default_headers,
-            (CONTENT_POLICY.encode(), NOTHING.encode()),
+            (CONTENT_POLICY.encode(), NO_CONTENT_POLICY.encode()),
             (b"content-type", b"text/plain"),
             (b"connection", b"close"),
         ]
@@ -82,14 +82,14 @@ class Connection(H11Protocol):
         self.transport.close()
 
     def shutdown(self) -> None:
-        """End with the server: after the answer that is being sent, or at once."""
+        """Close the connection with the server: after the current answer, or immediately."""
         try:
             super().shutdown()
-        except h11.LocalProtocolError:  # nonsense came before
+        except h11.LocalProtocolError:  # after a malformed request
             self.transport.abort()
 
-    def _watch(self) -> None:
-        """Wait for what this connection has come to wait for; the time runs on while that stays the same."""
+    def _update_timer(self) -> None:
+        """Set the time limit for the current state; a timer of the same limit continues."""
         is_answering = self.cycle is not None and not self.cycle.response_complete
         if self.flow.write_paused:
             limit_s: float | None = READING_S

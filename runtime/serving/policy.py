@@ -1,4 +1,4 @@
-"""Who may read what is served: the hosts that a request may name, and the headers of every answer."""
+"""Access control: the permitted hosts of a request, and the security headers of every answer."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 ISOLATED = {
-    "Cross-Origin-Opener-Policy": "same-origin",  # threads of WASM need an isolated page
+    "Cross-Origin-Opener-Policy": "same-origin",  # WASM threads need an isolated page
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-"""Headers of every answer, besides the Content-Security-Policy."""
+"""Headers of every answer, in addition to the Content-Security-Policy."""
 
 CONTENT_POLICY = "Content-Security-Policy"
 
-NOTHING = "default-src 'none'; frame-ancestors 'none'"
-"""The content policy of an answer that is no file."""
+NO_CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'"
+"""The content policy of an answer without a file."""
 
 _INLINE_SCRIPT = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
 
@@ -29,11 +29,11 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:\[\]/@]+)(?::[0-9]{0,5})?", re.IGNORE
 
 
 def content_policy(pages: Iterable[str], *, evaluate: bool = False) -> str:
-    """What the page may load and run: what this server has, and nothing inline that is not in `pages`.
+    """Make the Content-Security-Policy: only files of this server, and the inline scripts of `pages`.
 
     Args:
-        pages: the texts of all HTML files that are served; their inline scripts may run.
-        evaluate: whether it may also run text as a script, as onnxruntime's glue does in its worker.
+        pages: the texts of all served HTML files.
+        evaluate: whether to permit `eval`, which onnxruntime's JavaScript needs in its worker.
     """
     scripts = sorted({_hash(script) for page in pages for script in _INLINE_SCRIPT.findall(page)})
     policy = {
@@ -51,19 +51,20 @@ def content_policy(pages: Iterable[str], *, evaluate: bool = False) -> str:
 
 
 def _hash(script: str) -> str:
-    text = script.replace("\r\n", "\n")  # as the browser's parser does before it hashes
+    text = script.replace("\r\n", "\n")  # the browser's parser does the same before it hashes
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 @dataclass(frozen=True)
 class Hosts:
-    """The hosts that a request may name: a page elsewhere whose name was made to point here is none of them.
+    """The hosts that a request may name.
 
-    Loopback addresses and `localhost` always are.
+    The check prevents DNS rebinding, where a foreign host name resolves to this machine.
+    Loopback addresses and `localhost` are always permitted.
 
     Attributes:
-        names: further names and addresses, in lower case.
-        any_address: whether every IP address is one. No foreign page can have such an origin.
+        names: further permitted names and addresses, in lower case.
+        any_address: whether every IP address is permitted. No foreign page can have such an origin.
     """
 
     names: frozenset[str]
@@ -71,11 +72,11 @@ class Hosts:
 
     @classmethod
     def of(cls, host: str, address: str) -> Hosts:
-        """Those of a server that was asked to listen on `host`, and does so on `address`."""
+        """The permitted hosts of a server for `host` that listens on `address`."""
         return cls(frozenset({host.lower(), address.lower()}), ipaddress.ip_address(address).is_unspecified)
 
     def allow(self, header: str | None) -> bool:
-        """Whether a request with this Host header is answered."""
+        """Whether a request with this Host header is permitted."""
         parsed = _HOST.fullmatch(header or "")
         if parsed is None:
             return False

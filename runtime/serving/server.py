@@ -1,4 +1,4 @@
-"""The server: uvicorn on a socket of its own, in this thread or another, until it is ended."""
+"""The HTTP server: uvicorn on its own socket, in the current thread or another one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from types import TracebackType
 import uvicorn
 
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.staging.interruption import STOPPING
+from turbo_webnn.models.staging.interruption import STOP_SIGNALS
 from turbo_webnn.runtime.serving.connection import REQUEST_S, Connection
 from turbo_webnn.runtime.serving.policy import ISOLATED, Hosts
 from turbo_webnn.runtime.serving.routes import ServedFile
@@ -25,26 +25,27 @@ from turbo_webnn.runtime.serving.site import Site
 
 _MOST_HEADER_BYTES = 1 << 16
 _END_S = 1
-"""Seconds that answers have to end once the server is to end."""
+"""The time limit for unfinished answers at the end of the server, in seconds."""
 
 
 class PageServer:
-    """Serves `routes`, URL paths to files, to readers on this machine, and those who name `host`.
+    """A server of files for clients on this machine, and for requests that name `host`.
 
-    Loopback addresses and `localhost` are always answered to; where `host` stands for all addresses of this machine
-    (`0.0.0.0`, `::`), so is every IP address. Use it as a context manager, or call `server_close` at the end.
+    Requests to loopback addresses and `localhost` are always permitted. Where `host` means all addresses of this
+    machine (`0.0.0.0`, `::`), requests to every IP address are. Use the server as a context manager, or call
+    `server_close` at the end.
 
     Args:
-        routes: what is served; it may be replaced at any time, but for pages with inline scripts.
-        host: the address to listen on, or a name of it.
-        port: 0 for any that is free.
+        routes: URL paths to files. They may be replaced at any time, except pages with inline scripts.
+        host: the address to listen on, or its name.
+        port: 0 for any free port.
 
     Raises:
-        RequestError: where the port is taken or the address is not this machine's.
+        RequestError: where the port is in use or the address is not of this machine.
     """
 
     def __init__(self, routes: Mapping[str, ServedFile], host: str = "127.0.0.1", port: int = 0) -> None:
-        self._socket = _listening(host, port)
+        self._socket = _listen(host, port)
         address = self.server_address[0]
         self._site = Site(routes, Hosts.of(host, address))
         self._uvicorn = _Server(_config(self._site))
@@ -59,7 +60,7 @@ class PageServer:
 
     @property
     def routes(self) -> Mapping[str, ServedFile]:
-        """URL paths to files."""
+        """The served URL paths and their files."""
         return self._site.routes
 
     @routes.setter
@@ -68,7 +69,7 @@ class PageServer:
 
     @property
     def on_request(self) -> Callable[[str, str], object]:
-        """Called with the path of each request, and its Range header, empty where it has none."""
+        """The listener, called with the path and the Range header (or an empty string) of each request."""
         return self._site.on_request
 
     @on_request.setter
@@ -77,35 +78,35 @@ class PageServer:
 
     @property
     def server_address(self) -> tuple[str, int]:
-        """The address and port that it listens on."""
+        """The address and port of the server."""
         address, port = self._socket.getsockname()[:2]
         return address, port
 
     @property
     def url(self) -> str:
-        """Where the page is, for a browser on this machine."""
+        """The URL of the page for a browser on this machine."""
         text, port = self.server_address
         address = ipaddress.ip_address(text)
-        if address.is_unspecified:  # which browsers do not take for this machine
+        if address.is_unspecified:  # browsers do not use it as an address of this machine
             address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
         return f"http://{address if address.version == 4 else f'[{address}]'}:{port}/"
 
     def serve_forever(self) -> None:
-        """Answer until `shutdown` is called in another thread, or, in the main thread, until a signal asks to end."""
+        """Answer until a call of `shutdown` in another thread or, in the main thread, until a stop signal."""
         self._ended.clear()
         try:
             if not self._uvicorn.should_exit:
-                with self._uvicorn.ended_by_signals():
+                with self._uvicorn.stop_on_signals():
                     asyncio.run(self._serve())
         finally:
             self._ended.set()
 
     async def _serve(self) -> None:
-        # what a connection raises has ended that connection, and says nothing to whoever reads the console
+        # an exception of a connection has closed it already, and does not belong on the console
         asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
         await self._uvicorn.serve([self._socket.dup()])
         for connection in list(self._uvicorn.server_state.connections):
-            connection.transport.abort()  # its reader took too long
+            connection.transport.abort()  # its client was too slow
 
     def shutdown(self) -> None:
         """End `serve_forever`, and wait until it has ended."""
@@ -113,7 +114,7 @@ class PageServer:
         self._ended.wait()
 
     def server_close(self) -> None:
-        """Let go of the port."""
+        """Close the socket."""
         self._socket.close()
 
 
@@ -121,20 +122,20 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         config.load()
-        self.server_state.default_headers = config.encoded_headers  # uvicorn itself adds them with its first tick
+        self.server_state.default_headers = config.encoded_headers  # uvicorn itself adds them later, at its first tick
 
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # whatever makes it
-        """Nothing: `ended_by_signals` hears them from before the event loop, in which what a handler raises is lost."""
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        """Do nothing: `stop_on_signals` handles signals, outside the event loop, which loses a handler's exception."""
         return nullcontext()
 
     @contextmanager
-    def ended_by_signals(self) -> Iterator[None]:
-        """In the block, where it is in the main thread, signals end the server, and do nothing more afterwards."""
+    def stop_on_signals(self) -> Iterator[None]:
+        """In the block, stop signals end the server; in the main thread only."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        heard = [number for number in STOPPING if signal.getsignal(number) not in (signal.SIG_IGN, None)]
-        before = {number: signal.signal(number, self.handle_exit) for number in heard}
+        handled = [number for number in STOP_SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+        before = {number: signal.signal(number, self.handle_exit) for number in handled}
         try:
             yield
         finally:
@@ -150,9 +151,9 @@ def _config(site: Site) -> uvicorn.Config:
         ws="none",
         lifespan="off",
         interface="asgi3",
-        workers=1,  # else it reads an environment variable
+        workers=1,  # otherwise uvicorn reads an environment variable
         log_config=None,
-        log_level=logging.CRITICAL + 1,  # the page says what it does
+        log_level=logging.CRITICAL + 1,  # the page shows the progress
         access_log=False,
         proxy_headers=False,
         server_header=False,
@@ -163,17 +164,17 @@ def _config(site: Site) -> uvicorn.Config:
     )
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    """A socket that listens on the first address of `host` that is this machine's."""
+def _listen(host: str, port: int) -> socket.socket:
+    """Make a socket that listens on the first address of `host` that belongs to this machine."""
     right = "give an address of this machine as --host"
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, ValueError, OverflowError) as error:  # a name that no resolver takes is a ValueError
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, ValueError, OverflowError) as error:  # an invalid name raises ValueError
         raise RequestError(f"cannot serve on {host!r}, port {port} ({error})", right) from error
     failures = []
-    for family, _, _, _, address in found:
+    for family, _, _, _, address in addresses:
         try:
-            return _bound(family, address)
+            return _bind(family, address)
         except OSError as error:
             failures.append(error)
     if failures[0].errno in (errno.EADDRINUSE, errno.EACCES):
@@ -181,10 +182,10 @@ def _listening(host: str, port: int) -> socket.socket:
     raise RequestError(f"cannot serve on {host}:{port} ({failures[0]})", right) from failures[0]
 
 
-def _bound(family: int, address: tuple[object, ...]) -> socket.socket:
+def _bind(family: int, address: tuple[object, ...]) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if os.name == "posix":  # on Windows it would share the port with another program
+        if os.name == "posix":  # on Windows the option would permit another program on the same port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen()

@@ -1,4 +1,4 @@
-"""The ASGI application: what a request is answered with."""
+"""The ASGI application, which answers the requests."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ _CHUNK_BYTES = 1 << 18
 
 
 class ShrunkError(Exception):
-    """A file became shorter while it was sent, so that the connection has to end: its length was promised."""
+    """A file became shorter during its transfer; the connection must end, because its length was sent already."""
 
 
 class Site:
-    """Answers for the files of `routes`, URL paths to files, to readers that name one of `hosts`.
+    """An application that serves the files of `routes` to requests that name one of `hosts`.
 
-    Starlette's own FileResponse opens a file by its name, after links were judged, and answers a range that is
-    nonsense with 400.
+    Starlette's FileResponse is not used: it opens a file by name after the check of links, and answers a malformed
+    range with status 400.
 
     Attributes:
-        on_request: called with the path of each request, and its Range header, empty where it has none.
+        routes: URL paths to files.
+        on_request: called with the path and the Range header (or an empty string) of each request.
     """
 
     def __init__(self, routes: Mapping[str, ServedFile], hosts: Hosts) -> None:
@@ -51,7 +52,7 @@ class Site:
         host, path = _target(request)
         try:
             response = await self._response(request, host, path)
-        except Exception as error:  # noqa: BLE001 - uvicorn's own answer would lack the policy
+        except Exception as error:  # noqa: BLE001 - the answer of uvicorn itself would lack the policy
             text = f"this is a defect of turbo-webnn ({type(error).__name__})\n"
             response = PlainTextResponse(text, HTTPStatus.INTERNAL_SERVER_ERROR)
         response.headers[CONTENT_POLICY] = self._worker_policy if path in WORKERS else self._policy
@@ -71,13 +72,13 @@ class Site:
         if served is None or file is None:
             return PlainTextResponse("there is no such file\n", HTTPStatus.NOT_FOUND)
         response = _file_response(request, served.media_type, file)
-        if not isinstance(response, _Sending):
+        if not isinstance(response, _FileSlice):
             file.close()
         return response
 
 
 def _target(request: Request) -> tuple[str | None, str]:
-    """The host that a request names, None where it names none, and the path; a target may be a whole URL."""
+    """The host and the path of a request; the host is None where it is missing. The target may be a whole URL."""
     target: str = request.scope["path"]
     if not target.lower().startswith(_SCHEME):
         return request.headers.get("host"), target
@@ -86,7 +87,7 @@ def _target(request: Request) -> tuple[str | None, str]:
 
 
 def _file_response(request: Request, media_type: str, file: BinaryIO) -> Response:
-    """The answer to a request for `file`; one that sends it takes it over."""
+    """The answer to a request for `file`; an answer that sends the file also closes it."""
     state = os.fstat(file.fileno())
     validators = Validators.of(state)
     headers = {
@@ -97,21 +98,21 @@ def _file_response(request: Request, media_type: str, file: BinaryIO) -> Respons
     }
     if validators.is_known(request.headers):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    if request.method == "HEAD":  # for which the standard defines no ranges
+    if request.method == "HEAD":  # the standard defines no ranges for HEAD
         return Response(headers={**headers, "Content-Type": media_type, "Content-Length": str(state.st_size)})
-    ranged = ", ".join(request.headers.getlist("range")) if "range" in request.headers else None
-    span = range_of(ranged, state.st_size) if validators.allow_range(request.headers) else None
+    range_header = ", ".join(request.headers.getlist("range")) if "range" in request.headers else None
+    span = range_of(range_header, state.st_size) if validators.allow_range(request.headers) else None
     if span is None:
-        return _Sending(file, range(state.st_size), HTTPStatus.OK, {**headers, "Content-Type": media_type})
+        return _FileSlice(file, range(state.st_size), HTTPStatus.OK, {**headers, "Content-Type": media_type})
     if not span:
         headers["Content-Range"] = f"bytes */{state.st_size}"
         return Response(status_code=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers=headers)
     headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{state.st_size}"
-    return _Sending(file, span, HTTPStatus.PARTIAL_CONTENT, {**headers, "Content-Type": media_type})
+    return _FileSlice(file, span, HTTPStatus.PARTIAL_CONTENT, {**headers, "Content-Type": media_type})
 
 
-class _Sending(StreamingResponse):
-    """The bytes `span` of `file`, which is closed at the end; it stops where the reader leaves."""
+class _FileSlice(StreamingResponse):
+    """An answer with the bytes `span` of `file`; it closes the file at its end, or where the client disconnects."""
 
     def __init__(self, file: BinaryIO, span: range, status: HTTPStatus, headers: Mapping[str, str]) -> None:
         super().__init__(_chunks(file, span), status, {**headers, "Content-Length": str(len(span))})
@@ -126,10 +127,10 @@ class _Sending(StreamingResponse):
 
 async def _chunks(file: BinaryIO, span: range) -> AsyncIterator[bytes]:
     file.seek(span.start)
-    left = len(span)
-    while left:
-        chunk = await run_sync(file.read, min(left, _CHUNK_BYTES))
+    remaining = len(span)
+    while remaining:
+        chunk = await run_sync(file.read, min(remaining, _CHUNK_BYTES))
         if not chunk:
             raise ShrunkError
-        left -= len(chunk)
+        remaining -= len(chunk)
         yield chunk

@@ -69,12 +69,12 @@ class Arithmetic:
         self._made: dict[str, Bound] = {}
 
     def add(self, x: Slot, z: Slot, by: float, y: Slot) -> None:
-        """y = x + by·z in float32; `y` is not `x`."""
+        """Compute y = x + by·z in float32; `y` is not `x`."""
         self._by.put(np.array([by]))
         self._run(_ADD, {"x": x, "z": z, "by": self._by}, {"y": y})
 
     def multiply(self, x: Slot, by: float, y: Slot) -> None:
-        """y = x·by in float32, cast to the type of `y`."""
+        """Y = x·by in float32, cast to the type of `y`."""
         self._by.put(np.array([by]))
         self._run(_MULTIPLY, {"x": x, "by": self._by}, {"y": y})
 

@@ -1,1 +1,1 @@
-"""A bundle against PyTorch: what is compared, how far apart it is, and the report of it."""
+"""Verification of a bundle against PyTorch: the comparisons, their figures and the report."""

@@ -1,4 +1,4 @@
-"""Another bundle in PyTorch's place: what a quantised bundle loses against the float16 one of the same checkpoint."""
+"""Another bundle as the reference: it shows the error of a quantised bundle against the float16 one."""
 
 from __future__ import annotations
 
@@ -13,23 +13,30 @@ from turbo_webnn.runtime.draw.noise import Float32Array
 from turbo_webnn.runtime.draw.stages import Stages
 from turbo_webnn.runtime.draw.text import PromptTokenizer, tokenizers_of
 from turbo_webnn.runtime.ort.sessions import Array, Provider, Settings
-from turbo_webnn.runtime.verification.evidence import Recorded
+from turbo_webnn.runtime.verification.evidence import RecordingSide
 
 
-class BundleReference(Stages, Recorded):
-    """A bundle that tells what passes through its components.
+class BundleReference(Stages, RecordingSide):
+    """A bundle that records the inputs and outputs of its components.
+
+    Args:
+        bundle: the reference.
+        size: the size of the bundle to verify.
+        provider: where to run it, or all settings.
 
     Raises:
-        RequestError: where it serves another size than `size`, and as Stages does.
+        RequestError: where the bundle has another size than `size`, and as Stages does.
     """
 
     def __init__(self, bundle: Bundle, size: Size, provider: Provider | Settings | None = None) -> None:
         super().__init__(bundle, provider)
         if bundle.manifest.size != size:
-            raise RequestError(f"{bundle.folder} draws {_said(bundle.manifest.size)}", f"give one of {_said(size)}")
+            raise RequestError(
+                f"{bundle.folder} draws {_size_text(bundle.manifest.size)}", f"give one of {_size_text(size)}"
+            )
 
     def token_ids(self, prompt: str) -> TokenIds:
-        """The ids [1, 77] of `prompt` by text encoder."""
+        """The token ids [1, 77] of `prompt`, by text encoder."""
         return {encoder: tokenizer.encode(prompt).ids for encoder, tokenizer in self._tokenizers.items()}
 
     @cached_property
@@ -37,12 +44,12 @@ class BundleReference(Stages, Recorded):
         return tokenizers_of(self.bundle)
 
     def run(self, component: str, inputs: Mapping[str, Array]) -> dict[str, Float32Array]:
-        """All outputs of `component`, by name; they and the inputs are told."""
+        """Run `component`, record its inputs and outputs, and return all outputs by name."""
         outputs = super().run(component, inputs)
         if self.record is not None:
             self.record(component, inputs, outputs)
         return outputs
 
 
-def _said(size: Size) -> str:
+def _size_text(size: Size) -> str:
     return f"{size.batch} × {size.height} × {size.width}"

@@ -1,6 +1,6 @@
-"""One run from prompt to picture, a component at a time: by a bundle or by the reference, in the same steps.
+"""One run from prompt to picture, component by component, with a bundle or with the reference.
 
-Several drawings advance through one component together, so that it is loaded once and leaves before the next.
+Several drawings use one component together, so that it is loaded once and released before the next one loads.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from turbo_webnn.runtime.ort.sessions import Array
 
 @dataclass(frozen=True)
 class Case:
-    """What is drawn.
+    """The parameters of one drawing.
 
     Attributes:
-        measured: the components that are also compared one by one, on what this case feeds them.
+        prompt: the text.
+        sampling: steps, seed and strength.
+        measured: the components that are also compared individually, on their inputs in this case.
     """
 
     prompt: str
@@ -28,7 +30,7 @@ class Case:
 
     @property
     def kind(self) -> str:
-        """How it is drawn, without what."""
+        """The sampling as text, without the prompt."""
         steps, seed, strength = self.sampling.steps, self.sampling.seed, self.sampling.strength
         kind = "text to image" if strength is None else f"image to image at {strength:g}"
         return f"{kind}, {steps} step{'s' * (steps > 1)}, seed {seed}"
@@ -39,7 +41,7 @@ class Case:
 
 @dataclass
 class Drawing:
-    """How far a case has come on one side; each field is the outcome of a component, None before it."""
+    """The state of a case on one side; each field is the output of a component, and None before its run."""
 
     case: Case
     ids: TokenIds
@@ -51,12 +53,12 @@ class Drawing:
 
     @property
     def finished(self) -> Float32Array:
-        """The decoded picture [batch, 3, H, W] of a drawing that has come through all its components."""
+        """The decoded picture [batch, 3, H, W] of a completed drawing."""
         assert self.sample is not None, f"{self.case} has not been decoded"
         return self.sample
 
     def advance(self, side: Drawer[Array], component: str) -> None:
-        """Take the drawing through `component`; an encoder is passed by where there is no picture."""
+        """Run `component` for this drawing; skip the encoder where there is no picture."""
         wiring = side.facts.wiring
         if component in self.ids:
             self.encoded[component] = side.encode_text(component, self.ids[component])

@@ -1,4 +1,4 @@
-"""What the reference leaves behind: what passed through its components, and its finished drawings."""
+"""The recorded evidence of the reference: inputs and outputs of its components, and its finished drawings."""
 
 from __future__ import annotations
 
@@ -8,28 +8,26 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from turbo_webnn.models.families.family import Family
+from turbo_webnn.models.progress import ReportRuns
 from turbo_webnn.runtime.draw import images
 from turbo_webnn.runtime.draw.drawer import Drawer
 from turbo_webnn.runtime.draw.noise import Float32Array
 from turbo_webnn.runtime.ort.sessions import Array
 from turbo_webnn.runtime.verification.drawing import Case, Drawing
 
-Progress = Callable[[str, int, int], None]
-"""Told the component at work, how many drawings are through it, and how many there are."""
-
 Recorder = Callable[[str, Mapping[str, Array], Mapping[str, Float32Array]], None]
-"""Told of every run of a component: its name, its inputs and its outputs by name."""
+"""Receives every run of a component: its name, and its inputs and outputs by name."""
 
 
-class Recorded(Drawer[Array]):
-    """A pipeline that records what passes through its components."""
+class RecordingSide(Drawer[Array]):
+    """A pipeline that records the inputs and outputs of its components."""
 
     record: Recorder | None = None
 
 
 @dataclass(frozen=True)
 class Record:
-    """One run of a component; only the UNet's has a timestep."""
+    """One run of a component; only a run of the UNet has a timestep."""
 
     case: str
     timestep: float | None
@@ -39,18 +37,18 @@ class Record:
 
 @dataclass
 class Evidence:
-    """Runs by component, and drawings that went as far as the bundle's components need."""
+    """Runs by component, and drawings up to the last component that the bundle needs."""
 
     drawings: list[Drawing]
     records: dict[str, list[Record]] = field(default_factory=dict)
 
     @property
     def samples(self) -> dict[Case, Float32Array]:
-        """The decoded pictures [batch, 3, H, W], by their cases."""
+        """The decoded pictures [batch, 3, H, W] by case."""
         return {drawing.case: drawing.sample for drawing in self.drawings if drawing.sample is not None}
 
     def recorder(self, case: Case) -> Recorder:
-        """Keeps the runs of those components that `case` measures."""
+        """Make a recorder that keeps the runs of the components that `case` measures."""
 
         def record(component: str, inputs: Mapping[str, Array], outputs: Mapping[str, Float32Array]) -> None:
             if component in case.measured:
@@ -62,45 +60,53 @@ class Evidence:
 
 
 def gather(
-    reference: Recorded, drawings: Sequence[Drawing], family: Family, components: Iterable[str], progress: Progress
+    reference: RecordingSide, drawings: Sequence[Drawing], family: Family, components: Iterable[str], report: ReportRuns
 ) -> Evidence:
-    """Draw with `reference`, a component at a time, as far as `components` need inputs.
+    """Draw with `reference`, component by component, until all `components` have inputs.
 
-    What starts from an image starts from the first picture drawn from text. A component is released before
-    the next one loads, so some load twice.
+    Image-to-image drawings start from the first picture drawn from text. A component is released before the next one
+    loads, so some components load twice.
+
+    Args:
+        reference: the side that draws.
+        drawings: the drawings to complete.
+        family: the family of the pipeline.
+        components: the names of the bundle's components.
+        report: receives the component, the number of its completed drawings and their total.
     """
-    evidence, held = Evidence(list(drawings)), frozenset(components)
+    evidence, component_names = Evidence(list(drawings)), frozenset(components)
     from_text = [drawing for drawing in drawings if drawing.case.sampling.strength is None]
     from_image = [drawing for drawing in drawings if drawing.case.sampling.strength is not None]
 
     def advance(component: str, group: Sequence[Drawing]) -> None:
         for done, drawing in enumerate(group):
-            progress(component, done, len(group))
+            report(component, done, len(group))
             reference.record = evidence.recorder(drawing.case)
             drawing.advance(reference, component)
         reference.release(component)
-        progress(component, len(group), len(group))
+        report(component, len(group), len(group))
 
     encoders = frozenset(encoder.name for encoder in family.text_encoders)
-    needed = family.text_to_image if from_image else _up_to_last(family.text_to_image, held)
+    needed = family.text_to_image if from_image else _up_to_last(family.text_to_image, component_names)
     for component in needed:
         advance(component, drawings if component in encoders else from_text)
     if from_image:
-        picture = _as_seen(from_text[0].finished)
+        picture = _rounded_to_8_bits(from_text[0].finished)
         for drawing in from_image:
             drawing.picture = picture
-        through = family.image_to_image if held.issuperset(family.image_to_image) else (str(family.wiring.encoder),)
-        for component in through:
+        encoder_alone = (str(family.wiring.encoder),)
+        whole = component_names.issuperset(family.image_to_image)
+        for component in family.image_to_image if whole else encoder_alone:
             if component not in encoders:
                 advance(component, from_image)
     return evidence
 
 
-def _up_to_last(components: tuple[str, ...], held: frozenset[str]) -> tuple[str, ...]:
-    return components[: max(i for i, name in enumerate(components) if name in held) + 1]
+def _up_to_last(components: tuple[str, ...], component_names: frozenset[str]) -> tuple[str, ...]:
+    return components[: max(i for i, name in enumerate(components) if name in component_names) + 1]
 
 
-def _as_seen(sample: Float32Array) -> Float32Array:
-    """A decoded sample [batch, 3, H, W] as it comes back from a picture of eight bits."""
+def _rounded_to_8_bits(sample: Float32Array) -> Float32Array:
+    """A decoded sample [batch, 3, H, W] after conversion to a picture of eight bits and back."""
     pictures = images.to_images(sample)
     return np.concatenate([images.to_sample(picture, *picture.size) for picture in pictures])

@@ -1,7 +1,7 @@
-"""The error that float16 costs PyTorch itself, and how ours stands beside it.
+"""The error of PyTorch itself in float16, and the ratio of the bundle's error to it.
 
-err(ours, float32) / err(PyTorch in float16, float32), by component: near 1, an export adds nothing to what the
-type costs. Errors are relative L2, root mean square over a component's comparisons.
+The ratio is err(ours, float32) / err(PyTorch in float16, float32), by component. Near 1, the export adds no error to
+that of the type. Errors are relative L2, as the root mean square over the comparisons of a component.
 """
 
 from __future__ import annotations
@@ -15,25 +15,28 @@ from turbo_webnn.models.precision import Precision
 from turbo_webnn.runtime.verification.parity import Figures
 
 RATIO_GATES: dict[Precision, float] = {"fp16": 1.5}
-"""What the ratio may be. Quantised weights err more than float16 does, by choice: they have no such gate."""
+"""The largest permitted ratio. Quantised weights have larger errors than float16 by design, and no such gate."""
 
 ROUNDING = 2.0**-11
-"""float16's unit roundoff: what one rounding may do to a number. Errors below it are the rounding of the result and
-say nothing of how it came about, so of two such errors neither is the better: both count as this."""
+"""The unit roundoff of float16: the largest relative error of one rounding.
+
+Smaller errors come from the rounding of the result, not from its computation. They all count as this value, so that
+two of them are equal."""
 
 PICTURE_ROUNDING = 2.0**-9
-"""Likewise of pictures, which are rounded to eight bits before anyone sees them."""
+"""The same for pictures, which are rounded to eight bits."""
 
 
 @dataclass(frozen=True)
 class NoiseFloor:
-    """Ours and PyTorch's error in float16 on one component, or on whole pictures.
+    """The errors of the bundle and of PyTorch in float16 on one component, or on whole pictures.
 
     Attributes:
-        ours: relative L2 against PyTorch in float32; NaN where ours is not finite.
-        pytorch: the same of PyTorch in float16; infinite where it leaves that type's range.
-        rounding: what smaller errors count as.
-        limit: what the ratio may be; None where there is no gate.
+        component: the name of the component, or of the row of whole pictures.
+        ours: relative L2 against PyTorch in float32; NaN where an output is not finite.
+        pytorch: the same for PyTorch in float16; infinite where it overflows the type's range.
+        rounding: the value that smaller errors count as.
+        limit: the largest permitted ratio; None where there is no gate.
     """
 
     component: str
@@ -44,7 +47,7 @@ class NoiseFloor:
 
     @property
     def ratio(self) -> float:
-        """Ours to PyTorch's, neither below the rounding; 0 where PyTorch itself left float16's range."""
+        """The bundle's error divided by PyTorch's, both at least the rounding; 0 where PyTorch overflows float16."""
         if math.isnan(self.ours):
             return math.nan
         return max(self.ours, self.rounding) / max(self.pytorch, self.rounding)
@@ -56,20 +59,20 @@ class NoiseFloor:
 
     @property
     def passed(self) -> bool:
-        """Whether the ratio is within its limit. NaN is within none."""
+        """Whether the ratio is within its limit; NaN never is."""
         return self.limit is None or self.ratio <= self.limit
 
     def to_json(self) -> dict[str, Any]:
-        """The figures and their gate; null where one is not finite."""
-        held = {"ours": self.ours, "pytorch": self.pytorch, "ratio": self.ratio}
-        finite = {name: value if math.isfinite(value) else None for name, value in held.items()}
+        """The figures and their gate as JSON; null for a figure that is not finite."""
+        values = {"ours": self.ours, "pytorch": self.pytorch, "ratio": self.ratio}
+        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
         return {"component": self.component, "passed": self.passed, **finite, "limit": self.limit}
 
 
 def noise_floor(
     component: str, ours: Iterable[Figures], pytorch: Iterable[Figures], precision: Precision
 ) -> NoiseFloor:
-    """The floor of `component`, from the figures of both sides on the same comparisons."""
+    """Compute the noise floor of `component` from the figures of both sides on the same comparisons."""
     errors, floors = list(ours), list(pytorch)
     rounding = PICTURE_ROUNDING if any(figures.ssim is not None for figures in errors) else ROUNDING
     return NoiseFloor(
@@ -82,6 +85,6 @@ def noise_floor(
 
 
 def _root_mean_square(figures: list[Figures], not_finite: float) -> float:
-    if not all(each.finite for each in figures):
+    if not all(item.finite for item in figures):
         return not_finite
-    return math.sqrt(sum(each.relative_l2**2 for each in figures) / len(figures))
+    return math.sqrt(sum(item.relative_l2**2 for item in figures) / len(figures))

@@ -1,6 +1,6 @@
-"""How far two arrays are apart, and how far they may be.
+"""The figures of the difference of two arrays, and the gates for them.
 
-Figures are always all computed; gates stand apart from them. Both know arrays only, whoever computed them.
+All figures are always computed; gates are separate. Both depend on the arrays only, not on their origin.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from turbo_webnn.models.precision import Precision
 from turbo_webnn.runtime.verification.similarity import ssim
 
 _BLOCK = 1 << 16
-"""Numbers that are widened to float64 at a time."""
+"""The number of values that are converted to float64 in one block."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """The distance of an array from its reference.
+    """The difference of an array from its reference.
 
     Attributes:
         max_abs: the greatest absolute difference.
         relative_l2: ‖difference‖ / ‖reference‖.
         psnr: in dB, with the reference's range (maximum - minimum) as peak; infinite where the two are equal.
         cosine: of the angle between the two as vectors.
-        finite: whether every number of both is.
-        ssim: structural similarity, at most 1; None where the two are no pictures.
+        finite: whether all numbers of both are finite.
+        ssim: structural similarity, at most 1; None where the arrays are not pictures.
     """
 
     max_abs: float
@@ -40,14 +40,14 @@ class Figures:
     ssim: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The figures as JSON, which has no infinity and no NaN: they become null."""
-        held = {name: value for name, value in asdict(self).items() if name != "ssim" or value is not None}
-        return {name: value if math.isfinite(value) else None for name, value in held.items()}
+        """The figures as JSON; infinity and NaN become null."""
+        values = {name: value for name, value in asdict(self).items() if name != "ssim" or value is not None}
+        return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 @dataclass(frozen=True)
 class Gate:
-    """What figures must reach to pass. NaN reaches nothing."""
+    """The bounds that figures must reach to pass; NaN reaches no bound."""
 
     psnr: float = -math.inf
     cosine: float = -1.0
@@ -56,7 +56,7 @@ class Gate:
     ssim: float = -1.0
 
     def passes(self, figures: Figures) -> bool:
-        """Whether `figures` are finite and within every bound; a bound on a figure that is not there is missed."""
+        """Whether `figures` are finite and within every bound; a bound on a missing figure is not reached."""
         similar = self.ssim == Gate.ssim if figures.ssim is None else figures.ssim >= self.ssim
         return (
             figures.finite
@@ -73,7 +73,7 @@ class Gate:
 
 
 EXACT = Gate(max_abs=0.0)
-"""Token ids are equal or wrong."""
+"""The gate for token ids, which must be equal."""
 
 COMPONENT_GATES: dict[Precision, Gate] = {
     "fp32": Gate(psnr=80.0),
@@ -81,11 +81,11 @@ COMPONENT_GATES: dict[Precision, Gate] = {
     "q8f16": Gate(psnr=40.0, cosine=0.999),
     "q4f16": Gate(psnr=20.0, cosine=0.97),
 }
-"""One component on the reference's own inputs.
+"""The gates for one component on the reference's inputs.
 
-Weights of 8 bits have to pass for float16's. Rounded to 4 bits each weight is 20 dB above its own noise, so that is
-what a component is held to: one with wrong scales or exchanged codes is below 10 dB. What the noise is worth, the
-picture shows.
+Weights of 8 bits must reach the gate of float16. A weight that is rounded to 4 bits is 20 dB above its rounding noise,
+so a component must reach 20 dB; with wrong scales or exchanged codes it is below 10 dB. The picture gate checks the
+effect of the noise.
 """
 
 PICTURE_GATES: dict[Precision, Gate] = {
@@ -94,9 +94,9 @@ PICTURE_GATES: dict[Precision, Gate] = {
     "q8f16": Gate(psnr=35.0),
     "q4f16": Gate(psnr=25.0),
 }
-"""A whole run, in which every component adds its error and sampling multiplies it by sigma.
+"""The gates for a whole run, in which every component adds its error and sampling multiplies it by sigma.
 
-70 dB is a root mean square error below a tenth of one of a picture's 255 steps: nothing of it is seen.
+70 dB is a root mean square error below a tenth of one of a picture's 255 steps, which is not visible.
 """
 
 
@@ -106,11 +106,11 @@ BROWSER_GATES: dict[Precision, Gate] = {
     "q8f16": Gate(relative_l2=1e-2),
     "q4f16": Gate(relative_l2=1e-2),
 }
-"""One graph in a browser, on the inputs that it has in a real run, against onnxruntime on the CPU."""
+"""The gates for one graph in a browser, on the inputs of a real run, against onnxruntime on the CPU."""
 
 
 def compare(reference: NDArray[Any], candidate: NDArray[Any]) -> Figures:
-    """The figures of `candidate` against `reference`, in float64, read once in blocks.
+    """The figures of `candidate` against `reference`, in float64, computed in one pass over blocks.
 
     Raises:
         ValueError: where the shapes differ.
@@ -120,7 +120,7 @@ def compare(reference: NDArray[Any], candidate: NDArray[Any]) -> Figures:
     sums = np.zeros(4)  # squares of the difference, of the reference, of the candidate; products of the two
     max_abs, low, high = 0.0, math.inf, -math.inf
     flat_reference, flat_candidate = reference.reshape(-1), candidate.reshape(-1)
-    with np.errstate(invalid="ignore", over="ignore"):  # an infinity is a finding, not an accident
+    with np.errstate(invalid="ignore", over="ignore"):  # an infinity is a result, not an error
         for start in range(0, reference.size, _BLOCK):
             a = flat_reference[start : start + _BLOCK].astype(np.float64)
             b = flat_candidate[start : start + _BLOCK].astype(np.float64)

@@ -1,4 +1,4 @@
-"""A verification's files in its bundle: the figures for machines, and the page for people."""
+"""The files of a verification in its bundle: figures as JSON, and the HTML page."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from turbo_webnn.runtime.draw.noise import Float32Array
 from turbo_webnn.runtime.page.page import report_page
 from turbo_webnn.runtime.page.quality import Quality
 from turbo_webnn.runtime.verification.drawing import Case
-from turbo_webnn.runtime.verification.measure import Measured
+from turbo_webnn.runtime.verification.measure import Measurement
 from turbo_webnn.runtime.verification.report import ParityReport
 
 PARITY, PAGE = "report/parity.json", "report/index.html"
-"""Where a bundle keeps its report."""
+"""The paths of the report in a bundle."""
 
 
 def publish(
     bundle: Bundle,
     report: ParityReport,
     reference: Mapping[Case, Float32Array],
-    measured: Measured,
+    measurement: Measurement,
     quality: Sequence[Quality],
 ) -> None:
     """Write the report and its page into the bundle: both, or none.
@@ -31,7 +31,7 @@ def publish(
     Raises:
         RequestError: where they cannot be written, or the bundle was replaced since it was opened.
     """
-    page = report_page(bundle, report, reference, measured, quality)
+    page = report_page(bundle, report, reference, measurement, quality)
     try:
         with bundle.unchanged(bundle.files()):
             write_whole(

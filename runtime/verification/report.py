@@ -1,4 +1,4 @@
-"""The verdict: what was compared with what, how far apart they are, and whether that passes."""
+"""The report of a verification: the comparisons, their figures and the verdict."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Row:
     """One comparison.
 
     Attributes:
-        floor: the figures of PyTorch in float16 on the same comparison; None where they were not asked for.
-        timestep: of the UNet, where its component is compared.
+        floor: the figures of PyTorch in float16 on the same comparison; None where they were not computed.
+        timestep: of a run of the UNet; None for other components.
     """
 
     component: str
@@ -33,7 +33,7 @@ class Row:
         return self.gate.passes(self.figures)
 
     def to_json(self) -> dict[str, Any]:
-        """The row as it is written."""
+        """The row as JSON."""
         head = {"component": self.component, "case": self.case, "passed": self.passed}
         floor = None if self.floor is None else self.floor.to_json()
         figures = {**self.figures.to_json(), "gate": self.gate.to_json(), "floor": floor}
@@ -45,14 +45,15 @@ class ParityReport:
     """All comparisons of a bundle with its reference.
 
     Attributes:
-        precision: the bundle's.
-        source: name, revision, variant and licence of the checkpoint that the bundle was made from.
-        reference: the same of the checkpoint that it was compared with.
-        provider: what onnxruntime ran on.
+        rows: the comparisons.
+        noise: the noise floors by component and for whole pictures; empty where the bundle is not float16.
+        traced: the values inside components, the worst first; empty without a trace.
+        precision: of the bundle.
+        source: name, revision, variant and licence of the bundle's checkpoint.
+        reference: the same for the checkpoint of the reference.
+        provider: the onnxruntime provider.
         environment: versions and processor.
-        seconds: spent on each side.
-        noise: by component and for whole pictures; empty where the bundle is not float16.
-        traced: the values inside of components, the worst first; empty where none were asked for.
+        seconds: the duration by side.
     """
 
     rows: tuple[Row, ...]
@@ -67,12 +68,12 @@ class ParityReport:
 
     @property
     def passed(self) -> bool:
-        """Whether there are rows, and every one passes, and every component's error is near PyTorch's own."""
+        """Whether there are rows, every row passes, and every noise floor passes."""
         near = all(row.passed for row in self.rows) and all(floor.passed for floor in self.noise)
         return bool(self.rows) and near
 
     def to_json(self) -> dict[str, Any]:
-        """The report as it is written."""
+        """The report as JSON."""
         return {
             "passed": self.passed,
             "precision": self.precision,
@@ -80,7 +81,7 @@ class ParityReport:
             "reference": dict(self.reference),
             "provider": self.provider,
             "environment": dict(self.environment),
-            "seconds": {side: round(spent, 3) for side, spent in self.seconds.items()},
+            "seconds": {side: round(duration, 3) for side, duration in self.seconds.items()},
             "noise": [floor.to_json() for floor in self.noise],
             "rows": [row.to_json() for row in self.rows],
             "traced": [value.to_json() for value in self.traced],

@@ -1,5 +1,7 @@
-"""Structural similarity of pictures: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error
-visibility to structural similarity", IEEE Transactions on Image Processing 13(4), 2004.
+"""Structural similarity of pictures.
+
+Source: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural
+similarity", IEEE Transactions on Image Processing 13(4), 2004.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WINDOW, DEVIATION = 11, 1.5
-"""The window: a Gaussian of that many pixels a side, and its standard deviation in pixels (section III-B)."""
+"""The Gaussian window: its side in pixels, and its standard deviation in pixels (section III-B)."""
 
 _C1, _C2 = 0.01**2, 0.03**2
 """(K₁L)² and (K₂L)² for numbers of the range L = 1."""
@@ -17,9 +19,9 @@ Planes = NDArray[np.float64]
 
 
 def ssim(reference: NDArray[np.float32], candidate: NDArray[np.float32]) -> float:
-    """The mean SSIM of pictures [..., height, width] in 0…1, over each plane's windows that lie wholly inside.
+    """The mean SSIM of pictures [..., height, width] in 0…1, over the windows that are completely inside each plane.
 
-    1 for equal pictures. Colour channels count as planes of their own. NaN where a number is not finite.
+    The result is 1 for equal pictures, and NaN where a number is not finite. Colour channels are separate planes.
 
     Raises:
         ValueError: where the shapes differ.
@@ -42,7 +44,7 @@ def _plane(a: Planes, b: Planes) -> float:
 
 
 def _blurred(plane: Planes) -> Planes:
-    """`plane` [height, width] under the Gaussian window: [height - 10, width - 10]. Tiny planes shrink the window."""
+    """`plane` [height, width] under the Gaussian window: [height - 10, width - 10]; smaller on tiny planes."""
     window = min(WINDOW, *plane.shape)
     offsets = np.arange(window) - (window - 1) / 2
     weights = np.exp(-(offsets**2) / (2 * DEVIATION**2))

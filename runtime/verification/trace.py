@@ -1,8 +1,8 @@
-"""Where inside a component the bundle and PyTorch part: the outputs of PyTorch's modules beside the graph's values.
+"""Comparison inside a component: the outputs of PyTorch's modules against the values of the graph.
 
-Nodes are named after the modules that they come from, so the last node of a module gives its output. PyTorch runs
-first and leaves its values in a temporary folder; a few of them at a time are then asked of onnxruntime as further
-outputs of the graph. Needs onnx-ir.
+Nodes are named after their modules, so the last node of a module computes its output. PyTorch runs first and writes
+its values to a temporary folder. onnxruntime then computes the same values in groups, as additional outputs of the
+graph. Needs onnx-ir.
 """
 
 from __future__ import annotations
@@ -27,29 +27,32 @@ from turbo_webnn.runtime.verification.measure import Run
 from turbo_webnn.runtime.verification.parity import compare
 from turbo_webnn.runtime.verification.traced import Traced
 
-AT_ONCE = 1 << 29
-"""Bytes, in float32, of the values that one run of a graph is asked for besides its outputs."""
+MAX_GROUP_BYTES = 1 << 29
+"""The largest size in bytes, as float32, of the additional outputs of one run of a graph."""
 
 _SCALED = ("to_q", "q_proj")
-"""The export folds the scale of the attention into these: their outputs are not PyTorch's, and are not meant to be."""
+"""The export folds the attention's scale into these layers, so their outputs differ from PyTorch's."""
 
 
 class Traceable(Protocol):
-    """PyTorch: `runtime.reference.reference.Reference`."""
+    """The PyTorch implementation: `runtime.reference.reference.Reference`."""
 
     def run(self, component: str, inputs: Mapping[str, Array], keep: Any = None) -> Any:
-        """Run `component` and tell `keep` of the output of every module inside."""
+        """Run `component` and call `keep` with the output of every module in it."""
 
     def release(self, component: str) -> None:
-        """Give back the memory of `component`."""
+        """Free the memory of `component`."""
 
 
 def trace(stages: Stages, run: Run, component: str, inputs: Mapping[str, Array], reference: Traceable) -> list[Traced]:
-    """Every value of `component` that is a module's output, in the order of the graphs, on the CPU.
+    """Compare every value of `component` that is a module's output, in the order of the graphs, on the CPU.
 
     Args:
-        run: of `stages`, as `inputs` are named.
-        inputs: of one run, as the reference is told them.
+        stages: the bundle, without loaded components.
+        run: runs a component of `stages`.
+        component: its name.
+        inputs: of one run, as the reference receives them.
+        reference: the PyTorch implementation.
 
     Raises:
         RequestError: as `reference` and `run` do.
@@ -60,8 +63,8 @@ def trace(stages: Stages, run: Run, component: str, inputs: Mapping[str, Array],
         reference.release(component)
         feeds: dict[Graph, Mapping[str, Array]] = {}
 
-        def watch(graph: Graph, given: Mapping[str, Array], _outputs: Mapping[str, Array]) -> None:
-            feeds.setdefault(graph, given)
+        def watch(graph: Graph, graph_inputs: Mapping[str, Array], _outputs: Mapping[str, Array]) -> None:
+            feeds.setdefault(graph, graph_inputs)
 
         stages.watch = watch
         try:
@@ -74,7 +77,7 @@ def trace(stages: Stages, run: Run, component: str, inputs: Mapping[str, Array],
 
 @dataclass
 class _Expected:
-    """The outputs of PyTorch's modules, on disk; what was called more than once has no one output."""
+    """The outputs of PyTorch's modules, on disk; a module that was called more than once is excluded."""
 
     folder: Path
     calls: dict[str, int] = field(default_factory=dict)
@@ -101,64 +104,65 @@ def _traced(
     bundle: Bundle, component: str, feeds: Mapping[Graph, Mapping[str, Array]], expected: _Expected
 ) -> Iterator[Traced]:
     rounding = _rounding(bundle)
-    errors: dict[str, float] = {}  # of the traced values, by their names
-    before: dict[str, frozenset[str]] = {}  # by value: the traced ones that it is computed from, with none between
-    for graph, given in feeds.items():
+    errors: dict[str, float] = {}  # of the traced values, by name
+    before: dict[str, frozenset[str]] = {}  # by value: the nearest traced values that it is computed from
+    for graph, inputs in feeds.items():
         with bundle.unchanged(graph.files):
             model = ir.load(bundle.path(graph))  # of external data it reads nothing
         modules = {value: module for module, value in module_outputs(model.graph, expected).items()}
         for group in _groups(modules, expected):
-            outputs = _run(bundle, graph, model, given, group)
+            outputs = _run(bundle, graph, model, inputs, group)
             for name in group:
-                wanted = expected[modules[name]]
-                if _same_order(wanted.shape, outputs[name].shape):
-                    figures = compare(wanted.reshape(-1), outputs[name].reshape(-1))
+                expected_output = expected[modules[name]]
+                if _same_order(expected_output.shape, outputs[name].shape):
+                    figures = compare(expected_output.reshape(-1), outputs[name].reshape(-1))
                     errors[name] = figures.relative_l2 if figures.finite else math.inf
-        _look_back(model.graph, errors, before)
+        _add_predecessors(model.graph, errors, before)
         for name, module in modules.items():
             if name in errors:
-                worst = max((errors[each] for each in before[name]), default=0.0)
+                worst = max((errors[predecessor] for predecessor in before[name]), default=0.0)
                 yield Traced(component, module, errors[name], _growth(errors[name], worst, rounding))
 
 
 def _growth(error: float, before: float, rounding: float) -> float:
-    """`error` over the one `before`, neither below `rounding`; 1 where nothing was finite before."""
+    """`error` divided by `before`, both at least `rounding`; 1 where `before` is infinite."""
     return 1.0 if before == math.inf else max(error, rounding) / max(before, rounding)
 
 
 def module_outputs(nodes: Iterable[ir.Node], modules: Any) -> dict[str, str]:
     """The value that is the output of each module, by the module's path.
 
-    It is the output of the last node of all that the module holds, where that node is the module's own: otherwise the
-    module gives what one of its parts gives.
+    It is the output of the module's last node, including its submodules, where that node belongs to the module
+    itself. Otherwise the output is that of a submodule, and the module is left out.
 
     Args:
-        modules: what is asked for.
+        nodes: of the graph, in order.
+        modules: the paths of the modules to find.
     """
-    last: dict[str, tuple[str, str]] = {}  # by path: the place of the last node inside, and its output
+    last: dict[str, tuple[str, str]] = {}  # by path: the module of the last node in it, and that node's output
     for node in nodes:
-        place = str(node.name).rpartition("/")[0]
-        parts = place.split(".")
+        module_path = str(node.name).rpartition("/")[0]
+        parts = module_path.split(".")
         for end in range(1, len(parts) + 1):
-            last[".".join(parts[:end])] = (place, str(node.outputs[0].name))
+            last[".".join(parts[:end])] = (module_path, str(node.outputs[0].name))
     return {
         module: value
-        for module, (place, value) in last.items()
-        if place == module and module in modules and not module.endswith(_SCALED)
+        for module, (module_path, value) in last.items()
+        if module_path == module and module in modules and not module.endswith(_SCALED)
     }
 
 
 def _groups(modules: Mapping[str, str], expected: _Expected) -> Iterator[list[str]]:
-    """Names of values, together no larger than AT_ONCE, or one alone."""
+    """Group the names of values, each group up to MAX_GROUP_BYTES or a single value."""
     group: list[str] = []
-    held = 0
+    group_bytes = 0
     for name, module in modules.items():
         size = 4 * int(np.prod(expected.shapes[module]))
-        if group and held + size > AT_ONCE:
+        if group and group_bytes + size > MAX_GROUP_BYTES:
             yield group
-            group, held = [], 0
+            group, group_bytes = [], 0
         group.append(name)
-        held += size
+        group_bytes += size
     if group:
         yield group
 
@@ -166,7 +170,7 @@ def _groups(modules: Mapping[str, str], expected: _Expected) -> Iterator[list[st
 def _run(
     bundle: Bundle, graph: Graph, model: ir.Model, feeds: Mapping[str, Array], names: list[str]
 ) -> dict[str, Array]:
-    """The values of those names in `graph`, which is loaded for this one run. They become the outputs of `model`."""
+    """Load `graph` and compute the values `names` in one run. They become the outputs of `model`."""
     values = ir.convenience.create_value_mapping(model.graph)
     model.graph.outputs[:] = [values[name] for name in names]
     path = bundle.path(graph)
@@ -178,21 +182,21 @@ def _run(
     return dict(zip(names, session.run(names, dict(feeds)), strict=True))
 
 
-def _same_order(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether arrays of these shapes hold the same numbers in the same order: as many, and not transposed."""
-    if np.prod(one) != np.prod(other):
+def _same_order(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
+    """Whether arrays of these shapes have the same values in the same order: equal in number, and not transposed."""
+    if np.prod(first) != np.prod(second):
         return False
-    a, b = ([side for side in shape if side > 1] for shape in (one, other))
+    a, b = ([side for side in shape if side > 1] for shape in (first, second))
     return a == b or sorted(a) != sorted(b)
 
 
-def _look_back(nodes: Iterable[ir.Node], traced: Mapping[str, float], before: dict[str, frozenset[str]]) -> None:
-    """Enter into `before` the nearest traced values of each value that `nodes` make."""
+def _add_predecessors(nodes: Iterable[ir.Node], traced: Mapping[str, float], before: dict[str, frozenset[str]]) -> None:
+    """Add to `before` the nearest traced values of each output of `nodes`."""
     for node in nodes:
-        above: set[str] = set()
+        nearest: set[str] = set()
         for name in (value.name for value in node.inputs if value is not None and value.name):
-            above |= {name} if name in traced else before.get(name, frozenset())
-        before.update(dict.fromkeys((str(value.name) for value in node.outputs), frozenset(above)))
+            nearest |= {name} if name in traced else before.get(name, frozenset())
+        before.update(dict.fromkeys((str(value.name) for value in node.outputs), frozenset(nearest)))
 
 
 def _rounding(bundle: Bundle) -> float:

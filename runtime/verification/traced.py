@@ -1,4 +1,4 @@
-"""What a trace says of one value inside a component."""
+"""The result of a trace for one value inside a component."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Traced:
-    """One module's output, ours against PyTorch's.
+    """The output of one module, compared with PyTorch's.
 
     Attributes:
-        module: its path in the PyTorch module, as the graph's nodes are named.
-        relative_l2: against PyTorch in float32; infinite where ours is not finite.
-        growth: how many times the worst error among the traced values that it is computed from; errors below the
-            rounding of the bundle's type count as that.
+        component: the component of the module.
+        module: the path of the module in PyTorch and in the names of the graph's nodes.
+        relative_l2: the error against PyTorch in float32; infinite where the value is not finite.
+        growth: the error divided by the largest error among the traced values that it is computed from. Errors below
+            the rounding of the bundle's type count as that rounding.
     """
 
     component: str
@@ -24,7 +25,7 @@ class Traced:
     growth: float
 
     def to_json(self) -> dict[str, Any]:
-        """The figures; null where one is not finite."""
-        held = {"relative_l2": self.relative_l2, "growth": self.growth}
-        finite = {name: value if math.isfinite(value) else None for name, value in held.items()}
+        """The figures as JSON; null for a figure that is not finite."""
+        figures = {"relative_l2": self.relative_l2, "growth": self.growth}
+        finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
         return {"component": self.component, "module": self.module, **finite}

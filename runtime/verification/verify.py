@@ -1,7 +1,7 @@
-"""A bundle against PyTorch: every component on the reference's real inputs, and whole pictures end to end.
+"""Verification of a bundle against PyTorch: every component on the reference's real inputs, and whole pictures.
 
-One side is held at a time, and of each side one component. The reference runs first and leaves its evidence; on that
-PyTorch is measured in float16, for the error of the type alone, and the bundle last.
+Only one component of one side is in memory at a time. The reference runs first and records the evidence. PyTorch in
+float16 is measured on it next, for the error of the type alone, and the bundle last.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.precision import BOUNDARY_TYPE, Precision
+from turbo_webnn.models.progress import ReportRuns
 from turbo_webnn.models.provenance import Provenance
 from turbo_webnn.models.source import Source
 from turbo_webnn.runtime.draw.noise import Float32Array
@@ -29,8 +30,8 @@ from turbo_webnn.runtime.page.quality import read_quality
 from turbo_webnn.runtime.verification.bundle_reference import BundleReference
 from turbo_webnn.runtime.verification.cases import PROMPTS, cases_of
 from turbo_webnn.runtime.verification.drawing import Case, Drawing
-from turbo_webnn.runtime.verification.evidence import Evidence, Progress, gather
-from turbo_webnn.runtime.verification.measure import Measured, Run, measure
+from turbo_webnn.runtime.verification.evidence import Evidence, gather
+from turbo_webnn.runtime.verification.measure import Measurement, Run, measure
 from turbo_webnn.runtime.verification.noise_floor import NoiseFloor, noise_floor
 from turbo_webnn.runtime.verification.parity import COMPONENT_GATES, EXACT, PICTURE_GATES, compare
 from turbo_webnn.runtime.verification.publish import publish
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 PICTURES = "pipeline"
-"""What the rows of whole pictures are called, beside components."""
+"""The name of the rows of whole pictures, in the column of components."""
 
 
 def verify(
@@ -55,35 +56,35 @@ def verify(
     steps: Sequence[int] = (1, 2, 4),
     trace: bool = False,
     provider: Provider | Settings | None = None,
-    progress: Progress | None = None,
+    progress: ReportRuns | None = None,
     notice: Callable[[str], object] = _LOG.warning,
 ) -> ParityReport:
     """Compare `bundle` with the PyTorch pipeline of `reference`, and write the report into the bundle.
 
-    Components are compared on what the longest of `steps` feeds them: token ids, encoded prompts, latents at
-    each sigma, finished latents; the encoder on the reference's first picture. End to end every prompt, seed
-    and number of steps is drawn from the same noise, and once from that picture. Where the bundle is float16, so
-    is PyTorch once more, for the error that the type alone costs. What the bundle lacks is left out.
+    Components are compared on their inputs in the longest of `steps`: token ids, encoded prompts, latents at each
+    sigma, finished latents. The VAE's encoder is compared on the reference's first picture. Whole pictures are
+    compared for every prompt, seed and number of steps, from the same noise, and once image to image. For a float16
+    bundle PyTorch also runs in float16, for the error of the type alone. Missing components are left out.
 
     Args:
-        reference: a checkpoint, or a bundle of the same size: the float16 one of the same checkpoint shows what
-            quantised weights lose, and nothing else.
-        provider: where to run the graphs as they are on disk, attention not fused; or all settings.
-        trace: whether to compare the values inside of components too, on the first run of each; PyTorch alone can say.
-        progress: told the component at work, how many drawings are through it, and how many there are; those
-            of the reference as `PyTorch unet`, `float16 unet`, or `reference unet` where it is a bundle.
-        notice: told in a line where the report could not be written.
+        bundle: the bundle to verify.
+        reference: a checkpoint, or a bundle of the same size. The float16 bundle of the same checkpoint shows only
+            the error of quantised weights.
+        prompts: texts to draw.
+        seeds: of the noise, for each prompt.
+        steps: numbers of denoising steps, for each prompt and seed.
+        trace: whether to compare the values inside components too, on the first run of each; needs PyTorch.
+        provider: where to run the graphs, without fused attention; or all settings.
+        progress: receives the component, the number of its completed drawings and their total. Components of the
+            reference are named `PyTorch unet`, `float16 unet`, or, where it is a bundle, `reference unet`.
+        notice: receives a line of text where the report could not be written.
 
     Raises:
-        RequestError: where a file is not the one that the manifest names, PyTorch is not installed, the source
-            cannot be read, the bundle has none of the components or no such schedule, or onnxruntime fails.
+        RequestError: where a file differs from the manifest, PyTorch is not installed, the source cannot be read, the
+            bundle has none of the components or no such schedule, or onnxruntime fails.
     """
-    require_types(bundle=(bundle, Bundle), reference=(reference, Source | Bundle))
-    require_texts(prompts=prompts)
-    require_unicode(**{f"prompt {number}": prompt for number, prompt in enumerate(prompts, 1)})
-    for number in (*seeds, *steps):
-        require_types(seeds_or_steps=(number, Whole))
-    told = progress or (lambda *_: None)
+    _require_arguments(bundle, reference, prompts, seeds, steps)
+    report_runs = progress or (lambda *_: None)
     settings = provider if isinstance(provider, Settings) else Settings(choose_provider(provider), fuse=False)
     manifest, stages = bundle.manifest, Stages(bundle, settings)
     cases = cases_of(bundle, prompts, seeds, steps)
@@ -98,32 +99,25 @@ def verify(
     label = "PyTorch" if isinstance(reference, Source) else "reference"
     rows, drawings = _tokenized(bundle, side, cases)
     evidence = gather(
-        side, drawings, bundle.family, manifest.components, lambda name, *done: told(f"{label} {name}", *done)
+        side, drawings, bundle.family, manifest.components, lambda name, *done: report_runs(f"{label} {name}", *done)
     )
     clock.lap(label.lower())
-    held = [component for component in bundle.family.image_to_image if component in manifest.components]
+    components = [component for component in bundle.family.image_to_image if component in manifest.components]
     draw = manifest.components.keys() >= set(bundle.family.text_to_image)
     floor = None
     if isinstance(reference, Source) and BOUNDARY_TYPE[manifest.precision] == "float16":
-        half = _reference(reference, manifest.size, "fp16")
-        floor = measure(
-            half, half.run, evidence, held, draw=draw, told=lambda name, *done: told(f"float16 {name}", *done)
-        )
+        floor = _measure_float16(reference, manifest.size, evidence, components, draw=draw, report=report_runs)
         clock.lap("pytorch float16")
-
-    def run(component: str, inputs: Mapping[str, Array]) -> Mapping[str, Float32Array]:
-        # a graph may hold what the reference is told, such as SDXL's time_ids
-        return stages.run(component, {tensor.name: inputs[tensor.name] for tensor in bundle.chain(component).inputs})
-
-    measured = measure(stages, run, evidence, held, draw=draw, told=told)
+    run = _component_runner(stages)
+    measurement = measure(stages, run, evidence, components, draw=draw, report=report_runs)
     clock.lap("onnxruntime")
     traced: list[Traced] = []
     if trace and not isinstance(side, BundleReference):
-        traced = _traced(stages, run, evidence, side, told)
+        traced = _traced(stages, run, evidence, side, report_runs)
         clock.lap("trace")
     report = ParityReport(
-        rows=(*rows, *_rows(measured, floor, manifest.precision)),
-        noise=tuple(_noise(measured, floor, manifest.precision)),
+        rows=(*rows, *_rows(measurement, floor, manifest.precision)),
+        noise=tuple(_noise(measurement, floor, manifest.precision)),
         traced=tuple(traced),
         precision=manifest.precision,
         source=manifest.source,
@@ -133,14 +127,25 @@ def verify(
         seconds=clock.laps,
     )
     try:
-        publish(bundle, report, evidence.samples, measured, quality)
+        publish(bundle, report, evidence.samples, measurement, quality)
     except RequestError as error:
         notice(f"the report is not kept: {error}")
     return report
 
 
+def _require_arguments(
+    bundle: Bundle, reference: Source | Bundle, prompts: Sequence[str], seeds: Sequence[int], steps: Sequence[int]
+) -> None:
+    """Refuse arguments of wrong types, and prompts that are not valid Unicode."""
+    require_types(bundle=(bundle, Bundle), reference=(reference, Source | Bundle))
+    require_texts(prompts=prompts)
+    require_unicode(**{f"prompt {number}": prompt for number, prompt in enumerate(prompts, 1)})
+    for number in (*seeds, *steps):
+        require_types(seeds_or_steps=(number, Whole))
+
+
 class _Clock:
-    """Seconds of wall clock by what they were spent on."""
+    """Wall-clock seconds by activity."""
 
     def __init__(self) -> None:
         self.laps: dict[str, float] = {}
@@ -149,6 +154,27 @@ class _Clock:
     def lap(self, name: str) -> None:
         now = time.perf_counter()
         self.laps[name], self._began = now - self._began, now
+
+
+def _measure_float16(
+    source: Source, size: Size, evidence: Evidence, components: Sequence[str], *, draw: bool, report: ReportRuns
+) -> Measurement:
+    """Measure PyTorch in float16 on the evidence."""
+    side = _reference(source, size, "fp16")
+    return measure(
+        side, side.run, evidence, components, draw=draw, report=lambda name, *done: report(f"float16 {name}", *done)
+    )
+
+
+def _component_runner(stages: Stages) -> Run:
+    """Make a function that runs a component of the bundle on the inputs of the reference."""
+
+    def run(component: str, inputs: Mapping[str, Array]) -> Mapping[str, Float32Array]:
+        # a graph may contain an input of the reference as a constant, such as SDXL's time_ids
+        chain = stages.bundle.chain(component)
+        return stages.run(component, {tensor.name: inputs[tensor.name] for tensor in chain.inputs})
+
+    return run
 
 
 def _provenance(reference: Source | Bundle) -> Provenance:
@@ -161,13 +187,13 @@ def _provenance(reference: Source | Bundle) -> Provenance:
 def _tokenized(
     bundle: Bundle, reference: Reference | BundleReference, cases: Sequence[Case]
 ) -> tuple[list[Row], list[Drawing]]:
-    """The bundle's token ids against transformers', and drawings that start from the latter."""
+    """Compare the bundle's token ids with transformers', and make drawings from the latter."""
     prompts = list(dict.fromkeys(case.prompt for case in cases))
     too_long = " ".join(prompts * 77)
     ids = {prompt: reference.token_ids(prompt) for prompt in (*prompts, "", too_long)}  # by text encoder
     rows = []
-    held = [encoder for encoder in bundle.family.text_encoders if encoder.tokenizer in bundle.manifest.tokenizers]
-    for encoder in held:
+    encoders = [encoder for encoder in bundle.family.text_encoders if encoder.tokenizer in bundle.manifest.tokenizers]
+    for encoder in encoders:
         tokenizer = PromptTokenizer(bundle, str(encoder.tokenizer))
         for prompt in (*prompts, "", too_long):
             case = repr(prompt) if len(prompt) < 77 else f"{prompt[:77]!r}…, to be cut"
@@ -180,47 +206,54 @@ def _tokenized(
     return rows, [Drawing(case, repeated[case.prompt]) for case in cases]
 
 
-def _rows(measured: Measured, floor: Measured | None, precision: Precision) -> list[Row]:
-    floor = floor or Measured()
+def _rows(measurement: Measurement, floor: Measurement | None, precision: Precision) -> list[Row]:
+    floor = floor or Measurement()
     gate, picture_gate = COMPONENT_GATES[precision], PICTURE_GATES[precision]
     rows = [
-        Row(component, each.case, figures, gate, floor.components.get(component, {}).get(each), each.timestep)
-        for component, compared in measured.components.items()
-        for each, figures in compared.items()
+        Row(
+            component,
+            comparison.case,
+            figures,
+            gate,
+            floor.components.get(component, {}).get(comparison),
+            comparison.timestep,
+        )
+        for component, compared in measurement.components.items()
+        for comparison, figures in compared.items()
     ]
-    pictures = measured.pictures.items()
+    pictures = measurement.pictures.items()
     return rows + [
         Row(PICTURES, str(case), figures, picture_gate, floor.pictures.get(case)) for case, figures in pictures
     ]
 
 
-def _noise(measured: Measured, floor: Measured | None, precision: Precision) -> list[NoiseFloor]:
+def _noise(measurement: Measurement, floor: Measurement | None, precision: Precision) -> list[NoiseFloor]:
     if floor is None:
         return []
     floors = [
         noise_floor(name, compared.values(), floor.components[name].values(), precision)
-        for name, compared in measured.components.items()
+        for name, compared in measurement.components.items()
         if compared
     ]
-    if measured.pictures:
-        floors.append(noise_floor(PICTURES, measured.pictures.values(), floor.pictures.values(), precision))
+    if measurement.pictures:
+        floors.append(noise_floor(PICTURES, measurement.pictures.values(), floor.pictures.values(), precision))
     return floors
 
 
-def _traced(stages: Stages, run: Run, evidence: Evidence, reference: Reference, told: Progress) -> list[Traced]:
-    """The values inside of each component on its first run, those first where the two part."""
-    from turbo_webnn.runtime.verification.trace import trace  # needs onnx, which only --trace asks for
+def _traced(stages: Stages, run: Run, evidence: Evidence, reference: Reference, report: ReportRuns) -> list[Traced]:
+    """Compare the values inside each component on its first run; sort them by growth of the error."""
+    from turbo_webnn.runtime.verification.trace import trace  # needs onnx, which only --trace uses
 
     traced: list[Traced] = []
     for done, (component, records) in enumerate(evidence.records.items()):
-        told("trace", done, len(evidence.records))
+        report("trace", done, len(evidence.records))
         traced += trace(stages, run, component, records[0].inputs, reference)
-    told("trace", len(evidence.records), len(evidence.records))
+    report("trace", len(evidence.records), len(evidence.records))
     return sorted(traced, key=lambda value: -value.growth)
 
 
 def _reference(source: Source, size: Size, precision: Precision) -> Reference:
-    """The reference; its module, which needs PyTorch, is imported nowhere else."""
+    """Make the reference. Its module needs PyTorch, so it is imported here only."""
     try:
         from turbo_webnn.runtime.reference.reference import Reference
     except ImportError as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from turbo_webnn.models.bundle import Bundle, Manifest, update_manifest
 from turbo_webnn.models.chain import BrowserRun, Chain, Graph, GraphVerdict, Verdict
 from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.progress import ReportFraction
 from turbo_webnn.runtime.verification.parity import BROWSER_GATES, Figures, Gate, compare
 from turbo_webnn.runtime.webnn.check import (
     BrowserVerdict,
@@ -28,9 +29,6 @@ _LOG = logging.getLogger(__name__)
 
 SHOWN = 3
 """Findings told to people for one graph: weights that a table does not take are hundreds, alike."""
-
-Progress = Callable[[str, str, float], None]
-"""Told a component, what is done with it, and which fraction of that is done."""
 
 
 @dataclass(frozen=True)
@@ -175,16 +173,18 @@ def check_bundle(
     provider: bool = True,
     browser_limit_s: float | None = None,
     targets: Sequence[str] = (),
-    progress: Progress = lambda _name, _doing, _fraction: None,
+    progress: ReportFraction = lambda _name, _doing, _fraction: None,
     notice: Callable[[str], object] = _LOG.warning,
 ) -> list[ComponentCheck]:
     """Judge each component of `bundle`, and write the verdicts into its manifest where more than rules were asked.
 
     Args:
+        bundle: the bundle to check.
         provider: whether to ask the real provider, which needs Node.
         browser_limit_s: seconds that each graph may take in a real Chromium, which runs it on what passes through
             it in a real run; None for no browser. One that hangs or dies is a verdict with its reason.
         targets: names of the tables to judge by; all where none is named. Weights of 4 bits have none on some.
+        progress: receives the component, the activity and the completed fraction of it.
         notice: told in a line where the verdicts could not be written.
 
     A graph that its layout has run on the CPU is not judged.
@@ -242,7 +242,7 @@ def _findings(bundle: Bundle, graph: Graph, targets: Sequence[Target]) -> tuple[
 
 
 def _placements(
-    bundle: Bundle, judged: Mapping[str, Chain], targets: Sequence[Target], progress: Progress
+    bundle: Bundle, judged: Mapping[str, Chain], targets: Sequence[Target], progress: ReportFraction
 ) -> dict[Graph, tuple[PlacementVerdict, ...]]:
     placements: dict[Graph, tuple[PlacementVerdict, ...]] = {}
     asked = len(targets) * len(OPTIMIZATIONS)
@@ -256,7 +256,9 @@ def _placements(
     return placements
 
 
-def _ran(bundle: Bundle, judged: Mapping[str, Chain], limit_s: float, progress: Progress) -> dict[Graph, BrowserCheck]:
+def _ran(
+    bundle: Bundle, judged: Mapping[str, Chain], limit_s: float, progress: ReportFraction
+) -> dict[Graph, BrowserCheck]:
     """Each graph in the browser, on a page of its own that is gone before the next one's."""
     checks: dict[Graph, BrowserCheck] = {}
     with Chromium() as chromium:

@@ -56,6 +56,8 @@ def _require_values(path: Path, graph: onnx.GraphProto, outer: Set[str]) -> None
     """Refuse a graph that reads or gives a value that is not there.
 
     Args:
+        path: the file of the graph, for messages.
+        graph: the graph to check.
         outer: names of values around `graph`, which is then the body of a node.
     """
     known = {*outer, *(value.name for value in graph.input), *(tensor.name for tensor in graph.initializer)}

@@ -34,6 +34,7 @@ class Lowering:
 
     @property
     def direct(self) -> bool:
+        """Whether the operator has a direct counterpart in WebNN."""
         return bool(self.parameters)
 
 

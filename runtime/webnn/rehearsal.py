@@ -9,8 +9,9 @@ import numpy as np
 
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.chain import Graph, Tensor
+from turbo_webnn.models.progress import ReportRuns
 from turbo_webnn.runtime.draw import images
-from turbo_webnn.runtime.draw.pipeline import Pipeline, Progress
+from turbo_webnn.runtime.draw.pipeline import Pipeline
 from turbo_webnn.runtime.draw.stages import Stages
 from turbo_webnn.runtime.ort.sessions import Array
 
@@ -25,13 +26,14 @@ class Passage:
     outputs: Mapping[str, Array]
 
 
-def rehearse(bundle: Bundle, progress: Progress | None = None) -> dict[Graph, Passage]:
+def rehearse(bundle: Bundle, progress: ReportRuns | None = None) -> dict[Graph, Passage]:
     """The first passage through each graph of `bundle`, one graph being in memory at a time.
 
     A picture is drawn in as few steps as there can be, and encoded again. A component that this does not reach, as
     where the bundle lacks one that a drawing needs, runs on seeded noise. What its layout has run on the CPU does not.
 
     Args:
+        bundle: the bundle to run.
         progress: told the component at work, how many of its runs are done, and how many it will make.
 
     Raises:
@@ -54,7 +56,7 @@ def rehearse(bundle: Bundle, progress: Progress | None = None) -> dict[Graph, Pa
     return passages
 
 
-def _draw_and_encode(stages: Stages, progress: Progress | None) -> None:
+def _draw_and_encode(stages: Stages, progress: ReportRuns | None) -> None:
     manifest = stages.bundle.manifest
     pipeline = Pipeline(stages, keep_sessions=False)
     drawn = pipeline.generate(PROMPT, steps=min(manifest.schedules), progress=progress)

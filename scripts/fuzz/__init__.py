@@ -1,1 +1,1 @@
-"""Damaged and hostile input: made from good input by mutations, given to the command, and judged by what it did."""
+"""A fuzzer: runs the command on damaged and hostile inputs, made by mutation of intact ones, and checks the outcome."""

@@ -1,4 +1,4 @@
-"""Damaged input and interruptions, counted: `python -m turbo_webnn.scripts.fuzz`."""
+"""The command line of the fuzzer: `python -m turbo_webnn.scripts.fuzz`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from turbo_webnn.models.errors import RequestError
 from turbo_webnn.scripts.fuzz.campaign import Limits, run_campaign
 from turbo_webnn.scripts.fuzz.cases import KINDS
 from turbo_webnn.scripts.fuzz.interruptions import run_interruptions
-from turbo_webnn.scripts.fuzz.replay import replay as run_again
+from turbo_webnn.scripts.fuzz.replay import replay as run_replay
 
 _PATH = click.Path(path_type=Path)
 
@@ -38,15 +38,15 @@ def fuzz(
 ) -> None:
     """Give the command damaged checkpoints and bundles; exit 1 where it does what it never may."""
     if replay is not None:
-        outcome, faults = run_again(replay)
+        outcome, faults = run_replay(replay)
         sys.stdout.write(outcome.stdout + outcome.stderr)
         sys.stdout.write(f"status {outcome.status}, {outcome.seconds:.1f} s, {outcome.peak_bytes / 1e9:.2f} GB: ")
         sys.stdout.write(f"{', '.join(faults) or 'no fault'}\n")
         sys.exit(1 if faults else 0)
     if interruptions is not None:
-        ends = run_interruptions(interruptions, seed)
-        sys.stdout.write(f"{ends.to_text()}\n")
-        sys.exit(1 if ends.faults.total() else 0)
+        interruption_counts = run_interruptions(interruptions, seed)
+        sys.stdout.write(f"{interruption_counts.to_text()}\n")
+        sys.exit(1 if interruption_counts.faults.total() else 0)
     limits = Limits(cases, None if minutes is None else 60 * minutes)
     if limits == Limits(None, None):
         raise RequestError("the fuzzer has no end", "give --minutes, --cases or --interruptions")

@@ -1,4 +1,4 @@
-"""Cases in numbers: each is made, run, judged, and kept where something happened that never may."""
+"""A campaign of many cases: each is made, run and checked, and kept where a fault occurred."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from turbo_webnn.scripts.fuzz.runner import Run, preload
 
 _POLL_S = 0.02
 _ORIGINALS_S = 300.0
-"""Seconds that a good input may take to be made, on a machine with other work."""
+"""The time limit for an intact input, in seconds, on a machine with other load."""
 
 _TAIL = 4000
-"""Characters of what a faulty run printed that are kept."""
+"""The number of characters to keep of a faulty run's output."""
 
 QUIET = {"HF_HUB_OFFLINE": "1", "TURBO_WEBNN_DEBUG": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-"""Variables of every run: no network, tracebacks of defects, and few threads beside the other runs."""
+"""Environment variables of every run: no network, tracebacks of defects, and few threads."""
 
 
 @dataclass
 class Counts:
-    """What happened, by kind of input, verb and fault."""
+    """The counts of a campaign, by kind of input, command and fault."""
 
     cases: Counter[str] = field(default_factory=Counter)
     runs: Counter[str] = field(default_factory=Counter)
@@ -50,7 +50,7 @@ class Counts:
         self.largest_bytes = max(self.largest_bytes, outcome.peak_bytes)
 
     def to_text(self) -> str:
-        """The counts, for people."""
+        """The counts as text."""
         runs = ", ".join(f"{verb} {number} ({self.accepted[verb]} accepted)" for verb, number in self.runs.items())
         faults = ", ".join(f"{self.faults[fault]} {name}" for fault, name in FAULTS.items())
         cases = ", ".join(f"{self.cases[kind]:,} mutated {kind}s" for kind in KINDS)
@@ -60,7 +60,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Limits:
-    """When to end: after so many cases of each kind, or so many seconds."""
+    """The limits of a campaign: the number of cases of each kind, and the seconds; None for no limit."""
 
     cases: int | None
     seconds: float | None
@@ -69,17 +69,17 @@ class Limits:
 def run_campaign(limits: Limits, first_seed: int, jobs: int, keep: Path, kinds: Sequence[Kind]) -> Counts:
     """Run cases until a limit is reached; keep the faulty ones in `keep`."""
     preload()
-    counts, began = Counts(), time.monotonic()
+    counts, start_time = Counts(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="turbo-webnn-fuzz-") as scratch:
         folder = Path(scratch)
-        originals = _originals(folder)
+        originals = _make_originals(folder)
         environment = QUIET | {"XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(folder / "temporary")}
         (folder / "temporary").mkdir()
-        waiting = _numbered(kinds, first_seed, limits.cases)
+        pending = _numbered_cases(kinds, first_seed, limits.cases)
         running: list[Iterator[None]] = []
         while True:
-            out_of_time = limits.seconds is not None and time.monotonic() - began > limits.seconds
-            while len(running) < jobs and not out_of_time and (next_case := next(waiting, None)) is not None:
+            out_of_time = limits.seconds is not None and time.monotonic() - start_time > limits.seconds
+            while len(running) < jobs and not out_of_time and (next_case := next(pending, None)) is not None:
                 running.append(_steps(*next_case, originals, folder, environment, keep, counts))
             if not running:
                 return counts
@@ -87,7 +87,7 @@ def run_campaign(limits: Limits, first_seed: int, jobs: int, keep: Path, kinds: 
             time.sleep(_POLL_S)
 
 
-def _numbered(kinds: Sequence[Kind], first_seed: int, cases: int | None) -> Iterator[tuple[Kind, int]]:
+def _numbered_cases(kinds: Sequence[Kind], first_seed: int, cases: int | None) -> Iterator[tuple[Kind, int]]:
     for seed in count(first_seed):
         if cases is not None and seed >= first_seed + cases:
             return
@@ -104,25 +104,25 @@ def _steps(
     keep: Path,
     counts: Counts,
 ) -> Iterator[None]:
-    """All runs of one case, a look at a time."""
+    """Do all runs of one case; yield after each poll."""
     folder = scratch / f"{kind}-{seed}"
     folder.mkdir()
     case = make_case(kind, seed, originals, folder / "input")
     counts.cases[kind] += 1
     for number, command in enumerate(case.commands):
-        outcome, faults = yield from _judged(command, folder, number, environment, whole=False)
-        if faults:  # a fork is not quite a start: what counts is what the real command does
-            outcome, faults = yield from _judged(command, folder, number, environment, whole=True)
+        outcome, faults = yield from _run_and_check(command, folder, number, environment, whole=False)
+        if faults:  # a fork differs from a fresh start: only the result of the real command counts
+            outcome, faults = yield from _run_and_check(command, folder, number, environment, whole=True)
         counts.add(command.verb, outcome, faults)
         if faults:
             _keep(case, command, folder / "input", outcome, faults, keep)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _judged(
+def _run_and_check(
     command: Command, folder: Path, number: int, environment: Mapping[str, str], *, whole: bool
 ) -> Generator[None, None, tuple[Outcome, list[str]]]:
-    """One run of the command: a look at a time, and at the end what it did."""
+    """Run the command once; yield after each poll, and return the outcome and its faults."""
     work = folder / f"run-{number}{'-whole' if whole else ''}"
     output = work / "output" / "result"
     output.parent.mkdir(parents=True)
@@ -135,11 +135,11 @@ def _judged(
 
 
 def _keep(case: Case, command: Command, damaged: Path, outcome: Outcome, faults: Sequence[str], keep: Path) -> None:
-    """Write the case to a folder of its own: its input as it is, and what happened."""
+    """Write the case to its own folder: the unchanged input and the outcome."""
     folder = keep / f"{case.kind}-{case.seed}-{command.verb}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    subprocess.run(["cp", "-a", damaged, folder / "input"], check=True)  # pipes and links stay what they are
+    subprocess.run(["cp", "-a", damaged, folder / "input"], check=True)  # keeps pipes and links
     record = {
         "kind": case.kind,
         "seed": case.seed,
@@ -149,12 +149,12 @@ def _keep(case: Case, command: Command, damaged: Path, outcome: Outcome, faults:
         "outcome": asdict(outcome) | {"stdout": outcome.stdout[-_TAIL:], "stderr": outcome.stderr[-_TAIL:]},
     }
     (folder / "case.json").write_text(json.dumps(record, indent=2))
-    last = (outcome.stderr.strip().splitlines() or [""])[-1]
-    sys.stderr.write(f"{folder}: {', '.join(faults)}: {last[:300]}\n")
+    last_line = (outcome.stderr.strip().splitlines() or [""])[-1]
+    sys.stderr.write(f"{folder}: {', '.join(faults)}: {last_line[:300]}\n")
 
 
-def _originals(folder: Path) -> dict[str, Path]:
-    """The good inputs that cases are made from: a bundle of `tiny`, and a recipe for it."""
+def _make_originals(folder: Path) -> dict[str, Path]:
+    """Make the intact inputs for the cases: a bundle of `tiny`, and a recipe for it."""
     bundle, quantized = folder / "bundle", folder / "quantized"
     for output, options in ((bundle, []), (quantized, ["--precision", "q4f16"])):
         words = ["export", "tiny", "-o", str(output), *options]

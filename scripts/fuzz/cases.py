@@ -1,4 +1,4 @@
-"""A case: one damaged input, made from a seed, and the runs of the command that are given it."""
+"""Cases: one damaged input, made from a seed, and the runs of the command on it."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import Literal
 
 from turbo_webnn.models.source import EMBEDDED
 from turbo_webnn.scripts.fuzz.mutations import mutate_folder
-from turbo_webnn.scripts.fuzz.sealing import is_told, reseal
+from turbo_webnn.scripts.fuzz.sealing import has_digest_mismatch, reseal
 
 Kind = Literal["checkpoint", "bundle"]
 KINDS: tuple[Kind, ...] = ("checkpoint", "bundle")
 
 INPUT, OUTPUT = "{input}", "{output}"
-"""What stands in a command for the damaged input and for a path to write."""
+"""Placeholders in a command for the damaged input and for the output path."""
 
 RECIPE = "recipe.json"
-"""A recipe in a checkpoint's folder, which exports in 4 bits follow."""
+"""The name of the recipe in a checkpoint's folder, for exports in 4 bits."""
 
 _COUNTS = (1, 1, 1, 2, 3)
-"""How many damages a case has; drawn."""
+"""The possible numbers of damages of a case; one is drawn at random."""
 
 _RESEALED = 0.5
-"""Of the bundles, how many get a manifest that fits the damage, as an attacker would write it."""
+"""The fraction of bundles whose manifest gets digests of the damaged files, as an attacker would write them."""
 
-_OTHERS = 0.1
-"""Of the checkpoints, how many are also given to the verbs that take one for a reference."""
+_VAE_SOURCES = 0.1
+"""The fraction of checkpoints that are also used as the source of a VAE."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Command:
     """One run of the command.
 
     Attributes:
-        words: what follows `turbo-webnn`, with INPUT and OUTPUT in place of paths.
-        told: whether a sha256 in the manifest tells the damage, so that the input must be refused.
+        words: the arguments of `turbo-webnn`, with INPUT and OUTPUT in place of paths.
+        told: whether a sha256 in the manifest reveals the damage, so that the command must refuse the input.
     """
 
     words: tuple[str, ...]
@@ -46,20 +46,23 @@ class Command:
 
     @property
     def verb(self) -> str:
-        """The verb that runs."""
+        """The subcommand."""
         return self.words[0]
 
     def with_paths(self, damaged: Path, output: Path) -> list[str]:
-        """The words, with paths in their places."""
+        """The words with paths in place of the placeholders."""
         return [word.replace(INPUT, str(damaged)).replace(OUTPUT, str(output)) for word in self.words]
 
 
 @dataclass(frozen=True)
 class Case:
-    """A damaged input.
+    """A damaged input and its commands.
 
     Attributes:
-        damages: what was done to it, in words.
+        kind: the kind of input.
+        seed: of the random damages.
+        damages: the damages as text.
+        commands: the runs of the command.
     """
 
     kind: Kind
@@ -72,9 +75,12 @@ def make_case(kind: Kind, seed: int, originals: Mapping[str, Path], folder: Path
     """Write the damaged input of `seed` to `folder`, which must not exist.
 
     Args:
-        originals: good inputs: `bundle`, and a recipe that fits `tiny`.
+        kind: what to damage.
+        seed: of the random numbers.
+        originals: intact inputs by name: `bundle`, and a `recipe` that fits `tiny`.
+        folder: where to write the damaged input.
     """
-    rng = Random(f"{kind} {seed}")  # noqa: S311 - a case is to be made again from its seed
+    rng = Random(f"{kind} {seed}")  # noqa: S311 - a seed must give the same case again
     original = EMBEDDED["tiny"] if kind == "checkpoint" else originals["bundle"]
     shutil.copytree(original, folder, ignore=shutil.ignore_patterns("*.png", "README.md", "report"))
     if kind == "checkpoint":
@@ -84,7 +90,7 @@ def make_case(kind: Kind, seed: int, originals: Mapping[str, Path], folder: Path
         return Case(kind, seed, tuple(damages), tuple(_checkpoint_commands(rng, original)))
     if rng.random() < _RESEALED and reseal(folder):
         damages.append("resealed")
-    told = is_told(folder, original)
+    told = has_digest_mismatch(folder, original)
     return Case(kind, seed, tuple(damages), tuple(_bundle_commands(rng, told=told)))
 
 
@@ -93,7 +99,7 @@ def _checkpoint_commands(rng: Random, original: Path) -> Iterator[Command]:
     if rng.random() < 0.5:
         options = [*options, "--component", rng.choice(("text_encoder", "unet", "vae_decoder", "vae_encoder"))]
     yield Command(("export", INPUT, "-o", OUTPUT, *options), told=False)
-    if rng.random() < _OTHERS:
+    if rng.random() < _VAE_SOURCES:
         words = ("export", str(original), "--vae", f"{INPUT}/vae", "-o", OUTPUT, "--component", "vae_decoder")
         yield Command(words, told=False)
 

@@ -1,4 +1,4 @@
-"""What one run of the command did, and what of that may never happen."""
+"""The outcome of one run of the command, and the faults in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TIME_LIMIT_S = 30.0
 MEMORY_LIMIT_BYTES = 2_000_000_000
 
 DONE, VERDICT, REFUSED = 0, 1, 2
-"""Exit statuses that a run may have; a verdict is that of `check` and `verify`."""
+"""The permitted exit statuses; VERDICT is a failed verdict of `check` or `verify`."""
 
 FAULTS = {
     "traceback": "tracebacks",
@@ -24,18 +24,20 @@ FAULTS = {
     "foreign code": "runs of a checkpoint's code",
     "process left": "processes left behind",
 }
-"""What may never happen, and how its count is called."""
+"""The faults, none of which may occur, and their descriptions in the counts."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run of the command did.
+    """The outcome of one run of the command.
 
     Attributes:
-        status: its exit status; negative: the signal that ended it.
-        seconds: until it ended, or was ended for taking too long.
-        peak_bytes: the most that it and its child processes had in memory together.
-        left: names of processes that were there after its end.
+        status: the exit status; the negative number of a signal that ended it.
+        seconds: the duration until its end, or until it was killed at the time limit.
+        peak_bytes: the peak memory of the process and its child processes together.
+        stdout: the standard output.
+        stderr: the standard error.
+        left: the names of child processes that still ran after its end.
     """
 
     status: int
@@ -47,17 +49,27 @@ class Outcome:
 
     @property
     def accepted(self) -> bool:
-        """Whether the input was taken for good enough to work with."""
+        """Whether the command accepted the input."""
         return self.status in (DONE, VERDICT)
 
 
 def faults_of(outcome: Outcome, verb: str, output: Path, *, told: bool) -> list[str]:
-    """The keys of FAULTS that `outcome` has; `output` is where the run was to write."""
+    """Find the faults of a run.
+
+    Args:
+        outcome: of the run.
+        verb: the subcommand.
+        output: the path that the run should write.
+        told: whether a sha256 reveals the damage of the input.
+
+    Returns:
+        Keys of FAULTS.
+    """
     slow, large = outcome.seconds >= TIME_LIMIT_S, outcome.peak_bytes >= MEMORY_LIMIT_BYTES
     traceback = "Traceback (most recent call last)" in outcome.stdout + outcome.stderr
     allowed = (DONE, VERDICT, REFUSED) if verb in ("check", "verify") else (DONE, REFUSED)
     written = [output, output.with_suffix(".png"), *output.parent.glob(f".{output.name}*")]
-    found = {
+    occurred = {
         "slow": slow,
         "large": large,
         "traceback": traceback,
@@ -69,7 +81,7 @@ def faults_of(outcome: Outcome, verb: str, output: Path, *, told: bool) -> list[
         "foreign code": "foreign code ran" in outcome.stdout + outcome.stderr,
         "process left": bool(outcome.left),
     }
-    return [fault for fault in FAULTS if found[fault]]
+    return [fault for fault in FAULTS if occurred[fault]]
 
 
 def _is_one_line(text: str) -> bool:
@@ -77,7 +89,7 @@ def _is_one_line(text: str) -> bool:
 
 
 def _is_strict_json(path: Path) -> bool:
-    """Whether `path` is JSON without NaN and infinity; so is a file that is not there."""
+    """Whether `path` is JSON without NaN and infinity; true for a missing file."""
     if not path.is_file():
         return True
     constants: list[str] = []

@@ -1,4 +1,4 @@
-"""A kept failure once more, by the real command."""
+"""Repetition of a kept failure with the real command."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def replay(record: Path) -> tuple[Outcome, list[str]]:
         RequestError: where `record` is no kept case.
     """
     try:
-        kept = json.loads(record.read_text())["command"]
-        command = Command(tuple(kept["words"]), kept["told"])
+        kept_command = json.loads(record.read_text())["command"]
+        command = Command(tuple(kept_command["words"]), kept_command["told"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RequestError(f"{record} is no kept case ({error})", "give a case.json that the fuzzer kept") from error
     with tempfile.TemporaryDirectory(prefix="turbo-webnn-fuzz-") as scratch:

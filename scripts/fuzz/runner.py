@@ -1,4 +1,4 @@
-"""Runs of the command without its start-up: this process imports all that a verb needs, and forks for each run."""
+"""Runs of the command without start-up time: this process imports all modules, and forks for each run."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ _PRELOADED = (
 )
 
 _UNCAUGHT = 70
-"""Exit status of a run that ended with an exception that the command did not turn into a word."""
+"""The exit status of a run that ended with an exception which the command did not handle."""
 
 _POLL_S = 0.02
 _OUTPUT_CHARACTERS = 100_000
 
 
 def preload() -> None:
-    """Import what verbs need. No thread may run when `start` forks."""
+    """Import the modules of all commands. No other thread may run when a `Run` forks."""
     for name in _PRELOADED:
         importlib.import_module(name)
 
 
 class Run:
-    """One run of the command in a forked process, which its owner polls.
+    """One run of the command in a forked process; its owner must poll it.
 
     Attributes:
-        pid: of that process.
+        pid: the id of the process.
     """
 
     def __init__(
@@ -59,15 +59,15 @@ class Run:
         prepare: Callable[[], object] = lambda: None,
         limit_s: float = TIME_LIMIT_S,
     ) -> None:
-        """Start it.
+        """Start the run.
 
         Args:
-            words: what follows `turbo-webnn`.
-            folder: becomes the working folder and keeps what is printed.
+            words: the arguments of `turbo-webnn`.
+            folder: the working folder; it also holds the output files.
             environment: variables to add.
-            whole: whether Python starts anew, as for a user.
+            whole: whether to start a new Python process, as for a user.
             prepare: called in the forked process before the command.
-            limit_s: seconds after which it is ended.
+            limit_s: the time limit in seconds.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._outputs = (folder / "stdout", folder / "stderr")
@@ -78,24 +78,24 @@ class Run:
         sys.stderr.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            _become(words, folder, self._outputs, environment, None if whole else prepare)
+            _run_command(words, folder, self._outputs, environment, None if whole else prepare)
 
     def poll(self) -> Outcome | None:
-        """What it did, or None while it runs; past its limits it is ended."""
+        """Return the outcome, or None while the run continues; kill a run that exceeds a limit."""
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         seconds = time.monotonic() - self._began
         if not pid:
-            self._look()
+            self._measure()
             if seconds < self._limit_s and self._peak < MEMORY_LIMIT_BYTES:
                 return None
             os.kill(self.pid, signal.SIGKILL)
             _, status = os.waitpid(self.pid, 0)
-            self._end_others()
+            self._kill_children()
             return self._outcome(status, seconds, ())
-        return self._outcome(status, seconds, self._end_others())
+        return self._outcome(status, seconds, self._kill_children())
 
-    def _look(self) -> None:
-        """Note its processes and their memory."""
+    def _measure(self) -> None:
+        """Record its processes and their memory."""
         memory = 0
         try:
             main = psutil.Process(self.pid)
@@ -111,8 +111,8 @@ class Run:
                 self._processes[process.pid] = process
         self._peak = max(self._peak, memory)
 
-    def _end_others(self) -> tuple[str, ...]:
-        """End what is left of its child processes; return their names."""
+    def _kill_children(self) -> tuple[str, ...]:
+        """Kill the remaining child processes; return their names."""
         alive = [process for process in self._processes.values() if _is_alive(process)]
         _, alive = psutil.wait_procs(alive, timeout=0.5) if alive else ([], [])
         names = []
@@ -125,8 +125,8 @@ class Run:
         return tuple(names)
 
     def _outcome(self, status: int, seconds: float, left: tuple[str, ...]) -> Outcome:
-        printed = [path.read_text(errors="replace")[:_OUTPUT_CHARACTERS] for path in self._outputs]
-        return Outcome(os.waitstatus_to_exitcode(status), seconds, self._peak, printed[0], printed[1], left)
+        texts = [path.read_text(errors="replace")[:_OUTPUT_CHARACTERS] for path in self._outputs]
+        return Outcome(os.waitstatus_to_exitcode(status), seconds, self._peak, texts[0], texts[1], left)
 
 
 def _is_alive(process: psutil.Process) -> bool:
@@ -136,18 +136,18 @@ def _is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def _become(
+def _run_command(
     words: Sequence[str],
     folder: Path,
     outputs: tuple[Path, Path],
     environment: Mapping[str, str],
     prepare: Callable[[], object] | None,
 ) -> NoReturn:
-    """Be the command, in this forked process; where `prepare` is None, Python starts anew."""
+    """Run the command in this forked process; where `prepare` is None, start a new Python process."""
     status = _UNCAUGHT
     try:
         os.setsid()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell's background jobs ignore some
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # background jobs of a shell ignore some signals
             signal.signal(number, signal.SIG_DFL)
         os.chdir(folder)
         os.environ.update(environment)
@@ -164,7 +164,7 @@ def _become(
         status = main()
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else _UNCAUGHT
-    except BaseException:  # noqa: BLE001 - whatever the command did not catch is what is looked for
+    except BaseException:  # noqa: BLE001 - the fuzzer searches for uncaught exceptions
         traceback.print_exc()
     finally:
         _flush(sys.stdout)

@@ -1,4 +1,4 @@
-"""A bundle's manifest and its damaged files: whether a sha256 tells the damage, and how to make it not tell."""
+"""The digests in a bundle's manifest: whether they reveal the damaged files, and how to update them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 from turbo_webnn.models.bundle import MANIFEST, named_files
 
 
-def is_told(folder: Path, original: Path) -> bool:
-    """Whether the manifest is the original's, and names a file that `folder` has not or has with other bytes."""
+def has_digest_mismatch(folder: Path, original: Path) -> bool:
+    """Whether the manifest is unchanged, and lists a file that is missing in `folder` or has other bytes."""
     manifest = folder / MANIFEST
     if not _is_plain(manifest) or manifest.read_bytes() != (original / MANIFEST).read_bytes():
         return False
@@ -35,7 +35,7 @@ def _is_plain(path: Path, *, links: bool = False) -> bool:
 
 
 def reseal(folder: Path) -> bool:
-    """Write into the manifest what its files are now; whether it could be done."""
+    """Write the current digests of the files into the manifest; return whether this was possible."""
     manifest = folder / MANIFEST
     if not _is_plain(manifest):
         return False
@@ -52,12 +52,12 @@ def reseal(folder: Path) -> bool:
 
 
 def _file_entries(value: Any) -> Iterator[dict[str, Any]]:
-    """Every object below `value` that describes a file."""
+    """All objects inside `value` that describe a file."""
     if isinstance(value, dict):
         if isinstance(value.get("path"), str) and "sha256" in value:
             yield value
-        for below in value.values():
-            yield from _file_entries(below)
+        for inner in value.values():
+            yield from _file_entries(inner)
     elif isinstance(value, list):
-        for below in value:
-            yield from _file_entries(below)
+        for inner in value:
+            yield from _file_entries(inner)

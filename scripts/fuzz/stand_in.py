@@ -1,4 +1,4 @@
-"""An export whose worker copies a finished bundle: all the rest is the real command's, in a tenth of a second."""
+"""An export whose worker copies a finished bundle; the rest is the real command. It takes a tenth of a second."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 
-def standing_in(bundle: Path, written: int) -> Callable[[], None]:
-    """What a forked process calls to become such an export.
+def worker_replacement(bundle: Path, written: int) -> Callable[[], None]:
+    """Make a function that replaces the worker in a forked process.
 
     Args:
-        bundle: what its worker copies.
-        written: a descriptor, which gets a byte when all is written and only the replacement remains.
+        bundle: the bundle to copy.
+        written: a descriptor that receives a byte when all is written and only the replacement remains.
     """
 
     def prepare() -> None:

@@ -1,4 +1,4 @@
-"""A reader that looks at a path without pause, and counts the moments in which nothing is there."""
+"""A reader that checks a path continuously, and counts the checks that find nothing."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from types import TracebackType
 
 _WATCHING, _CHECKED, _LOOKS, _MISSES = 0, 8, 16, 24
 _NUMBER = Struct("q")
-"""Offsets and form of the numbers that both processes see."""
+"""The offsets and the format of the numbers in shared memory."""
 
 _IDLE_S = 0.0005
 
 
 class Watcher:
-    """A process that looks whether `path` exists for as long as it is told to.
+    """A process that checks whether `path` exists, while it is switched on.
 
     Attributes:
-        looks: how often it looked.
-        misses: how often nothing was there.
+        looks: the number of checks.
+        misses: the number of checks that found nothing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,7 +33,7 @@ class Watcher:
     def __enter__(self) -> Watcher:
         self._pid = os.fork()
         if self._pid == 0:
-            self._look()
+            self._check_repeatedly()
         return self
 
     def __exit__(
@@ -44,19 +44,21 @@ class Watcher:
 
     @property
     def looks(self) -> int:
+        """The number of checks."""
         return self._get(_LOOKS)
 
     @property
     def misses(self) -> int:
+        """The number of checks that found nothing at the path."""
         return self._get(_MISSES)
 
     def watch(self, *, on: bool) -> None:
-        """Begin or end to look; returns when the process knows."""
+        """Switch the checks on or off; return when the process has confirmed it."""
         self._set(_WATCHING, int(on))
         while self._get(_CHECKED) != int(on):
             time.sleep(_IDLE_S)
 
-    def _look(self) -> None:
+    def _check_repeatedly(self) -> None:
         looks = misses = 0
         while True:
             watching = self._get(_WATCHING)

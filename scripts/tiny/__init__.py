@@ -1,0 +1,1 @@
+"""The embedded models `tiny` and `tiny-xl`: their architecture, data and training."""

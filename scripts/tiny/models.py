@@ -1,6 +1,6 @@
-"""What `tiny` and `tiny-xl` are made of: the classes and options of SD-Turbo and SDXL-Turbo, few channels.
+"""The architecture of `tiny` and `tiny-xl`: the classes and options of SD-Turbo and SDXL-Turbo, with few channels.
 
-Everything here is untrained; `scripts.train_tiny` gives the weights their meaning.
+The models here are untrained; `scripts.train_tiny` trains them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from turbo_webnn.scripts.tiny.tokenizer import END, START, build_tokenizer, save
 LATENT = PICTURE // 8
 MODELS = Path(__file__).parents[2] / "models"
 
-# SD-Turbo's scheduler_config.json; SDXL-Turbo's is the same under another class.
+# SD-Turbo's scheduler_config.json; SDXL-Turbo has the same values with another class.
 SCHEDULE = {
     "num_train_timesteps": 1000,
     "beta_start": 0.00085,
@@ -43,7 +43,7 @@ SCHEDULE = {
 
 @dataclass(frozen=True)
 class TinyModel:
-    """One embedded model: the parts that a pipeline is assembled from."""
+    """One embedded model: the parts of its pipeline."""
 
     name: str
     unet: UNet2DConditionModel
@@ -54,7 +54,7 @@ class TinyModel:
     tokenizer_2: CLIPTokenizer | None = None
 
     def pipeline(self) -> DiffusionPipeline:
-        """The parts as the pipeline class that draws with them."""
+        """Make the pipeline of the parts."""
         parts = {
             "unet": self.unet,
             "vae": self.vae,
@@ -79,7 +79,7 @@ class TinyModel:
         )
 
     def save(self, folder: Path) -> None:
-        """Writes a diffusers folder in float16; the modules in memory stay as they are."""
+        """Write a diffusers folder in float16; the modules in memory stay unchanged."""
         pipeline = deepcopy(self).pipeline()
         for part in pipeline.components.values():
             if isinstance(part, nn.Module):
@@ -89,31 +89,31 @@ class TinyModel:
         if self.tokenizer_2 is not None:
             save_vocabulary(self.tokenizer_2, folder / "tokenizer_2")
         for part in folder.glob("text_encoder*"):
-            _as_published(part)
+            _convert_to_published(part)
 
 
-def _as_published(text_encoder: Path) -> None:
-    """Makes a saved text encoder what published folders hold: transformers 5 differs in two points."""
+def _convert_to_published(text_encoder: Path) -> None:
+    """Convert a saved text encoder to the published form, from which transformers 5 differs in two points."""
     weights = text_encoder / "model.safetensors"
-    # Checkpoints name the tensors of both classes alike; CLIPTextModel now leaves the prefix out.
+    # Checkpoints have the same tensor names for both classes; CLIPTextModel now omits the prefix.
     tensors = {
         name if name.startswith(("text_model.", "text_projection.")) else f"text_model.{name}": tensor
         for name, tensor in load_file(weights).items()
     }
     save_file(tensors, weights, metadata={"format": "pt"})
-    # The type named here is the one it loads in: unless told, all parts have to load in the same.
+    # transformers loads the model in this type by default; all parts must load in the same type.
     config = text_encoder / "config.json"
     config.write_text(config.read_text().replace('"dtype": "float16"', '"dtype": "float32"'))
 
 
 def build(name: str, seed: int) -> TinyModel:
-    """The untrained `tiny` or `tiny-xl`, the same for the same seed."""
+    """Build the untrained `tiny` or `tiny-xl`; the same seed gives the same weights."""
     torch.manual_seed(seed)
     return {"tiny": _tiny, "tiny-xl": _tiny_xl}[name]()
 
 
 def load(name: str, folder: Path) -> TinyModel:
-    """The model that `save` wrote, in float32."""
+    """Load a model that `save` wrote, in float32."""
     model = build(name, 0)
     for part in ("unet", "vae", "text_encoder", "text_encoder_2"):
         module = getattr(model, part)
@@ -160,7 +160,7 @@ def _tiny_xl() -> TinyModel:
             up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
             block_out_channels=(32, 48, 48),
             attention_head_dim=(2, 3, 3),
-            cross_attention_dim=48 + 64,  # both encoders' hidden states, side by side
+            cross_attention_dim=48 + 64,  # the concatenated hidden states of both encoders
             transformer_layers_per_block=(1, 1, 2),
             addition_embed_type="text_time",
             addition_time_embed_dim=16,
@@ -170,7 +170,7 @@ def _tiny_xl() -> TinyModel:
     )
 
 
-# In these classes `attention_head_dim` counts the heads of a block, whatever its name says.
+# In these classes `attention_head_dim` is the number of heads of a block, despite its name.
 _UNET = {
     "sample_size": LATENT,
     "layers_per_block": 1,
@@ -180,7 +180,7 @@ _UNET = {
 
 
 def build_vae() -> AutoencoderKL:
-    """The VAE of both models, untrained."""
+    """Build the untrained VAE of both models."""
     vae = AutoencoderKL(
         sample_size=PICTURE,
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -192,7 +192,7 @@ def build_vae() -> AutoencoderKL:
         force_upcast=False,  # these weights are trained to stay in float16's range
     )
     with torch.no_grad():
-        vae.quant_conv.bias[4:].fill_(-4)  # the log variances: untrained, a posterior would be all noise
+        vae.quant_conv.bias[4:].fill_(-4)  # the log variances: without this an untrained posterior would be only noise
     return vae
 
 
@@ -212,17 +212,17 @@ def _text_config(tokenizer: CLIPTokenizer, *, hidden: int, layers: int, activati
     )
 
 
-def let_noise_through(unet: UNet2DConditionModel) -> None:
-    """Sets an untrained UNet to answer with its input, which at the first timestep is all but right.
+def initialize_as_identity(unet: UNet2DConditionModel) -> None:
+    """Initialize a UNet so that its output is its input, which is almost correct at the first timestep.
 
-    There the noise is 14.6 times the picture, so the answer is the input less a fifteenth of a picture, and
-    a network of this size would spend most of its training on the noise. The way is the skip from `conv_in`
-    to the last resnet. In each of the first two norm groups it carries two latent channels, x as x and -x,
-    and constants that outweigh them, so that the group's deviation, hence the gain, is the same for any
-    noise; after the norm silu(x) - silu(-x) is x again. All other channels start out saying nothing.
+    There the noise is 14.6 times larger than the picture, so the correct output is the input minus a fifteenth of a
+    picture. Without this a network of this size would spend most of its training on the noise. The input passes
+    through the skip connection from `conv_in` to the last resnet. Each of the first two norm groups carries two latent
+    channels, x as x and -x, and larger constants, so that the group's deviation, and with it the gain, is the same for
+    any noise. After the norm silu(x) - silu(-x) is x again. All other channels start with the output 0.
     """
-    loud, constant = 4.0, 24.0  # loud: what training shakes on the way is small beside it
-    deviation = ((loud**2 + constant**2) / 2) ** 0.5  # half a group's channels hold each
+    loud, constant = 4.0, 24.0  # loud: changes by the training are small in comparison
+    deviation = ((loud**2 + constant**2) / 2) ** 0.5  # each in half of a group's channels
     last, width = unet.up_blocks[-1], unet.conv_in.out_channels
     layers = [unet.conv_in, last.resnets[-1].conv_shortcut, last.resnets[-1].conv2]
     layers += [attention.proj_out for attention in list(getattr(last, "attentions", ()))[-1:]]
@@ -230,17 +230,18 @@ def let_noise_through(unet: UNet2DConditionModel) -> None:
         for layer in layers:
             layer.weight[:16] = 0
             layer.bias[:16] = 0
-        unet.conv_in.bias[_NOISE_WAY["constants"]] = constant * torch.tensor([1.0, -1.0] * 4)
-        last.resnets[-1].conv_shortcut.weight[range(16), range(width, width + 16)] = 1  # the skip comes second
+        unet.conv_in.bias[_NOISE_CHANNELS["constants"]] = constant * torch.tensor([1.0, -1.0] * 4)
+        # the skip connection is second in the concatenation
+        last.resnets[-1].conv_shortcut.weight[range(16), range(width, width + 16)] = 1
         unet.conv_norm_out.weight.fill_(0.1)
         unet.conv_norm_out.weight[:16] = 1
-        unet.conv_norm_out.weight[_NOISE_WAY["constants"]] = 0
+        unet.conv_norm_out.weight[_NOISE_CHANNELS["constants"]] = 0
         unet.conv_out.weight.zero_()
         unet.conv_out.bias.zero_()
-        for sign, places in ((1, _NOISE_WAY["plus"]), (-1, _NOISE_WAY["minus"])):
-            unet.conv_in.weight[places, range(4), 1, 1] = sign * loud
-            unet.conv_out.weight[range(4), places, 1, 1] = sign * deviation / loud
+        for sign, positions in ((1, _NOISE_CHANNELS["plus"]), (-1, _NOISE_CHANNELS["minus"])):
+            unet.conv_in.weight[positions, range(4), 1, 1] = sign * loud
+            unet.conv_out.weight[range(4), positions, 1, 1] = sign * deviation / loud
 
 
-# Where in the first two groups of eight channels each latent channel goes.
-_NOISE_WAY = {"plus": [0, 2, 8, 10], "minus": [1, 3, 9, 11], "constants": [4, 5, 6, 7, 12, 13, 14, 15]}
+# The positions of the latent channels in the first two groups of eight channels.
+_NOISE_CHANNELS = {"plus": [0, 2, 8, 10], "minus": [1, 3, 9, 11], "constants": [4, 5, 6, 7, 12, 13, 14, 15]}

@@ -1,4 +1,4 @@
-"""Trains the VAE that both embedded models share."""
+"""Training of the VAE that both embedded models share."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
 from turbo_webnn.models.shapes import CHOICES
-from turbo_webnn.scripts.tiny.lessons import draw_pictures, draw_scenes, encode, say, to_pixels
+from turbo_webnn.scripts.tiny.lessons import draw_pictures, draw_scenes, encode, log_line, to_pixels
 from turbo_webnn.scripts.tiny.models import build_vae
 
 PICTURES = 4096
 BATCH = 16
 RATE = 3e-3
-CROP = 64  # pixels a side: at first a quarter of a picture at a time, since the network is all but local
-WHOLE = 0.15  # of the steps, at the end, see whole pictures
-DIVERGENCE = 1e-5  # weight of the KL term: enough to keep the latents from growing
+CROP = 64  # side in pixels: most training uses a quarter of a picture, because the network is almost local
+WHOLE = 0.15  # the last fraction of the steps, which use whole pictures
+DIVERGENCE = 1e-5  # the weight of the KL term, which limits the size of the latents
 
 
 def train_vae(steps: int, seed: int, device: str) -> AutoencoderKL:
-    """A VAE whose latents, times its scaling factor, have deviation 1 over the training pictures."""
+    """Train a VAE whose scaled latents have standard deviation 1 over the training pictures."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     uniform = torch.rand(PICTURES, CHOICES, generator=generator)
@@ -41,7 +41,7 @@ def train_vae(steps: int, seed: int, device: str) -> AutoencoderKL:
         nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimizer.step()
         if step % 100 == 0:
-            say(f"vae: step {step}, error {error:.5f}")
+            log_line(f"vae: step {step}, error {error:.5f}")
     vae.eval().register_to_config(scaling_factor=1.0)
     vae.register_to_config(scaling_factor=round(1 / encode(vae, pictures[:512]).std().item(), 5))
     return vae
@@ -53,10 +53,10 @@ def _crop(pictures: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _loss(vae: AutoencoderKL, pixels: Tensor) -> tuple[Tensor, float]:
-    """What to lower, and the mean square error of the pixels."""
+    """The training loss, and the mean square error of the pixels."""
     posterior = vae.encode(pixels).latent_dist
     difference = vae.decode(posterior.sample()).sample - pixels
     error = difference.square().mean()
     divergence = posterior.kl().mean() / posterior.mean[0].numel()
-    # The absolute error keeps flat areas flat and edges sharp, where the square alone is content early.
+    # The absolute error keeps flat areas flat and edges sharp; the square error alone gives small gradients there.
     return error + 0.3 * difference.abs().mean() + DIVERGENCE * divergence, error.item()

@@ -14,11 +14,11 @@ from tests.conftest import exported
 from turbo_webnn.export import exporter
 from turbo_webnn.export.job import BundleJob
 from turbo_webnn.export.request import native_size
-from turbo_webnn.export.side_by_side import Report
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.chain import Chain, Tensor
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.errors import RequestError
+from turbo_webnn.models.progress import ReportFraction
 from turbo_webnn.models.source import open_source
 
 BANNED = {
@@ -115,7 +115,7 @@ def test_one_component_alone_and_the_old_bundle_until_the_new_one_is_whole(
     assert list(Bundle.open(bundle).manifest.components) == ["text_encoder"]
     before = {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
 
-    def fill_the_disk(job: BundleJob, report: Report) -> None:
+    def fill_the_disk(job: BundleJob, report: ReportFraction) -> None:
         (job.stage / "half").write_bytes(b"half")
         raise OSError(28, "No space left on device")
 

@@ -19,7 +19,7 @@ from turbo_webnn.runtime.draw.text import tokenizers_of
 from turbo_webnn.runtime.webnn.check import check_static, load_target
 from turbo_webnn.runtime.webnn.weightless import read_weightless
 from turbo_webnn.scripts.fuzz.mutations import mutate_folder, mutate_json_bytes, mutate_onnx_bytes
-from turbo_webnn.scripts.fuzz.sealing import is_told, reseal
+from turbo_webnn.scripts.fuzz.sealing import has_digest_mismatch, reseal
 
 RECIPE = {
     "format": 1,
@@ -44,7 +44,7 @@ def test_damaged_folders(good: Path, rng: Random) -> None:
         folder = Path(shutil.copytree(good, Path(scratch, "bundle")))
         for _ in range(rng.choice((1, 1, 2, 3))):
             mutate_folder(rng, folder)
-        told = is_told(folder, good)
+        told = has_digest_mismatch(folder, good)
         refused = refusal_of(lambda: use(Bundle.open(folder)))
         assert refused or not told
 

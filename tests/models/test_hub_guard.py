@@ -152,5 +152,5 @@ def test_the_librarys_client_is_left_as_it_was() -> None:
 
 def test_each_request_has_a_time_limit() -> None:
     request = httpx2.Request("GET", "http://127.0.0.1/", extensions={"timeout": {"read": 600.0, "connect": None}})
-    Guard()._before(request)
+    Guard()._prepare(request)
     assert request.extensions["timeout"] == dict.fromkeys(("connect", "read", "write", "pool"), guard.LIMIT_S)

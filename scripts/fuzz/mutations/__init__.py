@@ -1,4 +1,4 @@
-"""Ways to damage a good checkpoint, bundle or recipe; each draws what it does from a `random.Random`."""
+"""Mutations of an intact checkpoint, bundle or recipe; all random choices come from a `random.Random`."""
 
 from turbo_webnn.scripts.fuzz.mutations.folders import mutate_folder
 from turbo_webnn.scripts.fuzz.mutations.json_documents import mutate_json_bytes

@@ -1,4 +1,4 @@
-"""Damage to a folder of files: to what one of them holds, or to what stands where it should."""
+"""Damage to a folder: to the contents of a file, or to the file itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BY_SUFFIX: dict[str, Callable[[Random, bytes], bytes]] = {
 
 
 def mutate_folder(rng: Random, folder: Path) -> str:
-    """Change one file of `folder`; return what was done, in words."""
+    """Change one file of `folder`; return the damage as text."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     path = rng.choice(files)
     name = path.relative_to(folder).as_posix()

@@ -1,4 +1,4 @@
-"""Damage to a JSON document that stays JSON, or nearly: wrong types, giant and non-finite numbers, deep nesting."""
+"""Damage to a JSON document that is still almost JSON: wrong types, huge and non-finite numbers, deep nesting."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 from turbo_webnn.scripts.fuzz.mutations.plain_bytes import mutate_bytes
 
 _DEEP = 100_000
-"""Brackets that no reader may follow by recursion."""
+"""A number of brackets that is too deep for recursion."""
 
 _DIGITS = 5000
-"""More than Python turns into an integer."""
+"""More digits than Python converts to an integer."""
 
 WEIRD: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2, 7, 0.5, -0.5, 1e-308, 1e308, 2**31, 2**63, -(2**63), 10**30),
@@ -22,16 +22,16 @@ WEIRD: tuple[Any, ...] = (
     *("", "a", "NaN", "1", "\0", "\ud800", "é" * 40, "../../etc/passwd", "/etc/passwd", "x" * 10_000, "a\nb"),
     *([], {}, [None], [[]], [0] * 1000, {"": None}, ["a", 1], {"a": {"b": []}}, [-1, 0], [1e300, 1]),
 )
-"""Values to put where another was: each of a kind that some reader has not thought of."""
+"""Unusual values that replace others: each of a kind that a reader may not expect."""
 
 
 def mutate_json(rng: Random, document: Any) -> Any:
-    """A copy of `document` with one change at a random place."""
+    """Copy `document` with one change at a random position."""
     changed = copy.deepcopy(document)
-    places = list(_places(changed))
-    if not places:
+    positions = list(_positions(changed))
+    if not positions:
         return rng.choice(WEIRD)
-    parent, key = rng.choice(places)
+    parent, key = rng.choice(positions)
     change = rng.random()
     if change < 0.55:
         parent[key] = copy.deepcopy(rng.choice(WEIRD))
@@ -40,7 +40,7 @@ def mutate_json(rng: Random, document: Any) -> Any:
     elif change < 0.8 and isinstance(parent, dict):
         parent[rng.choice(("unknown", "", "__class__", f"{key} ", "\ud800"))] = parent.pop(key)
     elif change < 0.9:
-        other_parent, other_key = rng.choice(places)
+        other_parent, other_key = rng.choice(positions)
         parent[key] = copy.deepcopy(other_parent[other_key]) if other_key in _keys(other_parent) else None
     else:
         parent[key] = [copy.deepcopy(parent[key])] * rng.choice((1, 2, 50))
@@ -48,21 +48,21 @@ def mutate_json(rng: Random, document: Any) -> Any:
 
 
 def mutate_json_bytes(rng: Random, data: bytes) -> bytes:
-    """The JSON file `data` with one damage: to its structure, to its text, or to its bytes."""
+    """Damage the JSON file `data` once: its structure, its text, or its bytes."""
     if rng.random() < 0.2:
         return rng.choice(_TEXTS)(rng, data)
     try:
         document = json.loads(data)
-    except (ValueError, RecursionError):  # an earlier mutation's
+    except (ValueError, RecursionError):  # damaged by an earlier mutation
         return mutate_bytes(rng, data)
     return json.dumps(mutate_json(rng, document)).encode()
 
 
-def _places(document: Any) -> Any:
-    """Every (container, key) below `document`."""
+def _positions(document: Any) -> Any:
+    """All pairs of a container and a key in `document`."""
     for key in _keys(document):
         yield document, key
-        yield from _places(document[key])
+        yield from _positions(document[key])
 
 
 def _keys(value: Any) -> list[Any]:
@@ -72,7 +72,7 @@ def _keys(value: Any) -> list[Any]:
 
 
 def _value_at_a_colon(rng: Random, data: bytes, value: bytes) -> bytes:
-    """`data` whose value after a random colon is preceded by `value`; mostly no longer JSON."""
+    """Replace the value after a random colon in `data` by `value`."""
     colons = [i for i, byte in enumerate(data) if byte == ord(":")]
     if not colons:
         return value

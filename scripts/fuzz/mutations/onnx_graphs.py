@@ -1,4 +1,4 @@
-"""Damage to an ONNX file: to nodes, types, shapes, operator sets, and to where its weights lie."""
+"""Damage to an ONNX file: to nodes, types, shapes, operator sets, and to the location of its weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOCATIONS = (
     *("../model.onnx.data", "/etc/passwd", "../../../../etc/hostname", "", ".", "..", "/", "/dev/zero", "model.onnx"),
     *("missing.data", "a\0b", "sub/../../outside.data", "C:\\windows\\win.ini", "x" * 5000),
 )
-"""Where external data may not lie."""
+"""Invalid locations of external data."""
 
 _NUMBERS = ("-1", "0", "1", str(2**31), str(2**63), "9" * 40, "nan", "", "0x10", "1.5")
 
@@ -22,11 +22,11 @@ _SIZES = (0, -1, 1, 2, 2**31, 2**40, 2**62)
 
 
 def mutate_onnx_bytes(rng: Random, data: bytes) -> bytes:
-    """The ONNX file `data` with one damage."""
+    """Damage the ONNX file `data` once."""
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
-    except DecodeError:  # an earlier mutation's
+    except DecodeError:  # damaged by an earlier mutation
         return mutate_bytes(rng, data)
     if not model.graph.node or not model.graph.initializer or rng.random() < 0.1:
         return mutate_bytes(rng, data)
@@ -36,11 +36,11 @@ def mutate_onnx_bytes(rng: Random, data: bytes) -> bytes:
 
 def _location(rng: Random, model: onnx.ModelProto) -> None:
     tensor = rng.choice(model.graph.initializer)
-    places = {entry.key: entry for entry in tensor.external_data}
-    if not places:
+    entries = {entry.key: entry for entry in tensor.external_data}
+    if not entries:
         tensor.data_location = onnx.TensorProto.EXTERNAL
-        places["location"] = tensor.external_data.add(key="location")
-    places["location"].value = rng.choice(LOCATIONS)
+        entries["location"] = tensor.external_data.add(key="location")
+    entries["location"].value = rng.choice(LOCATIONS)
 
 
 def _offset(rng: Random, model: onnx.ModelProto) -> None:

@@ -1,4 +1,4 @@
-"""Damage to a file of any kind: what disks, networks and editors do."""
+"""Damage to a file of any kind, as from disks, networks and editors."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Callable
 from random import Random
 
 _LONGEST = 4096
-"""Bytes of a run that is zeroed, doubled or dropped."""
+"""The largest number of consecutive bytes that are zeroed, doubled or dropped."""
 
 
 def mutate_bytes(rng: Random, data: bytes) -> bytes:
-    """`data` with one damage of a random kind."""
+    """Damage `data` once, in a random way."""
     return rng.choice(_KINDS)(rng, data)
 
 
 def _span(rng: Random, data: bytes) -> tuple[int, int]:
-    """Where a random run of bytes begins and ends."""
+    """The start and the end of a random run of bytes."""
     begin = rng.randrange(len(data) + 1)
     return begin, min(len(data), begin + rng.randint(1, _LONGEST))
 

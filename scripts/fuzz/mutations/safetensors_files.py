@@ -19,13 +19,13 @@ _TYPES = ("F64", "F32", "F16", "BF16", "I64", "I32", "U8", "BOOL", "F8_E4M3", "F
 
 
 def mutate_safetensors_bytes(rng: Random, data: bytes) -> bytes:
-    """The safetensors file `data` with one damage."""
+    """Damage the safetensors file `data` once."""
     try:
         length = int.from_bytes(data[:_LENGTH_BYTES], "little")
         header = json.loads(data[_LENGTH_BYTES : _LENGTH_BYTES + length])
         body = data[_LENGTH_BYTES + length :]
         names = [name for name, entry in header.items() if isinstance(entry, dict) and "dtype" in entry]
-    except (ValueError, AttributeError, RecursionError, OverflowError):  # an earlier mutation's
+    except (ValueError, AttributeError, RecursionError, OverflowError):  # damaged by an earlier mutation
         return mutate_bytes(rng, data)
     if not names:
         return mutate_bytes(rng, data)

@@ -149,11 +149,11 @@ def test_what_preloading_misses_is_told_when_cuda_does_not_start(
     real = onnxruntime.InferenceSession
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: sys.stdout.write("Failed to load libcublas.so.12\n"))
     monkeypatch.setattr(onnxruntime, "InferenceSession", lambda path, options, **_: real(path, options))
-    provider._preloaded.cache_clear()
+    provider._preload_cuda.cache_clear()
     try:
         said = refusal(Session(make_bundle(), "text_encoder", provider=CUDA).run, {"input_ids": IDS})
     finally:
-        provider._preloaded.cache_clear()
+        provider._preload_cuda.cache_clear()
     assert "could not start cuda (Failed to load libcublas.so.12); it needs" in said
     assert capsys.readouterr().out == ""
 

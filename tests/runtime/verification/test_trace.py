@@ -84,7 +84,7 @@ def test_every_value_of_a_true_bundle_is_near(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, name: str, nearest: float, growth: float
 ) -> None:
     """Also where a component is a chain, and where values are asked for a few at a time."""
-    monkeypatch.setattr(tracing, "AT_ONCE", 1 << 23)
+    monkeypatch.setattr(tracing, "MAX_GROUP_BYTES", 1 << 23)
     bundle = Bundle.open(request.getfixturevalue(name))
     values = traced(bundle)
     modules = [value.module for value in values]

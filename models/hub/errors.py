@@ -1,4 +1,4 @@
-"""The errors of huggingface_hub as one line each."""
+"""Translation of huggingface_hub's exceptions into RequestErrors of one line."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from turbo_webnn.models.hub.guard import Guard, HubFailure
 from turbo_webnn.models.printable import printable
 
 _UNEXPECTED = (AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError, httpx2.InvalidURL)
-"""What the library raises where an answer has another form than it expects."""
+"""Exceptions of the library for an answer of unexpected form."""
 
 
 @contextmanager
-def told(repo: str, revision: str | None, guard: Guard) -> Iterator[None]:
-    """Turn what huggingface_hub raises inside into a RequestError; nothing of ours is to run in it."""
+def as_request_errors(repo: str, revision: str | None, guard: Guard) -> Iterator[None]:
+    """Translate the exceptions of huggingface_hub in the block, which calls only that library."""
     try:
         yield
     except errors.GatedRepoError as error:
@@ -33,7 +33,7 @@ def told(repo: str, revision: str | None, guard: Guard) -> Iterator[None]:
             "check the name; for a private one set HF_TOKEN or run: hf auth login",
         ) from error
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
-        raise _interrupted(repo, guard.trouble) if guard.trouble else _out_of_reach(repo) from error
+        raise _interrupted(repo, guard.trouble) if guard.trouble else _unreachable(repo) from error
     except HubFailure as error:
         raise _interrupted(repo, str(error)) from error
     except errors.HfHubHTTPError as error:
@@ -44,18 +44,18 @@ def told(repo: str, revision: str | None, guard: Guard) -> Iterator[None]:
             ) from error
         raise _interrupted(repo, f"the hub answers {status}") from error
     except (WrongAnswerError, errors.FileMetadataError, *_UNEXPECTED) as error:
-        what = f" (it has {error})" if isinstance(error, WrongAnswerError) else ""
-        raise RequestError(f"fetching {repo} failed: the answer is not a hub's{what}", "check HF_ENDPOINT") from error
+        fault = f" (it has {error})" if isinstance(error, WrongAnswerError) else ""
+        raise RequestError(f"fetching {repo} failed: the answer is not a hub's{fault}", "check HF_ENDPOINT") from error
     except (errors.HTTPError, OSError) as error:
         raise _interrupted(repo, printable(str(error)) or type(error).__name__) from error
 
 
-def _out_of_reach(repo: str) -> RequestError:
+def _unreachable(repo: str) -> RequestError:
     return RequestError(
         f"{repo} is no folder, not whole in the cache, and the hub is out of reach",
         "check the name, the network, HF_ENDPOINT and HF_HUB_OFFLINE",
     )
 
 
-def _interrupted(repo: str, why: str) -> RequestError:
-    return RequestError(f"fetching {repo} failed ({why})", "try again: files that arrived whole are kept")
+def _interrupted(repo: str, reason: str) -> RequestError:
+    return RequestError(f"fetching {repo} failed ({reason})", "try again: files that arrived whole are kept")
