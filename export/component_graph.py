@@ -26,7 +26,7 @@ from turbo_webnn.export.weights import bind
 from turbo_webnn.export.writer import write_chain
 from turbo_webnn.models.chain import Chain
 from turbo_webnn.models.component import Component, Size
-from turbo_webnn.models.layout import Place
+from turbo_webnn.models.layouts.layout import Place
 from turbo_webnn.models.modules import build, matched
 from turbo_webnn.models.progress import ReportStep
 from turbo_webnn.models.source import Source

@@ -15,7 +15,7 @@ from turbo_webnn.models.arguments import require_texts, require_types
 from turbo_webnn.models.bundle import Bundle, staged
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.layouts import DEFAULT
+from turbo_webnn.models.layouts.registry import DEFAULT
 from turbo_webnn.models.precision import NUMBERS, Form, Precision
 from turbo_webnn.models.progress import ReportFraction
 from turbo_webnn.models.source import Source, open_part, open_source

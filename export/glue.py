@@ -19,7 +19,7 @@ from turbo_webnn.export.trace import OPSET
 from turbo_webnn.export.writer import write_chain
 from turbo_webnn.models.chain import Chain
 from turbo_webnn.models.component import Size
-from turbo_webnn.models.layout import Layout
+from turbo_webnn.models.layouts.layout import Layout
 from turbo_webnn.models.parts.clip_text import TOKENS
 from turbo_webnn.models.parts.safety_checker import SAFETY_PIXELS
 from turbo_webnn.models.schedule import Schedule
@@ -34,7 +34,8 @@ class Numbers:
         size: of the bundle.
         schedule: of one step.
         scaling_factor: the VAE's.
-        widths: hidden sizes of the text encoders, in order; `embeds` that of the last one's projection.
+        widths: of the states that the denoiser reads side by side, in order.
+        embeds: width of the text embeddings.
     """
 
     size: Size
@@ -46,11 +47,12 @@ class Numbers:
     @classmethod
     def of(cls, source: Source, size: Size, schedule: Schedule, scaling_factor: float) -> Numbers:
         """Those of a checkpoint; RequestError where a config is missing or not served."""
-        shapes = [
-            [spec.shape(size, source.config(encoder)) for spec in encoder.outputs]
-            for encoder in source.family.text_encoders
+        wired = [
+            [spec.shape(size, source.config(encoder))[-1] for encoder, spec in map(source.family.output, outputs)]
+            for outputs in source.family.wiring.conditions.values()
         ]
-        return cls(size, schedule, scaling_factor, tuple(states[-1] for states, *_ in shapes), shapes[-1][-1][-1])
+        states, *pooled = wired
+        return cls(size, schedule, scaling_factor, tuple(states), sum(map(sum, pooled)))
 
     @property
     def latents(self) -> str:

@@ -18,8 +18,8 @@ from turbo_webnn.models.bundle import require_bundle_place
 from turbo_webnn.models.component import VAE_FACTOR, Component, Size
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.families.family import Family
-from turbo_webnn.models.layout import Layout
-from turbo_webnn.models.layouts import DEFAULT, layout_of
+from turbo_webnn.models.layouts.layout import Layout
+from turbo_webnn.models.layouts.registry import DEFAULT, layout_of
 from turbo_webnn.models.precision import BOUNDARY_TYPE, FORMS, NUMBERS, PRECISIONS, Form, Precision
 from turbo_webnn.models.source import Source
 from turbo_webnn.models.staging import require_apart
@@ -102,7 +102,7 @@ class ExportRequest:
         return ExportPlan(self, source, names, size, self._weights)
 
     def layout_for(self, family: Family) -> Layout:
-        """The layout of a bundle of `family`; RequestError as `models.layouts.layout_of` raises it."""
+        """The layout of a bundle of `family`; RequestError as `models.layouts.registry.layout_of` raises it."""
         return layout_of(self.layout, family.name, self.precision, self.quantization if self._quantized else None)
 
     @property

@@ -23,7 +23,7 @@ from turbo_webnn.export.passes.merge_views import MergeViews
 from turbo_webnn.export.passes.name_nodes import NameNodes
 from turbo_webnn.export.passes.set_boundary import SetBoundary
 from turbo_webnn.models.component import Size
-from turbo_webnn.models.layout import Place
+from turbo_webnn.models.layouts.layout import Place
 from turbo_webnn.models.precision import BOUNDARY_TYPE, Precision
 
 Passes = dict[str, ir.passes.PassBase]

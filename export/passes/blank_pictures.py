@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from turbo_webnn.export.passes.conditions import ensure, require
 from turbo_webnn.export.passes.editing import add_initializer, ints
-from turbo_webnn.models.layout import Blanking
+from turbo_webnn.models.layouts.layout import Blanking
 
 
 class BlankPictures(ir.passes.InPlacePass):

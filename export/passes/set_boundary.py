@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from turbo_webnn.export.passes.conditions import ensure, require
 from turbo_webnn.export.passes.editing import bypass, ints, shape_of
-from turbo_webnn.models.layout import Port
+from turbo_webnn.models.layouts.layout import Port
 
 
 class SetBoundary(ir.passes.InPlacePass):

@@ -11,6 +11,7 @@ from string import Template
 
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.chain import Chain, GraphVerdict
+from turbo_webnn.models.families.stable_diffusion import VAE_FOLDER
 from turbo_webnn.runtime.draw.noise import Float32Array
 from turbo_webnn.runtime.page.charts import Bars, Dots, Point, bar_chart, curve, dot_plot
 from turbo_webnn.runtime.page.markup import badge, decibels, megabytes, scientific, section, table
@@ -205,11 +206,16 @@ def _figures(rows: Sequence[Row]) -> str:
     return f"<details><summary>{len(rows)} comparisons</summary>{table('Every comparison', head, cells)}</details>"
 
 
+_PART_TITLES = {VAE_FOLDER: "VAE"}
+
+
 def _environment(report: ParityReport) -> str:
     seconds = {f"{side}, seconds": f"{duration:.0f}" for side, duration in report.seconds.items()}
-    vae = report.source.get("vae") or {}
-    origin = {f"source, {key}": str(value) for key, value in report.source.items() if value and key != "vae"}
-    origin |= {f"VAE, {key}": str(value) for key, value in vae.items() if value}
+    origin: dict[str, str] = {}
+    for key, value in report.source.items():
+        part = value if isinstance(value, dict) and "name" in value else {}  # a component of another source
+        fields = {f"{_PART_TITLES.get(key, key)}, {name}": field for name, field in part.items()}
+        origin |= {name: str(field) for name, field in (fields or {f"source, {key}": value}).items() if field}
     items = {**origin, **report.environment, **seconds}.items()
     entries = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in items)
     return f'<dl class="environment">{entries}</dl>'

@@ -20,12 +20,16 @@ INSTALL = f"run npm ci --ignore-scripts in {ROOT}"
 
 
 def require_packages(*names: str) -> None:
-    """Sees to it that Node and the npm packages `names` are there, in the versions of package.json.
+    """Require Node and the npm packages `names`, in the versions of package.json.
 
-    Raises RequestError where one is not.
+    Raises:
+        RequestError: where one is not there.
     """
     if shutil.which("node") is None:
         raise RequestError("there is no node on PATH", "install Node 20 or newer")
+    if not (ROOT / "package.json").is_file():
+        right = "install from a clone (pip install -e .), or run check --rules-only"
+        raise RequestError("an installed wheel has no npm packages, which this needs", right)
     wanted = json.loads((ROOT / "package.json").read_text())["dependencies"]
     for name in names:
         manifest = MODULES / name / "package.json"

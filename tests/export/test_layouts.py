@@ -17,7 +17,7 @@ from turbo_webnn.export.component_graph import settle
 from turbo_webnn.export.inline import save_inline
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.component import Size
-from turbo_webnn.models.layouts import layout_of
+from turbo_webnn.models.layouts.registry import layout_of
 from turbo_webnn.runtime.draw import sampler
 from turbo_webnn.runtime.draw.pipeline import Pipeline
 from turbo_webnn.runtime.draw.sampler import Sampling

@@ -10,8 +10,8 @@ from tests.refusal import refusal
 from turbo_webnn.models.component import Component, Size, TensorSpec
 from turbo_webnn.models.families.registry import FAMILIES, family_named
 from turbo_webnn.models.json_file import read_json
-from turbo_webnn.models.layout import Place, Port
-from turbo_webnn.models.layouts import LAYOUTS, layout_of
+from turbo_webnn.models.layouts.layout import Place, Port
+from turbo_webnn.models.layouts.registry import LAYOUTS, layout_of
 from turbo_webnn.models.precision import BOUNDARY_TYPE, FORMS, Precision
 from turbo_webnn.models.synth import PRESETS
 

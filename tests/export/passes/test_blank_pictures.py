@@ -5,7 +5,7 @@ import numpy as np
 from tests.graphs import graph, operators, run
 from turbo_webnn.export.passes.blank_pictures import BlankPictures
 from turbo_webnn.models.component import TensorSpec
-from turbo_webnn.models.layout import Blanking
+from turbo_webnn.models.layouts.layout import Blanking
 
 BLANKING = Blanking("found", TensorSpec("images", "float", ("batch", 2, 2, 3)), "out_images")
 

@@ -26,7 +26,7 @@ from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.child_process import to_line
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.json_file import parse_json
-from turbo_webnn.models.layout import Port
+from turbo_webnn.models.layouts.layout import Port
 from turbo_webnn.models.source import open_source
 
 # one thing for each pass to do: weights in another layout, a product by 1, two views, a scale, two equal nodes

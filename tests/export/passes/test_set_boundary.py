@@ -5,7 +5,7 @@ import onnx_ir as ir
 
 from tests.graphs import graph, operators, run
 from turbo_webnn.export.passes.set_boundary import SetBoundary
-from turbo_webnn.models.layout import Port
+from turbo_webnn.models.layouts.layout import Port
 
 HALF = np.float16
 

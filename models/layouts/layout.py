@@ -1,7 +1,7 @@
 """What a layout is: where a bundle's files lie, what its tensors are called there, and which types cross the boundary.
 
 A component's contract (`models.family`) says what it computes; a layout says how that looks to the program which
-loads it. The layouts themselves are the entries of `models.layouts`.
+loads it. The layouts themselves are the entries of `models/layouts/`.
 """
 
 from __future__ import annotations

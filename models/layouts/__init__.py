@@ -1,0 +1,1 @@
+"""Layouts: one file for each program that loads bundles, named after it; `registry` finds them."""

@@ -1,0 +1,60 @@
+"""optimum's ORTStableDiffusionPipeline and ORTStableDiffusionXLPipeline: a diffusers folder of ONNX graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from turbo_webnn.models.component import Component, TensorSpec
+from turbo_webnn.models.families.stable_diffusion import STABLE_DIFFUSION
+from turbo_webnn.models.families.stable_diffusion_xl import STABLE_DIFFUSION_XL
+from turbo_webnn.models.layouts.layout import TOKENIZER_FILES, Layout, Place, Port
+from turbo_webnn.models.parts.autoencoder_kl import AutoencoderKLEncoder
+
+
+def _moments(component: Component, _config: Mapping[str, Any]) -> dict[str, TensorSpec]:
+    assert isinstance(component.part, AutoencoderKLEncoder)
+    return {component.outputs[0].name: component.part.moments}
+
+
+def _every_state(component: Component, config: Mapping[str, Any]) -> dict[str, TensorSpec]:
+    """What goes into each layer, of which the last is what the contract gives, and what comes out of all.
+
+    The pooled embeddings come first where there are any: diffusers looks for them by their place.
+    """
+    states, *pooled = component.outputs
+    last = config["num_hidden_layers"] - 1
+    named = [replace(states, name=name) for name in ("last_hidden_state", *(f"hidden_states.{i}" for i in range(last)))]
+    given = {spec.name: spec for spec in (*pooled, *named)}
+    return {**given, states.name: replace(states, name=f"hidden_states.{last}")}
+
+
+_UNET = Place("unet/model.onnx", {"timestep": Port("timestep", scalar=True)})
+
+_VAE = {
+    "vae_decoder": Place("vae_decoder/model.onnx"),
+    "vae_encoder": Place("vae_encoder/model.onnx", outputs=_moments, adapters={"latent_sample": "first_half"}),
+}
+
+_STABLE_DIFFUSION = Layout(
+    "optimum",
+    STABLE_DIFFUSION.name,
+    {"text_encoder": Place("text_encoder/model.onnx"), "unet": _UNET, **_VAE},
+    # its transformers (below 4.58) splits words with the tokenizer that reads these two
+    tokenizer_files=(*TOKENIZER_FILES, "vocab.json", "merges.txt"),
+    diffusers_files=True,
+)
+
+_XL = replace(
+    _STABLE_DIFFUSION,
+    family=STABLE_DIFFUSION_XL.name,
+    places={
+        "text_encoder": Place("text_encoder/model.onnx", outputs=_every_state),
+        "text_encoder_2": Place("text_encoder_2/model.onnx", outputs=_every_state),
+        "unet": _UNET,
+        **_VAE,
+    },
+)
+
+OPTIMUM = (_STABLE_DIFFUSION, _XL)
