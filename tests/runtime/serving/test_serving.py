@@ -19,7 +19,7 @@ import pytest
 from tests.conftest import hear_signals, run_command
 from tests.refusal import refusal
 from tests.runtime.conftest import MakeBundle
-from turbo_webnn.models.bundle import Bundle
+from turbo_webnn.models.bundle import FORMAT, Bundle
 from turbo_webnn.runtime.serving import PageServer, routes, routes_of
 
 MANIFEST = "/bundle/manifest.json"
@@ -68,7 +68,7 @@ def test_the_page_and_the_bundle_are_served(server: PageServer, bundle: Bundle) 
         assert (status, len(body)) == (200, file.bytes)
         kind = "application/json" if file.path.endswith(".json") else "application/octet-stream"
         assert headers["Content-Type"] == kind  # nothing that a browser would run or show as a page
-    assert json.loads(_ask(server, MANIFEST)[2])["format"] == 1
+    assert json.loads(_ask(server, MANIFEST)[2])["format"] == FORMAT
 
 
 def test_every_name_of_the_import_map_is_served(server: PageServer) -> None:
