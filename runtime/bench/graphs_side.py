@@ -16,7 +16,7 @@ from turbo_webnn.runtime.bench.protocol import GraphsOptions
 from turbo_webnn.runtime.bench.report import Memory
 from turbo_webnn.runtime.bench.worker import peak_host_bytes
 from turbo_webnn.runtime.ort.loading import ONNX_TYPES, start
-from turbo_webnn.runtime.ort.provider import told
+from turbo_webnn.runtime.ort.provider import as_request_errors
 from turbo_webnn.runtime.ort.settings import Settings
 
 
@@ -38,7 +38,7 @@ class GraphsSide:
             return None
         session, feeds = self._session(component)
         began = time.perf_counter()
-        with told(f"{self._paths[component]} does not run", "give graphs of the bundle's own checkpoint"):
+        with as_request_errors(f"{self._paths[component]} does not run", "give graphs of the bundle's own checkpoint"):
             session.run(None, feeds)
         return time.perf_counter() - began
 

@@ -39,7 +39,7 @@ class Stages(BundleDrawer[Array]):
         session, boundary = self._session(component), self._boundary(component)
         began, loaded = time.perf_counter(), session.load_seconds
         runs = [session.run(session.cast(feeds), self.watch) for feeds in boundary.feeds(inputs)]
-        outputs = boundary.contract(runs)
+        outputs = boundary.outputs(runs)
         loading = session.load_seconds - loaded
         self.spent(component, loading, time.perf_counter() - began - loading)
         return {name: output.astype(np.float32, copy=False) for name, output in outputs.items()}

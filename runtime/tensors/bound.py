@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from turbo_webnn.runtime.ort.provider import told
+from turbo_webnn.runtime.ort.provider import as_request_errors
 from turbo_webnn.runtime.tensors.slots import Slot
 
 
@@ -36,7 +36,7 @@ class Bound:
         for name, slot in outputs.items():
             if self._is_new(name, slot):
                 self._binding.bind_ortvalue_output(name, slot.value)
-        with told("running a graph failed", "try --provider cpu, or a bundle of a smaller size"):
+        with as_request_errors("running a graph failed", "try --provider cpu, or a bundle of a smaller size"):
             self._session.run_with_iobinding(self._binding, self._run_options)
 
     def _is_new(self, name: str, slot: Slot) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from turbo_webnn.models.chain import Tensor
-from turbo_webnn.runtime.ort.provider import onnxruntime, told
+from turbo_webnn.runtime.ort.provider import as_request_errors, onnxruntime
 from turbo_webnn.runtime.ort.sessions import Array
 from turbo_webnn.runtime.ort.settings import Settings
 
@@ -51,7 +51,7 @@ class Slots:
             RequestError: where the device has no memory left.
         """
         if name not in self._held:
-            with told(f"there is no room for {name}", "try --provider cpu, or a bundle of a smaller size"):
+            with as_request_errors(f"there is no room for {name}", "try --provider cpu, or a bundle of a smaller size"):
                 value = onnxruntime().OrtValue.ortvalue_from_shape_and_type(
                     shape, np.dtype(dtype).type, self._settings.provider, self._settings.device
                 )
