@@ -11,7 +11,7 @@ from turbo_webnn.runtime.bench.example import PROMPT, arrays, described
 from turbo_webnn.runtime.bench.protocol import OnnxruntimeOptions
 from turbo_webnn.runtime.bench.report import Memory
 from turbo_webnn.runtime.bench.worker import peak_host_bytes
-from turbo_webnn.runtime.draw.engine import engine_of
+from turbo_webnn.runtime.draw.engine import make_engine
 from turbo_webnn.runtime.draw.pipeline import Pipeline
 from turbo_webnn.runtime.ort.settings import Settings
 
@@ -21,7 +21,7 @@ class OnnxruntimeSide:
 
     def __init__(self, bundle: Bundle, settings: Settings) -> None:
         self._settings = settings
-        self._engine = engine_of(bundle, settings, keep_graphs=True)
+        self._engine = make_engine(bundle, settings, keep_graphs=True)
         self._inputs = {name: arrays(described(chain)) for name, chain in bundle.manifest.components.items()}
         self._pipeline: Pipeline | None = None
 

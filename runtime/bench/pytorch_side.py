@@ -145,7 +145,7 @@ class PytorchSide:
         encoders = drawer.facts.family.text_encoders
         encoded = [drawer.run(encoder.name, self._inputs[encoder.name]) for encoder in encoders]
         sample = drawer.decode(drawer.sample(drawer.conditions(encoded), Sampling(steps)))
-        return [Image.fromarray(picture) for picture in drawer.tensors.pixels(sample)]
+        return [Image.fromarray(picture) for picture in drawer.tensors.to_pixels(sample)]
 
 
 def _same(tensor: Any) -> Any:
