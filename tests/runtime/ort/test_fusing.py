@@ -11,7 +11,7 @@ import pytest
 from tests.refusal import refusal
 from tests.runtime.conftest import MakeBundle
 from turbo_webnn.models.bundle import Bundle
-from turbo_webnn.runtime.bench.example import arrays, described
+from turbo_webnn.runtime.bench.example import arrays, input_specs
 from turbo_webnn.runtime.ort.fusing import fuse_attention, fuse_file
 from turbo_webnn.runtime.ort.sessions import Session, Settings
 
@@ -94,7 +94,7 @@ def test_a_real_unet_computes_the_same(tiny_fp32: Path) -> None:
     attentions = sum(node.op_type == "MultiHeadAttention" for node in after.graph.node)
     assert attentions == sum(node.op_type == "Softmax" for node in plain.graph.node) > 0
     assert len(after.graph.node) == len(plain.graph.node) - 10 * attentions
-    inputs = arrays(described(chain))
+    inputs = arrays(input_specs(chain))
     expected = Session(bundle, "unet").run(inputs)["out_sample"]
     drawn = Session(bundle, "unet", provider=Settings("cpu", fuse=True)).run(inputs)["out_sample"]
     np.testing.assert_allclose(drawn, expected, rtol=1e-3, atol=1e-4)
