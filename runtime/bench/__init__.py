@@ -1,1 +1,1 @@
-"""Latency and memory of a bundle, beside PyTorch's and other exporters' graphs, each in a process of its own."""
+"""Measure latency and memory of a bundle, of PyTorch and of other exporters' graphs, each in its own process."""

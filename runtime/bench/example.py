@@ -1,4 +1,4 @@
-"""Arrays to time a component on: any do, if only all sides take the same."""
+"""Example inputs for timing. Their numbers do not matter, but all sides get the same."""
 
 from __future__ import annotations
 
@@ -12,24 +12,28 @@ from turbo_webnn.models.chain import Chain
 
 PROMPT = "a photograph of a lighthouse on a cliff at dusk"
 
-Described = Sequence[tuple[str, str, Sequence[int]]]
-"""Name, type and shape of each input, as they go to another process in JSON."""
+InputSpecs = Sequence[tuple[str, str, Sequence[int]]]
+"""Name, type and shape of each input, in the form of the JSON messages between processes."""
 
 
-def described(chain: Chain) -> Described:
-    """The inputs of `chain`."""
+def input_specs(chain: Chain) -> InputSpecs:
+    """The specs of the inputs of `chain`."""
     return [(tensor.name, tensor.dtype, tensor.shape) for tensor in chain.inputs]
 
 
-def arrays(inputs: Described) -> Mapping[str, NDArray[Any]]:
-    """Seeded normal numbers in float32; ids count up, for every vocabulary has the first ones; one late timestep."""
+def arrays(inputs: InputSpecs) -> Mapping[str, NDArray[Any]]:
+    """Make example arrays by input name.
+
+    Floats are seeded normal numbers in float32. Token ids count up from 0, because every vocabulary has the first ids.
+    The timestep is 999.
+    """
     random = np.random.default_rng(0)
-    made: dict[str, NDArray[Any]] = {}
+    arrays_by_name: dict[str, NDArray[Any]] = {}
     for name, dtype, shape in inputs:
         if name == "timestep":
-            made[name] = np.full(shape, 999, np.float32)
+            arrays_by_name[name] = np.full(shape, 999, np.float32)
         elif np.issubdtype(dtype, np.integer):
-            made[name] = np.arange(np.prod(shape), dtype=np.int32).reshape(shape) % 77
+            arrays_by_name[name] = np.arange(np.prod(shape), dtype=np.int32).reshape(shape) % 77
         else:
-            made[name] = random.standard_normal(shape, np.float32)
-    return made
+            arrays_by_name[name] = random.standard_normal(shape, np.float32)
+    return arrays_by_name

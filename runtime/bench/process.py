@@ -1,4 +1,4 @@
-"""A side of the benchmark, seen from the process that compares them."""
+"""The process of a side, from the view of the benchmark."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from turbo_webnn.runtime.bench.report import Memory, Task
 
 
 class SideProcess:
-    """Starts `runtime.bench.worker` for `kind` with `options`, and ends it with the block.
+    """A process of `runtime.bench.worker`, which starts and ends with the `with` block.
+
+    Args:
+        name: the name of the side in messages and in the report.
+        kind: the kind of the side, a key of `runtime.bench.worker.SIDES`.
+        options: the options of the side.
 
     Raises:
-        RequestError: by each method, with the side's own words where it refuses, or its last ones where it died.
+        RequestError: by each method, with the message of the side where it refuses, or its last output where it ended.
     """
 
     def __init__(self, name: str, kind: str, options: Options) -> None:
@@ -31,29 +36,29 @@ class SideProcess:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._process.close()
 
-    def wait_until_made(self) -> None:
-        """Returns when the side is there."""
-        self._answer()
+    def wait_until_ready(self) -> None:
+        """Wait until the side is ready for questions."""
+        self._receive()
 
     def seconds(self, task: Task) -> float | None:
-        """What `task` takes; None where the side does not have it."""
+        """Measure the duration of `task`; None where the side does not support it."""
         self._process.send(Question(task))
-        return self._answer().seconds
+        return self._receive().seconds
 
     def memory(self) -> Memory:
-        """The peak of memory so far."""
+        """Measure the peak of memory so far."""
         self._process.send(Question())
-        memory = self._answer().memory
+        memory = self._receive().memory
         assert memory is not None
         return memory
 
-    def _answer(self) -> Answer:
+    def _receive(self) -> Answer:
         try:
             answer = self._process.receive(Answer, f"what {self.name} answers")
         except ChildLostError as loss:
-            complaints = loss.complaints.strip().splitlines()
-            last = next(reversed(complaints), "it was killed, perhaps for want of memory")
-            wrong = f"{self.name} ended with status {loss.status} ({last})"
+            error_lines = loss.complaints.strip().splitlines()
+            last_line = next(reversed(error_lines), "it was killed, perhaps for want of memory")
+            wrong = f"{self.name} ended with status {loss.status} ({last_line})"
             raise RequestError(wrong, "try it with fewer sides") from loss
         if answer.refused is not None:
             raise RequestError(f"{self.name}: {answer.refused}")

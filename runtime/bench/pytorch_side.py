@@ -1,6 +1,6 @@
-"""The same checkpoint in PyTorch: diffusers' and transformers' modules as they are, or through torch.compile.
+"""The same checkpoint in PyTorch: modules of diffusers and transformers, unchanged or through torch.compile.
 
-On CUDA in the bundle's precision, on the CPU in float32, where PyTorch is at its best.
+On CUDA they run in the bundle's precision. On the CPU they run in float32, where PyTorch is fastest.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from PIL import Image
 
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.source import Source, open_source
-from turbo_webnn.runtime.bench.example import Described, arrays
+from turbo_webnn.runtime.bench.example import InputSpecs, arrays
 from turbo_webnn.runtime.bench.protocol import PytorchOptions
 from turbo_webnn.runtime.bench.report import Memory
 from turbo_webnn.runtime.bench.worker import peak_host_bytes
@@ -28,7 +28,7 @@ from turbo_webnn.runtime.reference.torch_tensors import TorchTensors
 
 
 class PytorchDrawer(Drawer[Any]):
-    """The modules of `source` on `device`.
+    """Draws with the modules of `source` on `device`.
 
     Attributes:
         device: `cuda` or `cpu`.
@@ -43,32 +43,32 @@ class PytorchDrawer(Drawer[Any]):
 
     @property
     def facts(self) -> Facts:
-        """As the checkpoint's configs and its family state them."""
+        """The facts that the checkpoint's configs and its family state."""
         family = self._source.family
         scaling_factor = float(self._module(family.wiring.decoder).config.scaling_factor)
         constants = family.denoiser.constants(self._size)
         return Facts(family, family.wiring, self._size.batch, scaling_factor, constants)
 
     def sampler(self, sampling: Sampling) -> DiffusersSampler[Any]:
-        """Diffusers' own scheduler."""
+        """Make a sampler with diffusers' scheduler."""
         family = self._source.family
         spec = next(spec for spec in family.denoiser.inputs if spec.name == family.wiring.latents)
         shape = spec.shape(self._size, self._source.config(family.denoiser))
         typed = partial(torch.Tensor.to, dtype=self._dtype)
-        return DiffusersSampler(self._source, sampling, shape, _same, typed, device=self.device)
+        return DiffusersSampler(self._source, sampling, shape, _identity, typed, device=self.device)
 
     def run(self, component: str, inputs: Mapping[str, Any], /) -> dict[str, Any]:
-        """All outputs of `component`, by name."""
+        """Run `component`, and return all outputs by name."""
         names = [spec.name for spec in self._source.family.component(component).outputs]
         return dict(zip(names, self._call(component, inputs), strict=True))
 
     def release(self, component: str | None = None) -> None:
-        """Nothing: what is timed stays loaded."""
+        """Do nothing: modules stay loaded while they are timed."""
 
     def _call(self, component: str, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
         if component not in self._calls:
-            call = self._plain(component)
-            # CUDA graphs, as ours; on the CPU inductor's default
+            call = self._function(component)
+            # CUDA graphs, as in our runtime; inductor's default on the CPU
             mode = "reduce-overhead" if self.device == "cuda" else None
             self._calls[component] = torch.compile(call, mode=mode) if self._compiled else call
         if self._compiled and self.device == "cuda":
@@ -76,8 +76,8 @@ class PytorchDrawer(Drawer[Any]):
             return tuple(output.clone() for output in self._calls[component](**inputs))
         return tuple(self._calls[component](**inputs))
 
-    def _plain(self, name: str) -> Callable[..., tuple[Any, ...]]:
-        """The component as a function of its contract's inputs to a tuple of its outputs."""
+    def _function(self, name: str) -> Callable[..., tuple[Any, ...]]:
+        """The component as a function from the inputs of its contract to a tuple of outputs."""
         module, component = self._module(name), self._source.family.component(name)
         return lambda **inputs: component.part.reference(module, component, inputs)
 
@@ -89,20 +89,21 @@ class PytorchDrawer(Drawer[Any]):
 
 
 class PytorchSide:
-    """What is timed of a PyTorch pipeline.
+    """Times a PyTorch pipeline.
 
     Args:
-        inputs: of each component of the bundle.
-        conditions: the denoiser's inputs that only the size decides, by name: a bundle may lack them.
+        drawer: the pipeline.
+        inputs: the input specs of each component of the bundle.
+        conditions: the inputs of the denoiser that depend only on the size, by name. A bundle may not have them.
     """
 
     def __init__(
-        self, drawer: PytorchDrawer, inputs: Mapping[str, Described], conditions: Mapping[str, Sequence[float]]
+        self, drawer: PytorchDrawer, inputs: Mapping[str, InputSpecs], conditions: Mapping[str, Sequence[float]]
     ) -> None:
         self._drawer = drawer
         self._inputs = {
-            name: {tensor: drawer.tensors.write(array) for tensor, array in arrays(described).items()}
-            for name, described in inputs.items()
+            name: {tensor: drawer.tensors.write(array) for tensor, array in arrays(specs).items()}
+            for name, specs in inputs.items()
         }
         facts = drawer.facts
         if facts.wiring.denoiser in inputs:
@@ -110,17 +111,17 @@ class PytorchSide:
             self._inputs[facts.wiring.denoiser] |= {name: drawer.tensors.write(row) for name, row in rows.items()}
 
     def run(self, component: str) -> float | None:
-        """One call of the module, on tensors that are on the device."""
+        """Time one call of the module on tensors on the device."""
         if component not in self._inputs:
             return None
-        return self._timed(lambda: self._drawer.run(component, self._inputs[component]))
+        return self._measure(lambda: self._drawer.run(component, self._inputs[component]))
 
     def draw(self, steps: int) -> float:
-        """As diffusers' pipelines do without guidance, from token ids to pictures."""
-        return self._timed(lambda: self._draw(steps))
+        """Time one drawing from token ids to pictures, as diffusers' pipelines draw without guidance."""
+        return self._measure(lambda: self._draw(steps))
 
     def memory(self) -> Memory:
-        """What PyTorch's allocator has taken from the device."""
+        """The peaks of host memory, and of the device memory that PyTorch's allocator reserved."""
         device = torch.cuda.max_memory_reserved() if self._on_cuda else None
         return Memory(peak_host_bytes(), device)
 
@@ -128,15 +129,15 @@ class PytorchSide:
     def _on_cuda(self) -> bool:
         return self._drawer.device == "cuda"
 
-    def _timed(self, work: Callable[[], Any]) -> float:
+    def _measure(self, function: Callable[[], Any]) -> float:
         with torch.inference_mode():
-            self._wait()
-            began = time.perf_counter()
-            work()
-            self._wait()
-            return time.perf_counter() - began
+            self._synchronize()
+            start_time = time.perf_counter()
+            function()
+            self._synchronize()
+            return time.perf_counter() - start_time
 
-    def _wait(self) -> None:
+    def _synchronize(self) -> None:
         if self._on_cuda:
             torch.cuda.synchronize()
 
@@ -145,24 +146,24 @@ class PytorchSide:
         encoders = drawer.facts.family.text_encoders
         encoded = [drawer.run(encoder.name, self._inputs[encoder.name]) for encoder in encoders]
         sample = drawer.decode(drawer.sample(drawer.conditions(encoded), Sampling(steps)))
-        return [Image.fromarray(picture) for picture in drawer.tensors.pixels(sample)]
+        return [Image.fromarray(picture) for picture in drawer.tensors.to_pixels(sample)]
 
 
-def _same(tensor: Any) -> Any:
+def _identity(tensor: Any) -> Any:
     return tensor
 
 
 def side(options: PytorchOptions) -> PytorchSide:
-    """The checkpoint that `options` name; it is opened anew, for this is a process of its own."""
+    """Make the side for `options`. The checkpoint is opened again, because this is another process."""
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     torch.set_float32_matmul_precision("high" if options.tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = options.tf32
     torch.backends.cudnn.benchmark = options.provider == "cuda"  # shapes are static here too
-    source, components = options.source, tuple(options.inputs)
-    opened = open_source(
-        str(source["name"]), variant=source["variant"], revision=source["revision"], components=components
+    names, components = options.source, tuple(options.inputs)
+    source = open_source(
+        str(names["name"]), variant=names["variant"], revision=names["revision"], components=components
     )
     dtype = torch.float32 if options.provider == "cpu" or options.precision == "fp32" else torch.float16
-    drawer = PytorchDrawer(opened, options.size, options.provider, dtype, compiled=options.compiled)
+    drawer = PytorchDrawer(source, options.size, options.provider, dtype, compiled=options.compiled)
     return PytorchSide(drawer, options.inputs, options.conditions)

@@ -1,4 +1,4 @@
-"""What a benchmark found, for machines; `scripts.tables` writes it for people."""
+"""The result of a benchmark, for programs. `scripts.tables` formats it for people."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from turbo_webnn.models.component import Size
 from turbo_webnn.runtime.bench.latency import Latency
 
 OURS = "turbo-webnn"
-"""The side that the others are compared with."""
+"""The name of our side, which the others are compared with."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A component's run, or a drawing of so many steps."""
+    """What is timed: a run of `component`, or a drawing of `steps` steps."""
 
     component: str | None = None
     steps: int | None = None
@@ -26,7 +26,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes at the peak; None where they cannot be known."""
+    """Peaks of memory in bytes; None where they cannot be measured."""
 
     host: int | None
     device: int | None
@@ -34,13 +34,13 @@ class Memory:
 
 @dataclass(frozen=True)
 class BenchReport:
-    """One bundle's figures.
+    """The figures of one bundle.
 
     Attributes:
-        bundle: its folder.
-        latencies: by task, and by side; a side that does not have a task is not in it.
-        memory: by side, at the end.
-        settings: of onnxruntime.
+        bundle: the folder of the bundle.
+        latencies: latencies by task and side; a side that does not support a task is missing there.
+        memory: peaks of memory by side.
+        settings: the settings of onnxruntime.
     """
 
     bundle: str
@@ -52,16 +52,16 @@ class BenchReport:
     memory: Mapping[str, Memory]
 
     def ratio(self, task: Task, side: str) -> float | None:
-        """Our time to that of `side`: below 1 where we are ahead. None for ourselves."""
-        held = self.latencies[task]
-        return None if side == OURS else held[OURS].ratio(held[side])
+        """The ratio of our time to that of `side`: below 1 where we are faster. None for our own side."""
+        by_side = self.latencies[task]
+        return None if side == OURS else by_side[OURS].ratio(by_side[side])
 
     def throughput(self, task: Task, side: str) -> float | None:
-        """Pictures a second; None for a component."""
+        """Pictures per second; None for a component."""
         return None if task.steps is None else self.size.batch / self.latencies[task][side].median
 
     def to_json(self) -> dict[str, Any]:
-        """The report as it is printed: milliseconds, bytes, and our time to the other's."""
+        """The report as JSON: milliseconds, bytes, and the ratios of our time to the others'."""
         return {
             "bundle": self.bundle,
             "batch": self.size.batch,
@@ -82,7 +82,7 @@ class BenchReport:
                 for task, sides in self.latencies.items()
                 for side, latency in sides.items()
             ],
-            "peak_bytes": {side: {"host": held.host, "device": held.device} for side, held in self.memory.items()},
+            "peak_bytes": {side: {"host": peak.host, "device": peak.device} for side, peak in self.memory.items()},
         }
 
 

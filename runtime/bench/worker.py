@@ -1,7 +1,7 @@
-"""One side of a benchmark, alone in its process: `python -m turbo_webnn.runtime.bench.worker KIND`.
+"""The process of one side of a benchmark: `python -m turbo_webnn.runtime.bench.worker KIND`.
 
-The first line on standard input has the side's options, each later one a question (`runtime.bench.protocol`). Alone, a
-side's memory is its own, and no library's idle threads are in another's way.
+The first line on standard input contains the side's options, each later line a question (`runtime.bench.protocol`).
+In its own process, a side's memory can be measured, and idle threads of one library do not disturb another.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ SIDES: dict[str, tuple[str, type[Options]]] = {
     "pytorch": ("turbo_webnn.runtime.bench.pytorch_side", PytorchOptions),
     "graphs": ("turbo_webnn.runtime.bench.graphs_side", GraphsOptions),
 }
-"""Kinds of sides: the module whose `side` makes one from its options, and the type of these."""
+"""For each kind of side: the module with the function `side`, which makes it, and the type of its options."""
 
 
 class Side(Protocol):
-    """What is timed. A method returns seconds, or None for what the side does not have."""
+    """A side. `run` and `draw` return seconds, or None where the side does not support the task."""
 
     def run(self, component: str) -> float | None:
-        """One run of `component` on the example."""
+        """Time one run of `component` on the example inputs."""
 
     def draw(self, steps: int) -> float | None:
-        """One picture, from a prompt or its ids to pixels on the host."""
+        """Time one drawing, from a prompt or its token ids to pixels on the host."""
 
     def memory(self) -> Memory:
-        """Bytes at the peak so far."""
+        """The peaks of memory so far."""
 
 
 def serve(side: Side, parent: Parent) -> None:
-    """Answer question after question, without end."""
+    """Answer questions without end. `Parent` ends the process when its standard input is closed."""
     while True:
         question = parent.receive(Question)
         try:
@@ -65,7 +65,7 @@ def _answer(side: Side, question: Question) -> Answer:
 
 
 def peak_host_bytes() -> int | None:
-    """Of this process, resident at once; None where the system does not tell."""
+    """The peak of resident memory of this process; None where the system does not report it."""
     try:
         import resource
     except ImportError:  # Windows
@@ -75,7 +75,7 @@ def peak_host_bytes() -> int | None:
 
 
 def main() -> None:
-    """Make the side and serve it, until nobody can ask any more."""
+    """Make the side, and answer questions until standard input is closed."""
     parent = Parent()
     module, options = SIDES[sys.argv[1]]
     parent.end_with_input()

@@ -1,1 +1,1 @@
-"""From a prompt, or a prompt and a picture, to pictures."""
+"""Draw pictures from a prompt, or from a prompt and a picture."""

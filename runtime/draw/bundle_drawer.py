@@ -1,4 +1,4 @@
-"""What bundles that draw have in common, wherever their graphs run."""
+"""The base class of drawers that run a bundle, on any kind of tensors."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from turbo_webnn.runtime.tensors.protocol import Value
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds spent on one component: loading it, and all its runs."""
+    """Seconds spent on one component: for loading it, and for all its runs."""
 
     load: float = 0.0
     run: float = 0.0
 
 
 class BundleDrawer(Drawer[Value], Generic[Value]):
-    """A bundle that draws.
+    """A drawer that runs the components of a bundle.
 
     Attributes:
-        bundle: what it runs.
-        settings: how onnxruntime runs it.
+        bundle: the bundle.
+        settings: the settings of onnxruntime.
         timings: seconds by component.
     """
 
@@ -38,30 +38,30 @@ class BundleDrawer(Drawer[Value], Generic[Value]):
 
     @property
     def provider(self) -> Provider:
-        """Where the graphs run."""
+        """The execution provider of the graphs."""
         return self.settings.provider
 
     @property
     def facts(self) -> Facts:
-        """As the manifest states them."""
+        """The facts that the manifest states."""
         manifest = self.bundle.manifest
         return Facts(
             self.bundle.family, manifest.wiring, manifest.size.batch, manifest.scaling_factor, manifest.conditions
         )
 
     def sampler(self, sampling: Sampling) -> ScheduleSampler[Value]:
-        """By the manifest's schedule."""
+        """Make a sampler for the manifest's schedule of `sampling.steps` steps."""
         schedule = plan(self.bundle.manifest.schedules, sampling.steps)
         return ScheduleSampler(schedule, sampling, latent_shape(self.bundle), self.tensors)
 
-    def spent(self, component: str, load: float, run: float) -> None:
-        """Add seconds to the component's timing."""
+    def add_timing(self, component: str, load: float, run: float) -> None:
+        """Add seconds of loading and running to the component's timing."""
         before = self.timings.get(component, Timing())
         self.timings[component] = Timing(before.load + load, before.run + run)
 
 
 def latent_shape(bundle: Bundle) -> tuple[int, ...]:
-    """The shape of latents [batch, channels, h, w], as the denoiser reads them."""
+    """The shape of the denoiser's latents: [batch, channels, h, w]."""
     wiring = bundle.manifest.wiring
     chain = bundle.chain(wiring.denoiser)
     name = chain.names.get(wiring.latents, wiring.latents)

@@ -1,4 +1,4 @@
-"""What passes from prompts to the denoiser: token ids, and what the text encoders make of them."""
+"""Types for the way from prompts to the denoiser: token ids, outputs of text encoders, conditions."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from turbo_webnn.runtime.draw.noise import Float32Array
 
 TokenIds = Mapping[str, NDArray[np.int32]]
-"""Ids [batch, tokens] by the text encoder that reads them, in the order of the family."""
+"""Token ids [batch, tokens] by the name of the text encoder, in the order of the family."""
 
 Encoded = Mapping[str, Float32Array]
-"""The outputs of one text encoder, by name and in order."""
+"""The outputs of one text encoder by name, in the order of its contract."""
 
 Conditions = Mapping[str, Float32Array]
-"""Arrays by the name of the denoiser's input."""
+"""Inputs of the denoiser by name, without latents and timestep."""

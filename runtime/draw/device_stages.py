@@ -1,4 +1,7 @@
-"""A bundle that draws in slots on one device. Token ids, noise and a few numbers go there; pixels come back."""
+"""Draw with a bundle in slots on one device.
+
+Only token ids, noise and a few scalars are copied to the device, and only pixels and the latents are copied back.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,18 @@ from turbo_webnn.runtime.ort.loading import load
 from turbo_webnn.runtime.ort.provider import Provider
 from turbo_webnn.runtime.ort.settings import Settings
 from turbo_webnn.runtime.tensors.arithmetic import Arithmetic
-from turbo_webnn.runtime.tensors.bound import Bound
+from turbo_webnn.runtime.tensors.bound import BoundSession
 from turbo_webnn.runtime.tensors.device import DeviceTensors
 from turbo_webnn.runtime.tensors.slots import Slot, Slots
 
 
 class DeviceStages(BundleDrawer[Slot]):
-    """Components bound to slots: what one returns is overwritten by its next run.
+    """A drawer whose components read and write slots. The next run of a component overwrites its outputs.
 
-    Sessions on CUDA are captured as graphs where they stay loaded.
+    On CUDA, sessions that stay loaded are captured as CUDA graphs.
 
     Raises:
-        RequestError: by each method, where the bundle lacks the component, or it does not load or run.
+        RequestError: by each method, where the bundle has no such component, or the component does not load or run.
     """
 
     def __init__(
@@ -33,10 +36,10 @@ class DeviceStages(BundleDrawer[Slot]):
         self._slots = Slots(self.settings)
         self._arithmetic = Arithmetic(self.settings, self._slots)
         self.tensors = DeviceTensors(self._slots, self._arithmetic)
-        self._bound: dict[str, dict[Graph, Bound]] = {}
+        self._sessions: dict[str, dict[Graph, BoundSession]] = {}
 
     @staticmethod
-    def serves(bundle: Bundle) -> bool:
+    def supports(bundle: Bundle) -> bool:
         """Whether the graphs of `bundle` have the names and shapes of the contract."""
         manifest, family = bundle.manifest, bundle.family
         contracts = {component.name: component for component in family.known}
@@ -44,49 +47,54 @@ class DeviceStages(BundleDrawer[Slot]):
             name in contracts
             and not (chain.names or chain.adapters)
             and {tensor.name for tensor in chain.inputs} <= {spec.name for spec in contracts[name].inputs}
-            and _has_batch(chain, manifest.size.batch)
+            and _runs_whole_batch(chain, manifest.size.batch)
             for name, chain in manifest.components.items()
         )
 
     def run(self, component: str, inputs: Mapping[str, Slot]) -> dict[str, Slot]:
-        """All outputs of `component`, by name. Time is kept in `timings`."""
+        """Run `component` and add the time to `timings`.
+
+        Returns:
+            All outputs by name.
+        """
         chain = self.bundle.chain(component)
         slots = {tensor.name: self._slots.of(component, tensor) for tensor in chain.inputs}
-        began, loading = time.perf_counter(), 0.0
+        start_time, load_seconds = time.perf_counter(), 0.0
         self._arithmetic.copy([(inputs[name], slot) for name, slot in slots.items() if inputs[name] is not slot])
         for graph in chain.graphs:
             slots |= {tensor.name: self._slots.of(component, tensor) for tensor in graph.outputs}
-            loads = time.perf_counter()
-            bound = self._graph(component, graph)
-            loading += time.perf_counter() - loads
-            bound.run(
+            load_start = time.perf_counter()
+            session = self._session(component, graph)
+            load_seconds += time.perf_counter() - load_start
+            session.run(
                 {tensor.name: slots[tensor.name] for tensor in graph.inputs},
                 {tensor.name: slots[tensor.name] for tensor in graph.outputs},
             )
-            del bound  # it is to leave before the next one comes
-        self.spent(component, loading, time.perf_counter() - began - loading)
+            del session  # so that its memory can be freed before the next session loads
+        self.add_timing(component, load_seconds, time.perf_counter() - start_time - load_seconds)
         return {tensor.name: slots[tensor.name] for tensor in chain.outputs}
 
     def release(self, component: str | None = None) -> None:
-        """Give back the memory of `component`, or of all, but for what crosses their boundaries."""
+        """Free the memory of `component`, or of all components. The slots of inputs and outputs remain."""
         if component is None:
-            self._bound.clear()
+            self._sessions.clear()
         else:
-            self._bound.pop(component, None)
+            self._sessions.pop(component, None)
 
-    def _graph(self, component: str, graph: Graph) -> Bound:
-        loaded = self._bound.setdefault(component, {})
-        if graph not in loaded:
+    def _session(self, component: str, graph: Graph) -> BoundSession:
+        sessions = self._sessions.setdefault(component, {})
+        if graph not in sessions:
             if not self._keep_graphs:
-                loaded.clear()
-            stays = self._keep_graphs
-            session = load(self.bundle, graph, self.settings, bound=stays)
-            captured = self.settings.captures(bound=stays)
-            loaded[graph] = Bound(session, self.settings.run_options(bound=stays), captured=captured)
-        return loaded[graph]
+                sessions.clear()
+            # a CUDA graph is captured only where the session stays loaded
+            bound = self._keep_graphs
+            session = load(self.bundle, graph, self.settings, bound=bound)
+            captured = self.settings.captures(bound=bound)
+            sessions[graph] = BoundSession(session, self.settings.run_options(bound=bound), captured=captured)
+        return sessions[graph]
 
 
-def _has_batch(chain: Chain, batch: int) -> bool:
+def _runs_whole_batch(chain: Chain, batch: int) -> bool:
     """Whether the component runs once for the whole batch."""
     return all(tensor.shape[:1] in ((batch,), (1,)) for tensor in chain.inputs) and any(
         tensor.shape[:1] == (batch,) for tensor in chain.inputs

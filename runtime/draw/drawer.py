@@ -1,4 +1,4 @@
-"""The stages of a drawing, written once over the components of a pipeline and one kind of tensors."""
+"""The stages of a drawing, independent of the runtime of the components and of the kind of tensors."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from turbo_webnn.runtime.tensors.protocol import Tensors, Value
 
 @dataclass(frozen=True)
 class Facts:
-    """What a drawing needs to know of a pipeline.
+    """The facts about a pipeline that a drawing needs.
 
     Attributes:
-        family: its contract.
-        wiring: which component does what.
-        batch: pictures drawn at once.
-        scaling_factor: the VAE's.
-        constants: inputs of the denoiser that are the same in every run: one row of the batch each.
+        family: the family, with the contracts of the components.
+        wiring: the roles and the connections of the components.
+        batch: the number of pictures in one drawing.
+        scaling_factor: the scaling factor of the VAE.
+        constants: inputs of the denoiser that are the same in every run, by name. Each value is one row of the batch.
     """
 
     family: Family
@@ -36,10 +36,10 @@ class Facts:
 
 
 class Drawer(ABC, Generic[Value]):
-    """A pipeline that draws, in stages. Subclasses run its components.
+    """Draws in stages. Subclasses run the components.
 
     Attributes:
-        tensors: the arithmetic between components.
+        tensors: the tensor operations between components.
     """
 
     tensors: Tensors[Value]
@@ -47,30 +47,34 @@ class Drawer(ABC, Generic[Value]):
     @property
     @abstractmethod
     def facts(self) -> Facts:
-        """What is drawn with."""
+        """The facts about the pipeline."""
 
     @abstractmethod
     def run(self, component: str, inputs: Mapping[str, Value], /) -> dict[str, Value]:
-        """All outputs of `component`, from all its inputs, both by their names in the contract."""
+        """Run `component` on all its inputs. The names of inputs and outputs are those of the contract.
+
+        Returns:
+            All outputs by name.
+        """
 
     @abstractmethod
     def release(self, component: str | None = None) -> None:
-        """Give back the memory of `component`, or of all; it is loaded again when it runs again."""
+        """Free the memory of `component`, or of all components. The next run loads the component again."""
 
     @abstractmethod
     def sampler(self, sampling: Sampling) -> Sampler[Value]:
-        """A new run of the scheduler.
+        """Make the sampler of one drawing.
 
         Raises:
             RequestError: where there is no such schedule, or the strength leaves no step to run.
         """
 
     def encode_text(self, encoder: str, ids: NDArray[np.int32]) -> dict[str, Value]:
-        """The outputs of that text encoder from token ids [batch, tokens]."""
+        """Run the text encoder `encoder` on token ids [batch, tokens]."""
         return self._run_on_host_array(encoder, ids)
 
     def conditions(self, encoded: Sequence[Mapping[str, Value]]) -> dict[str, Value]:
-        """The denoiser's inputs but latents and timestep, as the wiring says.
+        """Combine text encodings and constants into the denoiser's inputs, without latents and timestep.
 
         Args:
             encoded: the outputs of each text encoder, in the order of the family.
@@ -82,17 +86,17 @@ class Drawer(ABC, Generic[Value]):
             for name, value in values.items()
         }
         wired = {
-            name: self.tensors.joined([outputs[output] for output in sources])
+            name: self.tensors.concatenate([outputs[output] for output in sources])
             for name, sources in self.facts.wiring.conditions.items()
         }
         rows = {name: np.array([row] * self.facts.batch, np.float32) for name, row in self.facts.constants.items()}
         return {**wired, **{name: self.tensors.write(row) for name, row in rows.items()}}
 
     def encode_picture(self, pictures: NDArray[np.float32]) -> Value:
-        """The latents of pictures [batch, 3, H, W] in -1…1, times the scaling factor."""
+        """Encode pictures [batch, 3, H, W] in -1…1 into latents, times the scaling factor."""
         assert self.facts.wiring.encoder is not None
         (latents,) = self._run_on_host_array(self.facts.wiring.encoder, pictures).values()
-        return self.tensors.scaled(latents, self.facts.scaling_factor)
+        return self.tensors.scale(latents, self.facts.scaling_factor)
 
     def sample(
         self,
@@ -101,17 +105,26 @@ class Drawer(ABC, Generic[Value]):
         start: Value | None = None,
         on_step: Callable[[int], None] | None = None,
     ) -> Value:
-        """Finished latents [batch, channels, h, w], from noise or, with a strength, from a picture's latents `start`.
+        """Run all steps of the denoiser.
+
+        Args:
+            conditions: the denoiser's inputs without latents and timestep.
+            sampling: the steps, the seed and the strength.
+            start: latents of a picture; ignored where `sampling` has no strength.
+            on_step: called after each step with the number of completed steps.
+
+        Returns:
+            The final latents [batch, channels, h, w].
 
         Raises:
             RequestError: where there is no such schedule, or the strength leaves no step to run.
         """
-        begun = None if sampling.strength is None else start
+        picture_latents = None if sampling.strength is None else start
         denoise = self.denoiser(conditions)
-        return sample(self.sampler(sampling), denoise, begun, on_step, self.tensors.release)
+        return sample(self.sampler(sampling), denoise, picture_latents, on_step, self.tensors.release)
 
     def denoiser(self, conditions: Mapping[str, Value]) -> Callable[[Value, Value], Value]:
-        """The denoiser as a function of scaled latents and the timestep, for what `conditions` says."""
+        """The denoiser under `conditions`, as a function of the scaled latents and the timestep."""
         wiring = self.facts.wiring
 
         def denoise(scaled: Value, timestep: Value) -> Value:
@@ -121,21 +134,28 @@ class Drawer(ABC, Generic[Value]):
         return denoise
 
     def decode(self, latents: Value) -> Value:
-        """Pictures [batch, 3, H, W] in about -1…1 from finished latents."""
+        """Decode final latents into pictures [batch, 3, H, W], in about -1…1."""
         decoder = self.facts.family.component(self.facts.wiring.decoder)
-        unscaled = self.tensors.scaled(latents, 1 / self.facts.scaling_factor)
+        unscaled = self.tensors.scale(latents, 1 / self.facts.scaling_factor)
         (pictures,) = self.run(decoder.name, {decoder.inputs[0].name: unscaled}).values()
         self.tensors.release(unscaled)
         return pictures
 
-    def flagged(self, clip_input: NDArray[np.float32]) -> list[bool]:
-        """Whether the safety checker refuses each of the pictures [batch, 3, 224, 224], prepared as CLIP reads them."""
+    def flag_unsafe(self, clip_input: NDArray[np.float32]) -> list[bool]:
+        """Run the safety checker.
+
+        Args:
+            clip_input: pictures [batch, 3, 224, 224], normalised for CLIP.
+
+        Returns:
+            For each picture whether the checker flags it.
+        """
         assert self.facts.wiring.checker is not None
         (flags,) = self._run_on_host_array(self.facts.wiring.checker, clip_input).values()
         return [bool(flag) for flag in self.tensors.read(flags)]
 
     def _run_on_host_array(self, component: str, array: NDArray[Any]) -> dict[str, Value]:
-        """The outputs of a component with one input."""
+        """Run a component that has one input."""
         (spec,) = self.facts.family.component(component).inputs
         value = self.tensors.write(array)
         outputs = self.run(component, {spec.name: value})

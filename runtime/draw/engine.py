@@ -1,4 +1,4 @@
-"""Where a bundle draws: on arrays of the host, or in slots on the device."""
+"""The choice between drawing on arrays of the host and drawing in slots on the device."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ from turbo_webnn.runtime.ort.provider import Provider
 from turbo_webnn.runtime.ort.settings import Settings
 
 Engine = BundleDrawer[Any]
-"""A bundle that draws, on any kind of tensors."""
+"""A drawer that runs a bundle, on any kind of tensors."""
 
 
-def engine_of(bundle: Bundle, provider: Provider | Settings | None, *, keep_graphs: bool) -> Engine:
-    """On CUDA all stays on the device, if the graphs of `bundle` fit each other there."""
+def make_engine(bundle: Bundle, provider: Provider | Settings | None, *, keep_graphs: bool) -> Engine:
+    """Make the drawer of `bundle`: on CUDA in slots on the device, where `DeviceStages` supports its graphs.
+
+    Args:
+        bundle: the bundle.
+        provider: the execution provider, or all settings of onnxruntime.
+        keep_graphs: whether sessions stay loaded after they ran.
+    """
     settings = Settings.of(provider)
-    if settings.provider == "cuda" and DeviceStages.serves(bundle):
+    if settings.provider == "cuda" and DeviceStages.supports(bundle):
         return DeviceStages(bundle, settings, keep_graphs=keep_graphs)
     return Stages(bundle, settings, keep_graphs=keep_graphs)

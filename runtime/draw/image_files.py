@@ -1,4 +1,4 @@
-"""Where drawn pictures go: files in a format that Pillow writes, whole or not at all."""
+"""Write pictures to files in the formats of Pillow. All files of one call are written, or none."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ _RIGHT = "give a place and a name that ends in .png"
 
 
 def require_image_place(path: Path, *, apart_from: Path | None = None) -> None:
-    """Refuse a place where no picture can be written, before one is drawn.
+    """Require that a picture can be written to `path`, before one is drawn.
 
     Args:
         path: the file to write.
-        apart_from: a picture that must not be replaced: the one that is read.
+        apart_from: the picture that is read, which must not be replaced.
 
     Raises:
-        RequestError: where `path` does not end as a picture's name, is a folder, or is `apart_from`.
+        RequestError: where the suffix of `path` is of no picture format, `path` is a folder or is `apart_from`, or its
+            folder cannot be written.
     """
-    _format_of(path)
+    _image_format(path)
     if path.is_dir():
         raise RequestError(f"{path} is a folder", _RIGHT)
     if apart_from is not None and path.exists() and apart_from.exists() and path.samefile(apart_from):
@@ -36,29 +37,29 @@ def require_image_place(path: Path, *, apart_from: Path | None = None) -> None:
 
 
 def save_images(pictures: Mapping[Path, Image.Image]) -> None:
-    """Write every picture to its file, in the format that the file's name says; all of them, or none.
+    """Write every picture to its file, in the format of the file's suffix. All files are written, or none.
 
     Raises:
-        RequestError: where a format cannot hold the picture, or a file cannot be written.
+        RequestError: where a format cannot store the picture, or a file cannot be written.
     """
     try:
-        write_whole({path: _encoded(picture, path) for path, picture in pictures.items()})
+        write_whole({path: _encode(picture, path) for path, picture in pictures.items()})
     except OSError as error:
         names = ", ".join(map(str, pictures))
         raise RequestError(f"{names} cannot be written ({error.strerror or error})", _RIGHT) from error
 
 
-def _encoded(picture: Image.Image, path: Path) -> bytes:
+def _encode(picture: Image.Image, path: Path) -> bytes:
     buffer = io.BytesIO()
     try:
-        picture.save(buffer, _format_of(path))
+        picture.save(buffer, _image_format(path))
     except (OSError, ValueError, KeyError) as error:
         raise RequestError(f"{path} cannot hold the picture ({error})", _RIGHT) from error
     return buffer.getvalue()
 
 
-def _format_of(path: Path) -> str:
-    Image.preinit()  # the usual formats; the others' modules take longer to import than a small bundle to draw
+def _image_format(path: Path) -> str:
+    Image.preinit()  # the usual formats; importing all others takes longer than a drawing with a small bundle
     name = Image.EXTENSION.get(path.suffix.lower()) or Image.registered_extensions().get(path.suffix.lower())
     if name is None or name not in Image.SAVE:
         raise RequestError(f"{path} names no format of pictures", _RIGHT)

@@ -1,4 +1,4 @@
-"""Pictures to the VAE's numbers and back, as the manifest's `image` entry says."""
+"""Conversion between pictures and samples of the VAE, as the manifest's `image` entry describes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from turbo_webnn.models.errors import RequestError
 
 FILTER = Image.Resampling.LANCZOS
-"""How a picture is brought to size: diffusers' VaeImageProcessor resamples with it too."""
+"""The resampling filter for input pictures: the one of diffusers' VaeImageProcessor."""
 
 Pixels = NDArray[np.uint8]
 """Pictures [batch, height, width, 3]."""
 
 
 def open_image(path: str | Path) -> Image.Image:
-    """The picture in the file at `path`, read.
+    """Read the picture in the file at `path`.
 
     Raises:
-        RequestError: where the file is missing, no picture, cut short, or of a size that no camera makes.
+        RequestError: where the file is missing, no picture, truncated, or so large that Pillow takes it for a
+            decompression bomb.
     """
     try:
         image = Image.open(path)
@@ -34,39 +35,39 @@ def open_image(path: str | Path) -> Image.Image:
 
 
 def to_sample(image: Image.Image, width: int, height: int) -> NDArray[np.float32]:
-    """`image` as the VAE encoder takes it: float32 [1, 3, height, width] in -1…1.
+    """Convert `image` into an input of the VAE encoder: float32 [1, 3, height, width] in -1…1.
 
-    Turned upright by its EXIF tag, laid on white where it is transparent, scaled to cover the size and
-    cropped about its centre.
+    The picture is rotated by its EXIF tag, composited over white where it is transparent, scaled to cover the size,
+    and cropped around its centre.
     """
-    upright = _rgb(ImageOps.exif_transpose(image))
+    upright = _to_rgb(ImageOps.exif_transpose(image))
     fitted = ImageOps.fit(upright, (width, height), FILTER)
     pixels = np.asarray(fitted, np.float32)  # [height, width, 3]
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))[np.newaxis] / np.float32(127.5) - np.float32(1.0)
 
 
 def to_unit(sample: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The decoder's `sample` as it is shown: 0…1, what lies outside -1…1 clamped, not yet rounded."""
+    """Convert the decoder's `sample` from -1…1 to 0…1. Numbers outside are clamped; none is rounded."""
     return np.clip(sample.astype(np.float32, copy=False) / 2 + np.float32(0.5), 0.0, 1.0)
 
 
 def to_pixels(sample: NDArray[np.float32]) -> Pixels:
-    """The decoder's `sample` [batch, 3, height, width] in -1…1, rounded to eight bits: [batch, height, width, 3]."""
+    """Convert the decoder's `sample` [batch, 3, height, width] in -1…1 to bytes [batch, height, width, 3]."""
     return np.ascontiguousarray(np.rint(to_unit(sample) * 255).astype(np.uint8).transpose(0, 2, 3, 1))
 
 
 def to_images(sample: NDArray[np.float32]) -> list[Image.Image]:
-    """The decoder's `sample` [batch, 3, height, width] in -1…1 as pictures, rounded to eight bits."""
+    """Convert the decoder's `sample` [batch, 3, height, width] in -1…1 to pictures of eight bits."""
     return [Image.fromarray(picture) for picture in to_pixels(sample)]
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would clip to 8 instead of scaling
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits per pixel, which Pillow clips to 8 bits instead of scaling
         grey = np.clip(np.asarray(image, np.float32) / 257, 0, 255)
         return Image.fromarray(np.rint(grey).astype(np.uint8)).convert("RGB")
-    if image.mode == "La":  # the one mode that Pillow does not bring to RGBA in one go
+    if image.mode == "La":  # the only mode that Pillow cannot convert to RGBA directly
         image = image.convert("LA")
     if image.has_transparency_data:
-        solid = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(solid, image.convert("RGBA")).convert("RGB")
+        background = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(background, image.convert("RGBA")).convert("RGB")
     return image.convert("RGB")

@@ -1,4 +1,4 @@
-"""From a prompt, or a prompt and a picture, to pictures."""
+"""The pipeline: draws pictures from a prompt, or from a prompt and a picture."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from turbo_webnn.models.precision import Precision
 from turbo_webnn.models.progress import ReportRuns
 from turbo_webnn.runtime.draw import images, safety, sampler
 from turbo_webnn.runtime.draw.bundle_drawer import Timing
-from turbo_webnn.runtime.draw.engine import Engine, engine_of
+from turbo_webnn.runtime.draw.engine import Engine, make_engine
 from turbo_webnn.runtime.draw.noise import NoiseSource
 from turbo_webnn.runtime.draw.sampler import Sampling
 from turbo_webnn.runtime.draw.text import tokenizers_of
@@ -35,20 +35,20 @@ _NOT_FINITE: dict[Precision, str] = {
     "q8f16": _NARROW,
     "q4f16": _NARROW,
 }
-"""What is right where a component's numbers leave the range of its type."""
+"""The advice where a component's numbers leave the range of its type, by precision."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one call drew.
+    """The result of one call.
 
     Attributes:
-        images: one a picture of the batch.
-        latents: float32 [batch, channels, h, w] as the denoiser left them, in the sampler's scale.
-        timings: seconds by component, in the order of their work.
-        prompt_cut: what of the prompt did not fit the text encoder; empty where all of it did.
-        flagged: for each picture whether the safety checker refused it, which made it black; empty where the bundle
-            has none.
+        images: the pictures of the batch.
+        latents: the final latents, float32 [batch, channels, h, w], in the sampler's scale.
+        timings: seconds by component, in the order of the runs.
+        prompt_cut: the part of the prompt that does not fit the text encoder; empty where all of it fits.
+        flagged: for each picture whether the safety checker flags it. Flagged pictures are black. Empty where the
+            bundle has no safety checker.
     """
 
     images: tuple[Image.Image, ...]
@@ -59,19 +59,19 @@ class Result:
 
 
 class Pipeline:
-    """A bundle that draws.
+    """Draws with a bundle.
 
     Attributes:
-        bundle: what it runs.
-        keep_sessions: whether components stay loaded between calls. Where they do not, each leaves memory
-            before the next one comes, and the peak is near that of the largest graph.
+        bundle: the bundle.
+        keep_sessions: whether components stay loaded between calls. Where they do not, the memory of each component
+            is freed before the next one loads, and the peak is close to that of the largest graph.
     """
 
-    def __init__(self, stages: Engine, *, keep_sessions: bool = True) -> None:
-        self.bundle = stages.bundle
+    def __init__(self, engine: Engine, *, keep_sessions: bool = True) -> None:
+        self.bundle = engine.bundle
         self.keep_sessions = keep_sessions
-        self._stages = stages
-        self._tokenizers = tokenizers_of(stages.bundle)
+        self._engine = engine
+        self._tokenizers = tokenizers_of(engine.bundle)
 
     @classmethod
     def open(
@@ -81,20 +81,20 @@ class Pipeline:
         *,
         keep_sessions: bool = True,
     ) -> Pipeline:
-        """Open the bundle in `folder`; components load when they are first needed.
+        """Open the bundle in `folder`. Components load at their first run.
 
         Args:
-            folder: the bundle.
-            provider: `cuda`, `cpu`, None for CUDA where there is one, or all settings.
+            folder: the folder of the bundle.
+            provider: `cuda`, `cpu`, None for CUDA where it is available, or all settings.
             keep_sessions: whether components stay loaded between calls.
 
         Raises:
-            RequestError: where there is no bundle, it is not whole, or the provider is not there.
+            RequestError: where there is no bundle, it is incomplete, or the provider is not available.
 
         Example:
             >>> Pipeline.open("bundle").draw("a lighthouse at dusk", seed=7).save("lighthouse.png")
         """
-        engine = engine_of(Bundle.open(folder), provider, keep_graphs=keep_sessions)
+        engine = make_engine(Bundle.open(folder), provider, keep_graphs=keep_sessions)
         return cls(engine, keep_sessions=keep_sessions)
 
     def draw(
@@ -106,7 +106,7 @@ class Pipeline:
         image: Image.Image | None = None,
         strength: float = 0.5,
     ) -> Image.Image:
-        """One picture: the first of what `generate` makes of the same arguments."""
+        """Draw one picture: the first image of `generate` with the same arguments."""
         return self.generate(prompt, steps=steps, seed=seed, image=image, strength=strength).images[0]
 
     def generate(
@@ -119,89 +119,101 @@ class Pipeline:
         strength: float = 0.5,
         progress: ReportRuns | None = None,
     ) -> Result:
-        """As many pictures of `prompt` as the bundle's batch has.
+        """Draw pictures of `prompt`, as many as the bundle's batch size.
 
         Args:
             prompt: the text that describes the pictures.
-            steps: 1 to 4, as the manifest's schedules say.
-            seed: gives the noise that `torch.randn` draws for a batch from a generator of this seed.
-            image: a picture of any mode and size to start from.
-            strength: how much of `image` is drawn anew; `int(steps * strength)` steps run.
+            steps: the number of steps, one of the manifest's schedules (1 to 4).
+            seed: the seed of the noise, which equals that of `torch.randn` for the batch with this seed.
+            image: a picture to start from, of any mode and size.
+            strength: how much `image` changes; `int(steps * strength)` steps run.
             progress: receives the component, the number of its completed runs and their total.
 
         Raises:
-            RequestError: where the bundle lacks a component or the schedule, the strength leaves no step to
-                run, onnxruntime fails, or the numbers leave their type's range.
+            RequestError: where the bundle has no such component or schedule, the strength leaves no step to run,
+                onnxruntime fails, or numbers leave the range of their type.
         """
         require_types(prompt=(prompt, str), steps=(steps, Whole), seed=(seed, Whole), strength=(strength, Real))
         require_types(image=(image, Image.Image | None))
         require_unicode(prompt=prompt)
         steps, seed, strength = index(steps), index(seed), float(strength)
-        size, wiring, stages = self.bundle.manifest.size, self.bundle.manifest.wiring, self._stages
+        size, wiring, engine = self.bundle.manifest.size, self.bundle.manifest.wiring, self._engine
         sampling = Sampling(steps, seed, None if image is None else strength)
-        runs = self._require(sampling)
-        stages.timings.clear()
+        denoiser_runs = self._require_runnable(sampling)
+        engine.timings.clear()
         encoded, cut = self._encode(prompt, progress)
         start = None
         if image is not None:
             picture = images.to_sample(image, size.width, size.height)
-            with self._at(str(wiring.encoder), progress):
-                start = stages.encode_picture(np.repeat(picture, size.batch, axis=0))
+            with self._running(str(wiring.encoder), progress):
+                start = engine.encode_picture(np.repeat(picture, size.batch, axis=0))
             self._require_finite(str(wiring.encoder), start)
-        conditions = stages.conditions(list(encoded.values()))
-        with self._at(wiring.denoiser, progress, runs) as on_step:
-            latents = stages.sample(conditions, sampling, start, on_step)
+        conditions = engine.conditions(list(encoded.values()))
+        with self._running(wiring.denoiser, progress, denoiser_runs) as on_step:
+            latents = engine.sample(conditions, sampling, start, on_step)
         self._require_finite(wiring.denoiser, latents)
-        with self._at(wiring.decoder, progress):
-            sample = stages.decode(latents)
+        with self._running(wiring.decoder, progress):
+            sample = engine.decode(latents)
         self._require_finite(wiring.decoder, sample)
-        pictures = [Image.fromarray(pixels) for pixels in stages.tensors.pixels(sample)]
-        flagged = self._flagged(pictures, progress)
-        if any(flagged):
-            pictures = safety.blackened(pictures, flagged)
-        on_host = stages.tensors.read(latents)
-        stages.tensors.release(latents, *conditions.values(), *([] if start is None else [start]))
-        return Result(tuple(pictures), on_host, dict(stages.timings), cut, flagged)
+        pictures = [Image.fromarray(pixels) for pixels in engine.tensors.to_pixels(sample)]
+        flags = self._flag_unsafe(pictures, progress)
+        if any(flags):
+            pictures = safety.blacken(pictures, flags)
+        host_latents = engine.tensors.read(latents)
+        engine.tensors.release(latents, *conditions.values(), *([] if start is None else [start]))
+        return Result(tuple(pictures), host_latents, dict(engine.timings), cut, flags)
 
     def release(self) -> None:
-        """Give back the memory of all components."""
-        self._stages.release()
+        """Free the memory of all components."""
+        self._engine.release()
 
     def _encode(self, prompt: str, progress: ReportRuns | None) -> tuple[dict[str, dict[str, Any]], str]:
-        """What every text encoder makes of `prompt`, and what of the prompt was cut off."""
+        """Encode `prompt` with every text encoder.
+
+        Returns:
+            The outputs of each encoder, and the part of the prompt that was cut.
+        """
         encoded, cut = {}, ""
         for encoder, tokenizer in self._tokenizers.items():
             tokens = tokenizer.encode(prompt)
             cut = max(cut, tokens.cut, key=len)
-            with self._at(encoder, progress):
+            with self._running(encoder, progress):
                 ids = np.repeat(tokens.ids, self.bundle.manifest.size.batch, axis=0)
-                encoded[encoder] = self._stages.encode_text(encoder, ids)
+                encoded[encoder] = self._engine.encode_text(encoder, ids)
             self._require_finite(encoder, *encoded[encoder].values())
         return encoded, cut
 
-    def _flagged(self, pictures: Sequence[Image.Image], progress: ReportRuns | None) -> tuple[bool, ...]:
-        """What the safety checker refuses, where the bundle has one."""
+    def _flag_unsafe(self, pictures: Sequence[Image.Image], progress: ReportRuns | None) -> tuple[bool, ...]:
+        """For each picture whether the safety checker flags it; empty where the bundle has no safety checker."""
         checker = self.bundle.manifest.wiring.checker
         if checker is None or checker not in self.bundle.manifest.components:
             return ()
-        with self._at(checker, progress):
-            return tuple(self._stages.flagged(safety.clip_input(pictures)))
+        with self._running(checker, progress):
+            return tuple(self._engine.flag_unsafe(safety.clip_input(pictures)))
 
     @contextmanager
-    def _at(self, component: str, progress: ReportRuns | None, runs: int = 1) -> Iterator[Callable[[int], None]]:
-        """Around the work of `component`: tells how far it is, gives its memory back unless it is to stay."""
-        told = progress or (lambda *_: None)
-        told(component, 0, runs)
+    def _running(self, component: str, progress: ReportRuns | None, runs: int = 1) -> Iterator[Callable[[int], None]]:
+        """Report the progress of `component` around its runs, and release it unless sessions are kept.
+
+        Yields:
+            A function to call with the number of completed runs.
+        """
+        report = progress or (lambda *_: None)
+        report(component, 0, runs)
         try:
-            yield lambda done: told(component, done, runs) if done < runs else None
+            yield lambda done: report(component, done, runs) if done < runs else None
         finally:
             if not self.keep_sessions:
-                self._stages.release(component)
-        told(component, runs, runs)
+                self._engine.release(component)
+        report(component, runs, runs)
 
-    def _require(self, sampling: Sampling) -> int:
-        """Refuse before the first component loads what would fail after the last; else the denoiser's runs."""
-        NoiseSource(sampling.seed)
+    def _require_runnable(self, sampling: Sampling) -> int:
+        """Refuse what cannot run to its end, before the first component loads.
+
+        Returns:
+            The number of runs of the denoiser.
+        """
+        NoiseSource(sampling.seed)  # refuses seeds that torch does not accept
         for component in self.bundle.family.text_to_image:
             self.bundle.chain(component)
         schedule = sampler.plan(self.bundle.manifest.schedules, sampling.steps)
@@ -211,11 +223,11 @@ class Pipeline:
         if wiring.encoder is None:
             raise RequestError(f"{self.bundle.family.pipeline} draws from text alone", "give no image")
         self.bundle.chain(wiring.encoder)
-        return len(schedule.steps) - sampler.entry(schedule, sampling.strength)
+        return len(schedule.steps) - sampler.first_step(schedule, sampling.strength)
 
     def _require_finite(self, component: str, *values: Any) -> None:
-        if not all(self._stages.tensors.finite(value) for value in values):
+        if not all(self._engine.tensors.is_finite(value) for value in values):
             precision = self.bundle.manifest.precision
             if component in self.bundle.manifest.components:
-                self.bundle.require_intact(self.bundle.chain(component).files)  # damage is another cause
+                self.bundle.require_intact(self.bundle.chain(component).files)  # damaged files are another cause
             raise RequestError(f"{component} gave numbers that are not finite in {precision}", _NOT_FINITE[precision])

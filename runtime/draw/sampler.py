@@ -1,6 +1,6 @@
-"""From noise to latents along a schedule: the loop, and the schedule's numbers as a sampler.
+"""The sampling loop, and the sampler that follows a schedule of the manifest.
 
-The formulas are those of `models/schedule.py`: a schedule holds all that diffusers' scheduler computes.
+The formulas are those of `models/schedule.py`. A schedule contains all numbers that diffusers' scheduler computes.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from turbo_webnn.runtime.tensors.protocol import Tensors, Value
 
 @dataclass(frozen=True)
 class Sampling:
-    """How latents are made.
+    """The parameters of a sampling run.
 
     Attributes:
-        steps: length of the schedule.
-        seed: of the noise; one seed serves the whole batch, as one torch generator would.
-        strength: how much of a picture is drawn anew, above 0 and at most 1; None where there is no picture.
+        steps: the number of steps of the schedule.
+        seed: the seed of the noise of the whole batch, as with one torch generator.
+        strength: how much a picture changes, above 0 and at most 1; None where there is no picture.
     """
 
     steps: int = 1
@@ -34,23 +34,23 @@ class Sampling:
 
 
 class Sampler(Protocol[Value]):
-    """What a scheduler does in a run."""
+    """The operations of a scheduler in one run."""
 
     @property
     def steps(self) -> Sequence[Any]:
         """The steps to run."""
 
     def begin(self, start: Value | None) -> Value:
-        """The first latents: noise, or the latents `start` of a picture under noise."""
+        """Make the first latents: noise, or the latents `start` of a picture with noise added."""
 
-    def scaled(self, latents: Value, step: Any) -> Value:
-        """What the denoiser reads of `latents`."""
+    def scale_input(self, latents: Value, step: Any) -> Value:
+        """Scale `latents` for the denoiser."""
 
     def timestep(self, step: Any) -> Value:
-        """What the denoiser reads as its timestep, [1]."""
+        """The timestep of `step` as an input of the denoiser, [1]."""
 
-    def stepped(self, latents: Value, output: Value, step: Any) -> Value:
-        """The latents after `step`, from the denoiser's output."""
+    def step(self, latents: Value, output: Value, step: Any) -> Value:
+        """Compute the latents after `step` from the denoiser's output."""
 
 
 def sample(
@@ -60,43 +60,46 @@ def sample(
     on_step: Callable[[int], None] | None = None,
     release: Callable[..., None] = lambda *_values: None,
 ) -> Value:
-    """Latents after all steps of `sampler`.
+    """Run all steps of `sampler`.
 
     Args:
-        sampler: makes the first latents and the steps.
-        denoise: the denoiser's output from the scaled latents and the timestep.
-        start: scaled latents of a picture; None to start from noise.
-        on_step: called after each step with the number of steps done.
-        release: called with values that are not needed any more.
+        sampler: makes the first latents and computes the steps.
+        denoise: computes the denoiser's output from the scaled latents and the timestep.
+        start: latents of a picture, times the scaling factor; None to start from noise.
+        on_step: called after each step with the number of completed steps.
+        release: called with values that are no longer needed.
+
+    Returns:
+        The latents after the last step.
     """
     latents = sampler.begin(start)
-    for done, step in enumerate(sampler.steps, 1):
-        scaled, timestep = sampler.scaled(latents, step), sampler.timestep(step)
-        stepped = sampler.stepped(latents, denoise(scaled, timestep), step)
+    for completed, step in enumerate(sampler.steps, 1):
+        scaled, timestep = sampler.scale_input(latents, step), sampler.timestep(step)
+        next_latents = sampler.step(latents, denoise(scaled, timestep), step)
         release(scaled, timestep, latents)
-        latents = stepped
+        latents = next_latents
         if on_step is not None:
-            on_step(done)
+            on_step(completed)
     return latents
 
 
 class ScheduleSampler(Generic[Value]):
-    """The numbers of a schedule over `tensors`.
+    """Samples along a schedule, with the operations of `tensors`.
 
-    Noise is drawn only where a step adds some. (An ancestral scheduler of diffusers draws after its last step too,
-    adds none of it, and nothing follows.)
+    Noise is drawn only for steps that add noise. An ancestral scheduler of diffusers also draws noise after its last
+    step, but adds none of it. No later draw depends on it, so the latents are the same.
 
     Raises:
-        RequestError: where the strength is not in (0, 1], or so small that no step is left to run; or torch would
-            not take the seed.
+        RequestError: where the strength is not in (0, 1], or so small that no step is left to run, or torch does not
+            accept the seed.
     """
 
     def __init__(self, schedule: Schedule, sampling: Sampling, shape: tuple[int, ...], tensors: Tensors[Value]) -> None:
-        first = 0 if sampling.strength is None else entry(schedule, sampling.strength)
+        first = 0 if sampling.strength is None else first_step(schedule, sampling.strength)
         self._schedule, self._steps = schedule, schedule.steps[first:]
         self._noise, self._shape = NoiseSource(sampling.seed), shape
         self._tensors = tensors
-        self._last: Value | None = None
+        self._last_output: Value | None = None
 
     @property
     def steps(self) -> Sequence[Step]:
@@ -104,42 +107,47 @@ class ScheduleSampler(Generic[Value]):
         return self._steps
 
     def begin(self, start: Value | None) -> Value:
-        """The first latents."""
-        noise = self._drawn()
+        """Make the first latents: noise, or the latents `start` of a picture with noise added."""
+        noise = self._draw_noise()
         if start is None:
-            latents = self._tensors.scaled(noise, self._schedule.init_noise_sigma)
+            latents = self._tensors.scale(noise, self._schedule.init_noise_sigma)
         else:
-            sums = self._steps[0].start
-            latents = self._tensors.combined([(sums.latents, start), (sums.noise, noise)])
+            coefficients = self._steps[0].start
+            latents = self._tensors.weighted_sum([(coefficients.latents, start), (coefficients.noise, noise)])
         self._tensors.release(noise)
         return latents
 
-    def scaled(self, latents: Value, step: Step) -> Value:
-        """What the denoiser reads of `latents`."""
-        return self._tensors.scaled(latents, step.input_scale)
+    def scale_input(self, latents: Value, step: Step) -> Value:
+        """Scale `latents` for the denoiser."""
+        return self._tensors.scale(latents, step.input_scale)
 
     def timestep(self, step: Step) -> Value:
-        """What the denoiser reads as its timestep, [1]."""
+        """The timestep of `step` as an input of the denoiser, [1]."""
         return self._tensors.write(np.array([step.timestep], np.float32))
 
-    def stepped(self, latents: Value, output: Value, step: Step) -> Value:
-        """The latents after `step`."""
-        sums = step.next
-        terms = [(sums.latents, latents), (sums.output, output)]
-        terms.append((sums.last_output, output if self._last is None else self._last))
-        added = [self._drawn()] if sums.noise else []
-        stepped = self._tensors.combined([*terms, *((sums.noise, noise) for noise in added)])
-        self._tensors.release(*added)
+    def step(self, latents: Value, output: Value, step: Step) -> Value:
+        """Compute the latents after `step` from the denoiser's output."""
+        coefficients = step.next
+        terms = [(coefficients.latents, latents), (coefficients.output, output)]
+        terms.append((coefficients.last_output, output if self._last_output is None else self._last_output))
+        noises = [self._draw_noise()] if coefficients.noise else []
+        next_latents = self._tensors.weighted_sum([*terms, *((coefficients.noise, noise) for noise in noises)])
+        self._tensors.release(*noises)
         if any(other.next.last_output for other in self._steps):
-            self._last = self._tensors.scaled(output, 1.0)  # a component overwrites its output in the next run
-        return stepped
+            # a copy, because the next run of the denoiser overwrites its output
+            self._last_output = self._tensors.scale(output, 1.0)
+        return next_latents
 
-    def _drawn(self) -> Value:
+    def _draw_noise(self) -> Value:
         return self._tensors.write(self._noise.normal(self._shape))
 
 
 def plan(schedules: Mapping[int, Schedule], steps: int) -> Schedule:
-    """The schedule of `steps` steps; RequestError where the bundle has none."""
+    """Choose the schedule of `steps` steps.
+
+    Raises:
+        RequestError: where the bundle has no such schedule.
+    """
     schedule = schedules.get(steps)
     if schedule is None:
         raise RequestError(
@@ -148,8 +156,8 @@ def plan(schedules: Mapping[int, Schedule], steps: int) -> Schedule:
     return schedule
 
 
-def entry(schedule: Schedule, strength: float) -> int:
-    """The first step of an image-to-image run at `strength`.
+def first_step(schedule: Schedule, strength: float) -> int:
+    """The index of the first step of an image-to-image run at `strength`.
 
     Raises:
         RequestError: where `strength` is not in (0, 1], or so small that no step is left to run.

@@ -1,4 +1,4 @@
-"""A bundle that draws on arrays of the host; each component is loaded when it first runs."""
+"""Draw with a bundle on arrays of the host. Each component is loaded at its first run."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from turbo_webnn.runtime.tensors.host import HostTensors
 
 
 class Stages(BundleDrawer[Array]):
-    """All arrays are float32 outside and are cast at the components' boundaries.
-
-    A component that the bundle lacks, or that does not load or run, raises RequestError when it is called.
+    """A drawer on numpy arrays. Arrays are float32 between components, and are cast at their boundaries.
 
     Attributes:
-        watch: called after every run of a graph; None for nothing.
+        watch: called after every run of a graph, where it is not None.
+
+    Raises:
+        RequestError: by each method, where the bundle has no such component, or the component does not load or run.
     """
 
     def __init__(
@@ -35,24 +36,28 @@ class Stages(BundleDrawer[Array]):
         self._sessions: dict[str, Session] = {}
 
     def run(self, component: str, inputs: Mapping[str, Array]) -> dict[str, Float32Array]:
-        """All outputs that `component` has by its contract, by name. Time is kept in `timings`."""
+        """Run `component` and add the time to `timings`.
+
+        Returns:
+            All outputs of the component's contract, by name.
+        """
         session, boundary = self._session(component), self._boundary(component)
-        began, loaded = time.perf_counter(), session.load_seconds
+        start_time, earlier_load_seconds = time.perf_counter(), session.load_seconds
         runs = [session.run(session.cast(feeds), self.watch) for feeds in boundary.feeds(inputs)]
-        outputs = boundary.contract(runs)
-        loading = session.load_seconds - loaded
-        self.spent(component, loading, time.perf_counter() - began - loading)
+        outputs = boundary.outputs(runs)
+        load_seconds = session.load_seconds - earlier_load_seconds
+        self.add_timing(component, load_seconds, time.perf_counter() - start_time - load_seconds)
         return {name: output.astype(np.float32, copy=False) for name, output in outputs.items()}
 
     def release(self, component: str | None = None) -> None:
-        """Give back the memory of `component`, or of all."""
+        """Free the memory of `component`, or of all components."""
         if component is None:
             self._sessions.clear()
         else:
             self._sessions.pop(component, None)
 
     def _boundary(self, component: str) -> Boundary:
-        contract = next((known for known in self.bundle.family.known if known.name == component), None)
+        contract = next((contract for contract in self.bundle.family.known if contract.name == component), None)
         return Boundary(self.bundle.chain(component), contract)
 
     def _session(self, component: str) -> Session:

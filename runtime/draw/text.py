@@ -1,4 +1,4 @@
-"""Prompts to token ids, without transformers."""
+"""Tokenize prompts without transformers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from turbo_webnn.models.errors import RequestError
 
 @dataclass(frozen=True)
 class Tokens:
-    """A prompt as a text encoder takes it.
+    """The tokens of a prompt.
 
     Attributes:
-        ids: int32 [1, length]: start, the prompt, end, padding.
-        cut: what did not fit, as it stands in the prompt; empty where all of it did.
+        ids: int32 [1, length]: start token, the prompt, end token, padding.
+        cut: the part of the prompt that does not fit; empty where all of it fits.
     """
 
     ids: NDArray[np.int32]
@@ -27,17 +27,20 @@ class Tokens:
 
 
 def tokenizers_of(bundle: Bundle) -> dict[str, PromptTokenizer]:
-    """The tokenizers of `bundle` by the text encoder that reads their ids, in the order of the family.
+    """Load the tokenizers of `bundle`.
+
+    Returns:
+        The tokenizers by the name of the text encoder, in the order of the family.
 
     Raises:
-        RequestError: where the bundle lacks one, or a file is unreadable.
+        RequestError: where the bundle lacks a tokenizer, or its file is unreadable.
     """
     encoders = bundle.family.text_encoders
     return {encoder.name: PromptTokenizer(bundle, str(encoder.tokenizer)) for encoder in encoders}
 
 
 class PromptTokenizer:
-    """One of a bundle's tokenizers, with the length and the padding that its manifest states.
+    """A tokenizer of a bundle, with the length and the padding that the manifest states.
 
     Raises:
         RequestError: where the bundle has no such tokenizer, or its file is unreadable.
@@ -54,13 +57,13 @@ class PromptTokenizer:
         self._tokenizer = _load(bundle, paths[0])
 
     def encode(self, prompt: str) -> Tokens:
-        """The ids of `prompt`, cut or padded to the length (`padding="max_length", truncation=True`)."""
+        """Tokenize `prompt`, and cut or pad it to the length (`padding="max_length", truncation=True`)."""
         encoding = self._tokenizer.encode(prompt)
         ids, cut = encoding.ids, ""
         if len(ids) > self._length:
-            first_lost = self._length - 1  # the last place is the end token's
-            cut = prompt[encoding.offsets[first_lost][0] :]
-            ids = [*ids[:first_lost], ids[-1]]
+            first_cut = self._length - 1  # the end token has the last place
+            cut = prompt[encoding.offsets[first_cut][0] :]
+            ids = [*ids[:first_cut], ids[-1]]
         padded = ids + [self._pad_id] * (self._length - len(ids))
         return Tokens(np.array([padded], np.int32), cut)  # [1, length]
 
@@ -70,7 +73,8 @@ def _load(bundle: Bundle, path: str) -> tokenizers.Tokenizer:
         tokenizer = tokenizers.Tokenizer.from_file(str(bundle.folder / path))
     except Exception as error:  # the library raises nothing narrower
         raise RequestError(f"{bundle.folder / path} is not a tokenizer ({error})", "export it anew") from error
-    # A published file may cut and pad on its own, with another token than the text encoder expects.
+    # Some published files cut and pad by themselves, with another token than the text encoder expects.
+
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

@@ -1,4 +1,4 @@
-"""A component's contract as its layout has it: what is called otherwise, shaped otherwise, or there besides."""
+"""Conversion between a component's contract and its layout: other names, other shapes, additional inputs."""
 
 from __future__ import annotations
 
@@ -14,44 +14,46 @@ from turbo_webnn.runtime.ort.sessions import Array
 
 @dataclass(frozen=True)
 class Boundary:
-    """Between the contract and the graphs of `chain`.
+    """Converts between the contract and the graphs of `chain`.
 
     Attributes:
-        component: the contract; None for a graph that is no component, whose tensors are its own.
+        chain: the graphs, with the names and adapters of the layout.
+        component: the contract; None for a graph that is no component, whose tensors stay as they are.
     """
 
     chain: Chain
     component: Component | None = None
 
     def feeds(self, inputs: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
-        """What to run the chain on for `inputs` of the contract: once, or for each picture of the batch.
+        """Convert the contract's `inputs` into the feeds of each run of the chain.
 
-        A graph of one picture in a bundle of several runs for each. A number may lose its one dimension. What the
-        layout takes besides is zeros.
+        A graph of one picture runs once for each picture of the batch. An array of one number becomes a scalar where
+        the graph takes a scalar. Additional inputs of the layout are zeros.
         """
-        given = {self.chain.names.get(name, name): value for name, value in inputs.items()} | self._besides()
+        feeds = {self.chain.names.get(name, name): value for name, value in inputs.items()} | self._additional()
         shapes = {tensor.name: tensor.shape for tensor in self.chain.inputs}
-        rows = max((_rows(value, shapes[name]) for name, value in given.items() if name in shapes), default=1)
-        for row in range(rows):
+        runs = max((_run_count(value, shapes[name]) for name, value in feeds.items() if name in shapes), default=1)
+        for row in range(runs):
             yield {
-                name: _shaped(value[row : row + 1] if rows > 1 else value, shapes.get(name, value.shape))
-                for name, value in given.items()
+                name: _reshape_scalar(value[row : row + 1] if runs > 1 else value, shapes.get(name, value.shape))
+                for name, value in feeds.items()
             }
 
-    def contract(self, runs: list[dict[str, Array]]) -> dict[str, Array]:
-        """The contract's outputs from those of the chain's runs."""
-        whole = {
+    def outputs(self, runs: list[dict[str, Array]]) -> dict[str, Array]:
+        """Convert the outputs of the chain's `runs` into the contract's outputs."""
+        batch = {
             name: np.concatenate([run[name] for run in runs]) if len(runs) > 1 else runs[0][name] for name in runs[0]
         }
         if self.component is None:
-            return whole
-        named = {spec.name: whole[self.chain.names.get(spec.name, spec.name)] for spec in self.component.outputs}
+            return batch
+        outputs = {spec.name: batch[self.chain.names.get(spec.name, spec.name)] for spec in self.component.outputs}
         return {
-            name: _ADAPTED[self.chain.adapters[name]](value) if name in self.chain.adapters else value
-            for name, value in named.items()
+            name: _ADAPTERS[self.chain.adapters[name]](value) if name in self.chain.adapters else value
+            for name, value in outputs.items()
         }
 
-    def _besides(self) -> dict[str, Array]:
+    def _additional(self) -> dict[str, Array]:
+        """Zeros for the inputs of the layout that the contract does not have."""
         if self.component is None:
             return {}
         known = {self.chain.names.get(spec.name, spec.name) for spec in self.component.inputs}
@@ -62,13 +64,14 @@ class Boundary:
         }
 
 
-_ADAPTED: Mapping[Adapter, Callable[[Array], Array]] = {"first_half": lambda value: np.split(value, 2, axis=1)[0]}
+_ADAPTERS: Mapping[Adapter, Callable[[Array], Array]] = {"first_half": lambda value: np.split(value, 2, axis=1)[0]}
 
 
-def _rows(value: Array, shape: tuple[int, ...]) -> int:
-    """How often a graph of one row must run for `value`."""
+def _run_count(value: Array, shape: tuple[int, ...]) -> int:
+    """The number of runs that a graph of one row needs for `value`."""
     return len(value) if value.ndim == len(shape) > 0 and shape[0] == 1 and value.shape[1:] == shape[1:] else 1
 
 
-def _shaped(value: Array, shape: tuple[int, ...]) -> Array:
+def _reshape_scalar(value: Array, shape: tuple[int, ...]) -> Array:
+
     return value.reshape(shape) if value.size == 1 and shape == () else value

@@ -1,11 +1,11 @@
-"""Attention as one node of onnxruntime's own, fused when a graph is loaded: what lies on disk stays as WebNN takes it.
+"""Fuse attention into one node of onnxruntime when a graph is loaded. The file on disk keeps the form for WebNN.
 
-onnxruntime's optimiser knows attention by the forms of other exporters, with masks and shapes computed in the graph,
-and leaves ours as it is. Its operator never writes the scores to memory (flash attention where the device has it).
-Specification: com.microsoft.MultiHeadAttention in onnxruntime's contrib operators.
+onnxruntime's optimiser recognises the attention of other exporters, which compute masks and shapes in the graph. It
+does not recognise ours. Its attention operator never writes the scores to memory (flash attention where the device
+has it). Specification: com.microsoft.MultiHeadAttention in onnxruntime's contrib operators.
 
-On protobuf, not onnx-ir: a graph goes to onnx-ir and back in eight times the time, and weights inside its file are
-copied once more.
+This module works on protobuf, not onnx-ir: the conversion to onnx-ir and back takes eight times as long, and copies
+the weights inside the file once more.
 """
 
 from __future__ import annotations
@@ -24,8 +24,13 @@ _HEADS_FIRST = [0, 2, 1, 3]  # [batch, tokens, heads, width] to [batch, heads, t
 _KEYS = [0, 2, 3, 1]  # [batch, tokens, heads, width] to [batch, heads, width, tokens]
 
 
-def fused(path: Path) -> bytes:
-    """The graph at `path` with its attention fused; its external data stay where they are.
+def fuse_file(path: Path) -> bytes:
+    """Read the graph at `path` and fuse its attention.
+
+    The external data stay in their files.
+
+    Returns:
+        The fused graph, as a file holds it.
 
     Raises:
         RequestError: where the package onnx is not installed, or the file is no graph.
@@ -41,55 +46,59 @@ def fused(path: Path) -> bytes:
     except DecodeError as error:
         raise RequestError(f"{path} does not load ({error})", "export the bundle anew") from error
     fuse_attention(model)
-    made: bytes = model.SerializeToString()
-    return made
+    serialized: bytes = model.SerializeToString()
+    return serialized
 
 
 def fuse_attention(model: ModelProto) -> int:
-    """Fuse every unmasked attention of `model` in place; return how many there were.
+    """Fuse every unmasked attention of `model` in place.
 
-    Left alone: what adds a mask to its scores, scales them, splits off no heads, or is read elsewhere in between.
+    Attention stays as it is where it masks or scales its scores, does not split heads, or has an intermediate value
+    with another reader.
+
+    Returns:
+        The number of fused attentions.
     """
     import onnx
 
     graph = _Graph(model)
-    dropped: set[str] = set()
-    fused_at: dict[str, NodeProto] = {}
+    replaced: set[str] = set()
+    fused_nodes: dict[str, NodeProto] = {}
     for softmax in model.graph.node:
-        found = graph.attention(softmax) if softmax.op_type == "Softmax" else None
-        if found is not None:
-            (output,) = found.nodes[-1].output
-            dropped.update(node.output[0] for node in found.nodes)
-            fused_at[output] = onnx.helper.make_node(
+        attention = graph.match_attention(softmax) if softmax.op_type == "Softmax" else None
+        if attention is not None:
+            (output,) = attention.nodes[-1].output
+            replaced.update(node.output[0] for node in attention.nodes)
+            fused_nodes[output] = onnx.helper.make_node(
                 "MultiHeadAttention",
-                [found.query, found.key, found.value],
+                [attention.query, attention.key, attention.value],
                 [output],
                 name=softmax.name,
                 domain="com.microsoft",
-                num_heads=found.heads,
-                scale=1.0,  # the weights hold it
+                num_heads=attention.heads,
+                scale=1.0,  # the weights contain the scale
             )
-    nodes = [fused_at.get(node.output[0], node) for node in model.graph.node]
-    kept = [node for node in nodes if node.output[0] not in dropped or node.output[0] in fused_at]
+    nodes = [fused_nodes.get(node.output[0], node) for node in model.graph.node]
+    remaining = [node for node in nodes if node.output[0] not in replaced or node.output[0] in fused_nodes]
     del model.graph.node[:]
-    model.graph.node.extend(kept)
-    if fused_at:
+    model.graph.node.extend(remaining)
+    if fused_nodes:
         model.opset_import.add(domain="com.microsoft", version=1)
-    return len(fused_at)
+    return len(fused_nodes)
 
 
 @dataclass(frozen=True)
-class _Split:
+class _HeadSplit:
     """A value [batch, tokens, heads·width] that two nodes split into heads."""
 
     nodes: list[NodeProto]
-    whole: str
+    source: str
     heads: int
 
 
 @dataclass(frozen=True)
 class _Attention:
-    """What one attention reads, and its nodes, the last of which gives its output."""
+    """The inputs of one attention, and its nodes. The last node produces its output."""
 
     query: str
     key: str
@@ -99,11 +108,11 @@ class _Attention:
 
 
 class _Graph:
-    """Who gives a value, who reads it, and its shape, by name."""
+    """The producers, the readers and the shapes of values, by name."""
 
     def __init__(self, model: ModelProto) -> None:
         graph = model.graph
-        self._giver = {name: node for node in graph.node for name in node.output}
+        self._producers = {name: node for node in graph.node for name in node.output}
         self._readers: dict[str, list[NodeProto | None]] = defaultdict(list)
         for node in graph.node:
             for name in node.input:
@@ -115,48 +124,48 @@ class _Graph:
             for value in (*graph.input, *graph.value_info, *graph.output)
         }
 
-    def attention(self, softmax: NodeProto) -> _Attention | None:
-        """The attention whose weights `softmax` makes, where it is one that can be fused."""
-        scores = self._given(softmax.input[0], "MatMul")
-        weighted = self._read(softmax.output[0], "MatMul")
-        if scores is None or weighted is None or weighted.input[0] != softmax.output[0] or not _over_last(softmax):
+    def match_attention(self, softmax: NodeProto) -> _Attention | None:
+        """Find the attention around `softmax`; None where it cannot be fused."""
+        scores = self._producer(softmax.input[0], "MatMul")
+        weighted = self._reader(softmax.output[0], "MatMul")
+        if scores is None or weighted is None or weighted.input[0] != softmax.output[0] or not _is_over_last(softmax):
             return None
-        query = self._split(scores.input[0], _HEADS_FIRST)
-        key = self._split(scores.input[1], _KEYS)
-        value = self._split(weighted.input[1], _HEADS_FIRST)
-        joined = self._read(weighted.output[0], "Transpose")
-        if query is None or key is None or value is None or joined is None or _perm(joined) != _HEADS_FIRST:
+        query = self._match_split(scores.input[0], _HEADS_FIRST)
+        key = self._match_split(scores.input[1], _KEYS)
+        value = self._match_split(weighted.input[1], _HEADS_FIRST)
+        transpose = self._reader(weighted.output[0], "Transpose")
+        if query is None or key is None or value is None or transpose is None or _perm(transpose) != _HEADS_FIRST:
             return None
-        last = self._read(joined.output[0], "Reshape")
-        if last is None or self._shapes.get(last.output[0]) != self._shapes.get(query.whole):
+        reshape = self._reader(transpose.output[0], "Reshape")
+        if reshape is None or self._shapes.get(reshape.output[0]) != self._shapes.get(query.source):
             return None
-        nodes = [*query.nodes, *key.nodes, *value.nodes, scores, softmax, weighted, joined, last]
-        return _Attention(query.whole, key.whole, value.whole, query.heads, nodes)
+        nodes = [*query.nodes, *key.nodes, *value.nodes, scores, softmax, weighted, transpose, reshape]
+        return _Attention(query.source, key.source, value.source, query.heads, nodes)
 
-    def _split(self, value: str, perm: list[int]) -> _Split | None:
-        transposed = self._given(value, "Transpose")
-        reshaped = transposed and self._given(transposed.input[0], "Reshape")
-        if transposed is None or reshaped is None or _perm(transposed) != perm:
+    def _match_split(self, value: str, perm: list[int]) -> _HeadSplit | None:
+        transpose = self._producer(value, "Transpose")
+        reshape = transpose and self._producer(transpose.input[0], "Reshape")
+        if transpose is None or reshape is None or _perm(transpose) != perm:
             return None
-        whole, split = self._shapes.get(reshaped.input[0], []), self._shapes.get(reshaped.output[0], [])
-        if len(whole) != 3 or len(split) != 4 or whole != [*split[:2], split[2] * split[3]]:
+        source, split = self._shapes.get(reshape.input[0], []), self._shapes.get(reshape.output[0], [])
+        if len(source) != 3 or len(split) != 4 or source != [*split[:2], split[2] * split[3]]:
             return None
-        return _Split([reshaped, transposed], reshaped.input[0], split[2])
+        return _HeadSplit([reshape, transpose], reshape.input[0], split[2])
 
-    def _given(self, value: str, kind: str) -> NodeProto | None:
-        """The `kind` of node that gives `value` to one reader alone."""
-        giver = self._giver.get(value)
-        return giver if giver is not None and giver.op_type == kind and len(self._readers[value]) == 1 else None
+    def _producer(self, value: str, operator: str) -> NodeProto | None:
+        """The node that produces `value`; None where it has another operator, or `value` has not exactly one reader."""
+        node = self._producers.get(value)
+        return node if node is not None and node.op_type == operator and len(self._readers[value]) == 1 else None
 
-    def _read(self, value: str, kind: str) -> NodeProto | None:
-        """The `kind` of node that alone reads `value`."""
+    def _reader(self, value: str, operator: str) -> NodeProto | None:
+        """The only node that reads `value`; None where there are others, or it has another operator."""
         first, *others = self._readers[value] or [None]
-        return first if first is not None and not others and first.op_type == kind else None
+        return first if first is not None and not others and first.op_type == operator else None
 
 
 def _perm(node: NodeProto) -> list[int]:
-    return next((list(held.ints) for held in node.attribute if held.name == "perm"), [])
+    return next((list(attribute.ints) for attribute in node.attribute if attribute.name == "perm"), [])
 
 
-def _over_last(node: NodeProto) -> bool:
-    return all(held.i in (-1, 3) for held in node.attribute if held.name == "axis")
+def _is_over_last(node: NodeProto) -> bool:
+    return all(attribute.i in (-1, 3) for attribute in node.attribute if attribute.name == "axis")

@@ -8,8 +8,8 @@ from typing import Any
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.chain import Graph, Tensor
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.runtime.ort.fusing import fused
-from turbo_webnn.runtime.ort.provider import EXECUTION_PROVIDER, first_line, not_started, onnxruntime, told
+from turbo_webnn.runtime.ort.fusing import fuse_file
+from turbo_webnn.runtime.ort.provider import EXECUTION_PROVIDER, as_request_errors, first_line, not_started, onnxruntime
 from turbo_webnn.runtime.ort.settings import Settings
 
 ONNX_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int32)": "int32"} | {
@@ -34,7 +34,7 @@ def load(bundle: Bundle, graph: Graph, settings: Settings, *, bound: bool = Fals
     path = bundle.path(graph)
     with bundle.unchanged(graph.files):
         # Neither contains the weights: onnxruntime maps them from their own files without a copy.
-        model = fused(path) if settings.fuse else path
+        model = fuse_file(path) if settings.fuse else path
         session = start(model, settings, f"{path} does not load", bound=bound, weights=path.parent)
     _require_described(session.get_inputs(), graph.inputs, f"{path}: inputs")
     _require_described(session.get_outputs(), graph.outputs, f"{path}: outputs")
@@ -56,7 +56,7 @@ def start(model: Path | bytes, settings: Settings, wrong: str, *, bound: bool, w
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights))
     right = "try --provider-option enable_cuda_graph=0" if settings.captures(bound=bound) else "export the bundle anew"
     try:
-        with told(wrong, right):
+        with as_request_errors(wrong, right):
             session = onnxruntime().InferenceSession(
                 model,
                 options,

@@ -50,7 +50,7 @@ def not_started(provider: Provider, reason: str = "") -> RequestError:
 
 
 @contextmanager
-def told(wrong: str, right: str) -> Iterator[None]:
+def as_request_errors(wrong: str, right: str) -> Iterator[None]:
     """Translate the exceptions of onnxruntime in the block into RequestErrors of one line.
 
     The exceptions share a module, but no base class.

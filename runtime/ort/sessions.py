@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.chain import Graph, Tensor
 from turbo_webnn.runtime.ort.loading import load
-from turbo_webnn.runtime.ort.provider import PROVIDERS, Provider, choose_provider, told
+from turbo_webnn.runtime.ort.provider import PROVIDERS, Provider, as_request_errors, choose_provider
 from turbo_webnn.runtime.ort.settings import Settings
 
 __all__ = ["PROVIDERS", "Array", "Provider", "Session", "Settings", "Watch", "choose_provider"]
@@ -77,7 +77,9 @@ class Session:
         values = dict(inputs)
         for graph in self.chain.graphs:
             feeds = {tensor.name: values[tensor.name] for tensor in graph.inputs}
-            with told(f"running {self.component} failed", "try --provider cpu, or a bundle of a smaller size"):
+            with as_request_errors(
+                f"running {self.component} failed", "try --provider cpu, or a bundle of a smaller size"
+            ):
                 # no variable refers to the session, so that it is freed before the next one loads
                 results = self._graph(graph).run(None, feeds, self._settings.run_options(bound=False))
             outputs = {tensor.name: output for tensor, output in zip(graph.outputs, results, strict=True)}

@@ -1,6 +1,6 @@
-"""The reference: diffusers and transformers in PyTorch, one component in memory at a time.
+"""The reference: diffusers and transformers in PyTorch, with one component in memory at a time.
 
-With `runtime.reference.torch_modules` all of the runtime that imports torch. Whatever comes out is numpy.
+In the runtime, only `runtime.reference` and `runtime.bench.pytorch_side` import torch. Results are numpy arrays.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from turbo_webnn.runtime.reference.sampler import DiffusersSampler
 from turbo_webnn.runtime.reference.torch_modules import (
     TYPES,
     Float16Products,
-    Keep,
-    kept,
+    OutputWatch,
+    as_request_error,
     load,
-    quiet,
-    refused,
+    silence_libraries,
     to_numpy,
+    watch_outputs,
 )
 from turbo_webnn.runtime.tensors.host import HostTensors
 from turbo_webnn.runtime.verification.evidence import RecordingSide
@@ -39,11 +39,11 @@ from turbo_webnn.runtime.verification.evidence import RecordingSide
 class Reference(RecordingSide):
     """The pipeline of `source`, computed by PyTorch.
 
-    Sampling is diffusers' own: its scheduler from the checkpoint's config, its noise from a torch generator. It is
-    in float32 whatever `precision` is, as the bundle's is: `fp16` is of the modules.
+    Sampling uses diffusers' scheduler with the checkpoint's config, and noise from a torch generator. Sampling is
+    always in float32, as with the bundle. `precision` is that of the modules.
 
     Raises:
-        RequestError: by each method, where the source lacks the component or its files cannot be read.
+        RequestError: by each method, where the source lacks the component, or its files cannot be read.
     """
 
     def __init__(self, source: Source, size: Size, precision: Precision = "fp32") -> None:
@@ -54,7 +54,11 @@ class Reference(RecordingSide):
         self._modules: dict[str, Any] = {}
 
     def token_ids(self, prompt: str) -> TokenIds:
-        """The ids [1, 77] of `prompt` by text encoder, as diffusers' pipelines ask their tokenizers for them."""
+        """Tokenize `prompt` as diffusers' pipelines do.
+
+        Returns:
+            Ids [1, 77] by the name of the text encoder.
+        """
         return {
             encoder: np.array(
                 [tokenizer(prompt, padding="max_length", max_length=TOKENS, truncation=True).input_ids], np.int32
@@ -62,40 +66,44 @@ class Reference(RecordingSide):
             for encoder, tokenizer in self._tokenizers.items()
         }
 
-    def run(self, component: str, inputs: Mapping[str, Array], /, keep: Keep | None = None) -> dict[str, Array]:
-        """All outputs of `component`, by name.
+    def run(self, component: str, inputs: Mapping[str, Array], /, keep: OutputWatch | None = None) -> dict[str, Array]:
+        """Run `component`.
 
         Args:
             component: the name of the component.
             inputs: arrays by name.
-            keep: told of the output of every module inside that gives one tensor.
+            keep: called with the path and the output of every submodule that returns one tensor.
+
+        Returns:
+            All outputs by name.
         """
-        module, part = self._module(component), self.source.family.component(component)
-        given = {name: self._tensor(array) for name, array in inputs.items()}
-        with Float16Products(), kept(module, keep), refused(f"run {component} of {self.source.name}"):
-            outputs = part.part.reference(module, part, given)
-        arrays = {spec.name: to_numpy(output) for spec, output in zip(part.outputs, outputs, strict=True)}
+        module, contract = self._module(component), self.source.family.component(component)
+        tensors = {name: self._tensor(array) for name, array in inputs.items()}
+        task = f"run {component} of {self.source.name}"
+        with Float16Products(), watch_outputs(module, keep), as_request_error(task):
+            outputs = contract.part.reference(module, contract, tensors)
+        arrays = {spec.name: to_numpy(output) for spec, output in zip(contract.outputs, outputs, strict=True)}
         if self.record is not None:
             self.record(component, inputs, arrays)
         return arrays
 
     @property
     def facts(self) -> Facts:
-        """As the checkpoint's configs and its family state them."""
+        """The facts that the checkpoint's configs and its family state."""
         family = self.source.family
         scaling_factor = float(self._module(family.wiring.decoder).config.scaling_factor)
         constants = family.denoiser.constants(self._size)
         return Facts(family, family.wiring, self._size.batch, scaling_factor, constants)
 
     def sampler(self, sampling: Sampling) -> DiffusersSampler[Array]:
-        """Diffusers' own scheduler, in float32."""
+        """Make a sampler with diffusers' scheduler, in float32."""
         family = self.source.family
         spec = next(spec for spec in family.denoiser.inputs if spec.name == family.wiring.latents)
         shape = spec.shape(self._size, self.source.config(family.denoiser))
         return DiffusersSampler(self.source, sampling, shape, torch.from_numpy, to_numpy)
 
     def release(self, component: str | None = None) -> None:
-        """Give back the memory of `component`, and of its sister where the two are one module; or of all."""
+        """Free the memory of `component`, or of all. Components of the same module, as in a VAE, are freed together."""
         if component is None:
             self._modules.clear()
             return
@@ -104,7 +112,7 @@ class Reference(RecordingSide):
     @cached_property
     def _tokenizers(self) -> dict[str, Any]:
         encoders, folder = self.source.family.text_encoders, self.source.folder
-        with quiet():
+        with silence_libraries():
             return {encoder.name: open_clip_tokenizer(folder / str(encoder.tokenizer)) for encoder in encoders}
 
     def _tensor(self, array: Array) -> Any:

@@ -1,4 +1,4 @@
-"""diffusers' own scheduler as a sampler: its steps from the checkpoint's config, its noise from a torch generator."""
+"""diffusers' scheduler as a sampler, with the checkpoint's config, and noise from a torch generator."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ import torch
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.source import Source
 from turbo_webnn.runtime.draw.sampler import Sampling
-from turbo_webnn.runtime.reference.torch_modules import refused
+from turbo_webnn.runtime.reference.torch_modules import as_request_error
 from turbo_webnn.runtime.tensors.protocol import Value
 
 
 class DiffusersSampler(Generic[Value]):
-    """A run of the scheduler of `source`, as StableDiffusionPipeline and its Img2Img sister make it.
+    """One run of the scheduler of `source`, as in StableDiffusionPipeline and StableDiffusionImg2ImgPipeline.
 
     Args:
-        shape: of the latents.
-        to_torch: a tensor of PyTorch of a value.
-        from_torch: a value of a tensor of PyTorch.
-        device: where the scheduler's numbers lie.
+        source: the checkpoint.
+        sampling: the steps, the seed and the strength.
+        shape: the shape of the latents.
+        to_torch: converts a value to a tensor of PyTorch.
+        from_torch: converts a tensor of PyTorch to a value.
+        device: the device of the scheduler's tensors.
 
     Raises:
         RequestError: by each method, where diffusers cannot use the scheduler's config.
@@ -43,11 +45,11 @@ class DiffusersSampler(Generic[Value]):
         self._to_torch, self._from_torch = to_torch, from_torch
         self._generator = torch.Generator().manual_seed(sampling.seed)
         self._noise = torch.randn(shape, generator=self._generator).to(device)
-        with self._refused():
-            self._scheduler = _scheduler(source)
+        with self._as_request_error():
+            self._scheduler = _make_scheduler(source)
             self._scheduler.set_timesteps(sampling.steps, device=device)
             self._timesteps = self._scheduler.timesteps
-            if sampling.strength is not None:  # the pipelines' get_timesteps
+            if sampling.strength is not None:  # as get_timesteps of the pipelines
                 first = sampling.steps - min(int(sampling.steps * sampling.strength), sampling.steps)
                 self._scheduler.set_begin_index(first)
                 self._timesteps = self._timesteps[first:]
@@ -58,42 +60,42 @@ class DiffusersSampler(Generic[Value]):
         return list(self._timesteps)
 
     def begin(self, start: Value | None) -> Value:
-        """The pipelines' prepare_latents."""
-        with self._refused():
+        """Make the first latents, as prepare_latents of the pipelines."""
+        with self._as_request_error():
             if start is None:
                 return self._from_torch(self._noise * self._scheduler.init_noise_sigma)
             return self._from_torch(self._scheduler.add_noise(self._to_torch(start), self._noise, self._timesteps[:1]))
 
-    def scaled(self, latents: Value, step: Any) -> Value:
-        """What the denoiser reads of `latents`."""
-        with self._refused():
+    def scale_input(self, latents: Value, step: Any) -> Value:
+        """Scale `latents` for the denoiser."""
+        with self._as_request_error():
             return self._from_torch(self._scheduler.scale_model_input(self._to_torch(latents), step))
 
     def timestep(self, step: Any) -> Value:
-        """What the denoiser reads as its timestep, [1]."""
+        """The timestep of `step` as an input of the denoiser, [1]."""
         return self._from_torch(step.reshape(1))
 
-    def stepped(self, latents: Value, output: Value, step: Any) -> Value:
-        """The latents after `step`."""
-        with self._refused():
-            predicted, sample = self._to_torch(output), self._to_torch(latents)
+    def step(self, latents: Value, output: Value, step: Any) -> Value:
+        """Compute the latents after `step` from the denoiser's output."""
+        with self._as_request_error():
+            model_output, sample = self._to_torch(output), self._to_torch(latents)
             return self._from_torch(
-                self._scheduler.step(predicted, step, sample, generator=self._generator).prev_sample
+                self._scheduler.step(model_output, step, sample, generator=self._generator).prev_sample
             )
 
     @contextmanager
-    def _refused(self) -> Iterator[None]:
-        with refused(self._task):
+    def _as_request_error(self) -> Iterator[None]:
+        with as_request_error(self._task):
             yield
 
 
-def _scheduler(source: Source) -> Any:
+def _make_scheduler(source: Source) -> Any:
     config = source.scheduler_config()
     name = str(config.get("_class_name"))
-    served = next((scheduler for scheduler in source.family.schedulers if scheduler.name == name), None)
-    if served is not None:
-        return served.reference(config)
-    kind = getattr(diffusers, name, None)
-    if not (name.endswith("Scheduler") and kind):
+    known = next((scheduler for scheduler in source.family.schedulers if scheduler.name == name), None)
+    if known is not None:
+        return known.reference(config)
+    scheduler_class = getattr(diffusers, name, None)
+    if not (name.endswith("Scheduler") and scheduler_class):
         raise RequestError(f"diffusers has no scheduler {name!r}", "give the checkpoint's own scheduler_config")
-    return kind.from_config(config)
+    return scheduler_class.from_config(config)

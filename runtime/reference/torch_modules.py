@@ -1,4 +1,4 @@
-"""The components as modules of diffusers and transformers: loaded, called by the bundle's names, listened to."""
+"""The components as modules of diffusers and transformers: loading them, and watching the outputs of submodules."""
 
 from __future__ import annotations
 
@@ -24,36 +24,37 @@ _STORED_TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float1
 
 TYPES: dict[Precision, Any] = {"fp32": torch.float32, "fp16": torch.float16}
 
-Keep = Callable[[str, Float32Array], None]
-"""Told a module's path and its output."""
+OutputWatch = Callable[[str, Float32Array], None]
+"""A function that receives the path of a submodule and its output."""
 
 
 def load(source: Source, component: Component, dtype: Any = torch.float32) -> Any:
-    """The component's module in `dtype`, ready to run; nothing is fetched, and no pickle is opened.
+    """Load the component's module in `dtype`, ready to run. Nothing is downloaded, and no pickle is opened.
 
     Raises:
-        RequestError: where its config or weights are missing, corrupt, or of another architecture, or hold more than
-            the module reads.
+        RequestError: where the config or the weights are missing, corrupt, or of another architecture, or the
+            checkpoint contains more than the module reads.
     """
     config, checkpoint = source.config(component), source.checkpoint(component)
     with torch.device("meta"):
-        read = matched(component, build(component, config), checkpoint)
-    if any(stored.shape != checkpoint.tensors[stored.name].shape for stored in read.tensors.values()):
-        return _assembled(component, config, read, dtype)
+        matching = matched(component, build(component, config), checkpoint)
+    if any(stored.shape != checkpoint.tensors[stored.name].shape for stored in matching.tensors.values()):
+        return _assemble(component, config, matching, dtype)
     folder, variant = source.folder_of(component)
-    with quiet(), refused(f"load {component.name} of {source.name}", "give a complete diffusers folder"):
+    task = f"load {component.name} of {source.name}"
+    with silence_libraries(), as_request_error(task, "give a complete diffusers folder"):
         module, missing = component.part.load(folder, variant, dtype)
-    if missing:  # the libraries put random numbers there, and warn
+    if missing:  # the libraries only warn, and initialise these weights with random numbers
         name = min(missing)
         raise RequestError(f"{component.name} of {source.name} has no tensor {name}", "give a complete checkpoint")
     return module.eval().requires_grad_(False)
 
 
-def _assembled(component: Component, config: Mapping[str, Any], read: Checkpoint, dtype: Any) -> Any:
-    """The module with the tensors of `read`, some of which have another shape on disk than diffusers loads."""
+def _assemble(component: Component, config: Mapping[str, Any], checkpoint: Checkpoint, dtype: Any) -> Any:
+    """Build the module and copy the tensors of `checkpoint`, where diffusers cannot load their shapes on disk."""
     module = build(component, config)
     for name, parameter in module.named_parameters():
-        stored = read.tensor(tuple(parameter.shape), *component.keys(name))
+        stored = checkpoint.tensor(tuple(parameter.shape), *component.keys(name))
         numbers = torch.empty(stored.shape, dtype=_STORED_TYPES[stored.dtype])
         stored.read_into(memoryview(numbers.view(torch.uint8).numpy().reshape(-1)))
         parameter.data.copy_(numbers)
@@ -61,11 +62,15 @@ def _assembled(component: Component, config: Mapping[str, Any], read: Checkpoint
 
 
 @contextmanager
-def refused(task: str, right: str = "give the checkpoint that the bundle was made from") -> Iterator[None]:
-    """Turns what the libraries raise on a checkpoint that they cannot serve into one line.
+def as_request_error(task: str, right: str = "give the checkpoint that the bundle was made from") -> Iterator[None]:
+    """Translate the libraries' exceptions in the block into a RequestError of one line.
+
+    Args:
+        task: what PyTorch does in the block, for the message.
+        right: the advice of the message.
 
     Raises:
-        RequestError: says that PyTorch cannot do `task`, why, and what would be `right`.
+        RequestError: where a library cannot use the checkpoint.
     """
     try:
         yield
@@ -75,60 +80,60 @@ def refused(task: str, right: str = "give the checkpoint that the bundle was mad
 
 
 class Float16Products(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped here
-    """Convolutions and linear layers of float16 numbers, summed in float32 and rounded once.
+    """Computes float16 convolutions and linear layers in float32, and rounds the result once.
 
-    That is what accelerators do, and CPUs with float16 instructions. On others PyTorch's own float16 convolution
-    takes some 300 times as long as float32's.
+    Accelerators, and CPUs with float16 instructions, compute in the same way. On other CPUs, PyTorch's float16
+    convolution takes about 300 times as long as the one in float32.
     """
 
-    def __torch_function__(self, called: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if called not in (torch.conv2d, torch.nn.functional.linear) or args[0].dtype != torch.float16:
-            return called(*args, **kwargs)
-        wide = [arg.float() if isinstance(arg, torch.Tensor) else arg for arg in args]
-        named = {name: arg.float() if isinstance(arg, torch.Tensor) else arg for name, arg in kwargs.items()}
-        return called(*wide, **named).half()
+        if function not in (torch.conv2d, torch.nn.functional.linear) or args[0].dtype != torch.float16:
+            return function(*args, **kwargs)
+        wide_args = [arg.float() if isinstance(arg, torch.Tensor) else arg for arg in args]
+        wide_kwargs = {name: arg.float() if isinstance(arg, torch.Tensor) else arg for name, arg in kwargs.items()}
+        return function(*wide_args, **wide_kwargs).half()
 
 
 @contextmanager
-def kept(module: Any, keep: Keep | None) -> Iterator[None]:
-    """Tells `keep` of every inner module's output, while it runs."""
+def watch_outputs(module: Any, watch: OutputWatch | None) -> Iterator[None]:
+    """Call `watch` with the output of every submodule that runs in the block."""
 
-    def hook(name: str) -> Callable[..., None]:
-        def told(_module: Any, _inputs: Any, output: Any) -> None:
-            if keep is not None and isinstance(output, torch.Tensor):
-                keep(name, to_numpy(output))
+    def make_hook(name: str) -> Callable[..., None]:
+        def hook(_module: Any, _inputs: Any, output: Any) -> None:
+            if watch is not None and isinstance(output, torch.Tensor):
+                watch(name, to_numpy(output))
 
-        return told
+        return hook
 
-    inner = [(name, each) for name, each in module.named_modules() if name] if keep else []
-    hooks = [each.register_forward_hook(hook(name)) for name, each in inner]
+    submodules = [(name, submodule) for name, submodule in module.named_modules() if name] if watch else []
+    handles = [submodule.register_forward_hook(make_hook(name)) for name, submodule in submodules]
     try:
         yield
     finally:
-        for each in hooks:
-            each.remove()
+        for handle in handles:
+            handle.remove()
 
 
 def to_numpy(tensor: Any) -> Float32Array:
-    """`tensor` in float32."""
+    """Convert `tensor` to a numpy array in float32."""
     array: Float32Array = tensor.to(torch.float32).numpy()
     return array
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Without the libraries' own bars and warnings, whose settings are put back."""
+def silence_libraries() -> Iterator[None]:
+    """Switch off the libraries' progress bars and warnings in the block, and restore their settings after it."""
     logs = (transformers.utils.logging, diffusers.utils.logging)
     levels = [log.get_verbosity() for log in logs]
-    bars = [log.is_progress_bar_enabled() for log in logs]
+    bars_enabled = [log.is_progress_bar_enabled() for log in logs]
     for log in logs:
         log.set_verbosity_error()
         log.disable_progress_bar()
     try:
         yield
     finally:
-        for log, level, bar in zip(logs, levels, bars, strict=True):
+        for log, level, bar_enabled in zip(logs, levels, bars_enabled, strict=True):
             log.set_verbosity(level)
-            if bar:
+            if bar_enabled:
                 log.enable_progress_bar()

@@ -1,1 +1,1 @@
-"""Tensors and the arithmetic between components: on the host, or in slots on the device that graphs run on."""
+"""Tensors and the arithmetic between components: on the host, or in slots on the device of the graphs."""

@@ -1,7 +1,7 @@
-"""What lies between the components, as small graphs on the device: the sampler's step, types, pixels.
+"""The arithmetic between components as small graphs on the device: sampler steps, casts, pixels.
 
-Each is a few nodes in ONNX's own text form, made for the types and shapes of the slots that it is asked for. The order
-of operations is that of `runtime.draw.sampler` and `runtime.draw.images`, so that float32 gives the same bits.
+A graph is a few nodes in ONNX's text format, made for the types and shapes of its slots. The order of operations is
+that of `runtime.draw.sampler` and `runtime.draw.images`, so that float32 gives the same bits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.runtime.ort.loading import start
 from turbo_webnn.runtime.ort.settings import Settings
-from turbo_webnn.runtime.tensors.bound import Bound
+from turbo_webnn.runtime.tensors.bound import BoundSession
 from turbo_webnn.runtime.tensors.slots import Slot, Slots
 
 _ONNX_TYPES = {"float32": ("float", 1), "uint8": ("uint8", 2), "float16": ("float16", 10)} | {
@@ -21,9 +21,9 @@ _ONNX_TYPES = {"float32": ("float", 1), "uint8": ("uint8", 2), "float16": ("floa
     "int64": ("int64", 7),
     "bool": ("bool", 9),
 }
-"""Types as ONNX's text form names them, and by their numbers in its TensorProto."""
+"""The name of each type in ONNX's text format, and its number in TensorProto."""
 
-_HEAD = '<ir_version: 10, opset_import: ["" : 20]>'
+_HEADER = '<ir_version: 10, opset_import: ["" : 20]>'
 
 _ADD = "{{ wide = Cast<to = 1>(z)  more = Mul(wide, by)  y = Add(x, more) }}"
 
@@ -43,8 +43,8 @@ _PIXELS = """
 }}
 """
 
-# Zero times anything but a number is none.
-_FINITE = """
+# Zero times infinity or NaN is NaN.
+_IS_FINITE = """
   <float zero = {{0}}>
 {{
   wide = Cast<to = 1>(x)
@@ -55,31 +55,31 @@ _FINITE = """
 
 
 class Arithmetic:
-    """Runs small graphs from slots to slots.
+    """Computes from slots into slots with small graphs.
 
     Raises:
-        RequestError: by each method, where the package onnx, which makes the graphs, is not installed, or
-            onnxruntime fails.
+        RequestError: by each method, where the package onnx is not installed, which makes the graphs, or onnxruntime
+            fails.
     """
 
     def __init__(self, settings: Settings, slots: Slots) -> None:
         self._settings = settings
-        self._by = slots.at("arithmetic.by", "float32", (1,))
-        self._checked = slots.at("arithmetic.checked", "float32", ())
-        self._made: dict[str, Bound] = {}
+        self._factor = slots.at("arithmetic.by", "float32", (1,))
+        self._sum = slots.at("arithmetic.checked", "float32", ())
+        self._sessions: dict[str, BoundSession] = {}
 
     def add(self, x: Slot, z: Slot, by: float, y: Slot) -> None:
         """Compute y = x + by·z in float32; `y` is not `x`."""
-        self._by.put(np.array([by]))
-        self._run(_ADD, {"x": x, "z": z, "by": self._by}, {"y": y})
+        self._factor.put(np.array([by]))
+        self._run(_ADD, {"x": x, "z": z, "by": self._factor}, {"y": y})
 
     def multiply(self, x: Slot, by: float, y: Slot) -> None:
-        """Y = x·by in float32, cast to the type of `y`."""
-        self._by.put(np.array([by]))
-        self._run(_MULTIPLY, {"x": x, "by": self._by}, {"y": y})
+        """Compute y = x·by in float32, cast to the type of `y`."""
+        self._factor.put(np.array([by]))
+        self._run(_MULTIPLY, {"x": x, "by": self._factor}, {"y": y})
 
-    def join(self, parts: Sequence[Slot], whole: Slot) -> None:
-        """`parts` side by side along their last axis become `whole`."""
+    def concatenate(self, parts: Sequence[Slot], whole: Slot) -> None:
+        """Concatenate `parts` along their last axis into `whole`."""
         inputs = {f"part_{i}": part for i, part in enumerate(parts)}
         names = ", ".join(inputs)
         self._run(
@@ -89,7 +89,7 @@ class Arithmetic:
         )
 
     def copy(self, pairs: Sequence[tuple[Slot, Slot]]) -> None:
-        """The first of each pair, cast, becomes the second."""
+        """Copy the first slot of each pair into the second, cast to its type."""
         if not pairs:
             return
         inputs = {f"x{i}": x for i, (x, _) in enumerate(pairs)}
@@ -97,35 +97,35 @@ class Arithmetic:
         casts = " ".join(f"y{i} = Cast<to = {{y{i}}}>(x{i})" for i in range(len(pairs)))
         self._run(f"{{{{ {casts} }}}}", inputs, outputs)
 
-    def pixels(self, x: Slot, y: Slot) -> None:
-        """Samples [batch, 3, height, width] in -1…1 to bytes [batch, height, width, 3]."""
+    def to_pixels(self, x: Slot, y: Slot) -> None:
+        """Convert samples [batch, 3, height, width] in -1…1 to bytes [batch, height, width, 3]."""
         self._run(_PIXELS, {"x": x}, {"y": y})
 
-    def finite(self, x: Slot) -> bool:
-        """Whether every number of `x` is one; a single number crosses to the host."""
-        self._run(_FINITE, {"x": x}, {"y": self._checked})
-        return bool(np.isfinite(self._checked.get()))
+    def is_finite(self, x: Slot) -> bool:
+        """Whether every number of `x` is finite. Only one number is copied to the host."""
+        self._run(_IS_FINITE, {"x": x}, {"y": self._sum})
+        return bool(np.isfinite(self._sum.get()))
 
     def _run(self, body: str, inputs: Mapping[str, Slot], outputs: Mapping[str, Slot]) -> None:
-        numbers = {name: _ONNX_TYPES[slot.tensor.dtype][1] for name, slot in outputs.items()}
-        text = f"{_HEAD} graph ({_described(inputs)}) => ({_described(outputs)}) {body.format(**numbers)}"
-        if text not in self._made:
-            session = start(_model(text), self._settings, "a graph of the sampler does not load", bound=False)
-            # their memory is a few pictures' worth, and stays
-            self._made[text] = Bound(session, self._settings.run_options(bound=True), captured=False)
-        self._made[text].run(inputs, outputs)
+        type_numbers = {name: _ONNX_TYPES[slot.tensor.dtype][1] for name, slot in outputs.items()}
+        text = f"{_HEADER} graph ({_declare(inputs)}) => ({_declare(outputs)}) {body.format(**type_numbers)}"
+        if text not in self._sessions:
+            session = start(_parse(text), self._settings, "a graph of the sampler does not load", bound=False)
+            # the memory of these graphs is that of a few pictures, and is never freed
+            self._sessions[text] = BoundSession(session, self._settings.run_options(bound=True), captured=False)
+        self._sessions[text].run(inputs, outputs)
 
 
-def _described(slots: Mapping[str, Slot]) -> str:
-    """Slots as ONNX's text form declares them, by the names that they have in the graph."""
+def _declare(slots: Mapping[str, Slot]) -> str:
+    """The declaration of `slots` in ONNX's text format, by their names in the graph."""
     return ", ".join(
         f"{_ONNX_TYPES[slot.tensor.dtype][0]}[{','.join(map(str, slot.tensor.shape))}] {name}"
         for name, slot in slots.items()
     )
 
 
-def _model(text: str) -> bytes:
-    """The graph of `text` as a file would hold it."""
+def _parse(text: str) -> bytes:
+    """Parse the graph `text` in ONNX's text format, and serialize it."""
     try:
         import onnx.parser
     except ImportError as error:

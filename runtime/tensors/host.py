@@ -1,4 +1,4 @@
-"""Arrays of numpy."""
+"""`Tensors` as numpy arrays."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ Array = NDArray[Any]
 
 
 class HostTensors:
-    """`Tensors` of numpy arrays, in float32. Numbers that leave its range become infinite."""
+    """`Tensors` as numpy arrays, in float32. Numbers outside its range become infinite."""
 
     def write(self, array: Array) -> Array:
-        """`array` itself."""
+        """Return `array` itself."""
         return array
 
     def read(self, value: Array) -> NDArray[np.float32]:
-        """`value` in float32."""
+        """Convert `value` to float32."""
         return value.astype(np.float32, copy=False)
 
     @np.errstate(over="ignore", invalid="ignore")
-    def scaled(self, value: Array, factor: float) -> Array:
-        """`factor`·`value`."""
+    def scale(self, value: Array, factor: float) -> Array:
+        """Compute `factor`·`value`."""
         return self.read(value) * np.float32(factor)
 
     @np.errstate(over="ignore", invalid="ignore")
-    def combined(self, terms: Sequence[tuple[float, Array]]) -> Array:
-        """The sum of the terms, one after another."""
+    def weighted_sum(self, terms: Sequence[tuple[float, Array]]) -> Array:
+        """Add coefficient·value of each term, in order."""
         (coefficient, first), *others = terms
-        total = self.read(first) if coefficient == 1 else self.scaled(first, coefficient)
+        total = self.read(first) if coefficient == 1 else self.scale(first, coefficient)
         for coefficient, value in others:
             if coefficient:
                 total = total + np.float32(coefficient) * self.read(value)
         return total
 
-    def joined(self, values: Sequence[Array]) -> Array:
-        """Along the last axis."""
+    def concatenate(self, values: Sequence[Array]) -> Array:
+        """Concatenate along the last axis."""
         return values[0] if len(values) == 1 else np.concatenate(values, axis=-1)
 
-    def finite(self, value: Array) -> bool:
-        """Whether every number is finite."""
+    def is_finite(self, value: Array) -> bool:
+        """Whether every number of `value` is finite."""
         return bool(np.isfinite(value).all())
 
-    def pixels(self, sample: Array) -> NDArray[np.uint8]:
-        """In eight bits."""
+    def to_pixels(self, sample: Array) -> NDArray[np.uint8]:
+        """Convert `sample` to bytes."""
         return images.to_pixels(self.read(sample))
 
     def release(self, *values: Array) -> None:
-        """Nothing: arrays go when nobody refers to them."""
+        """Do nothing: Python frees arrays without references."""

@@ -1,4 +1,4 @@
-"""What lies between the components of a pipeline, as operations on one kind of tensors."""
+"""The operations between the components of a pipeline, on one kind of tensors."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 Value = TypeVar("Value")
-"""A tensor: an array of numpy, a slot on the device, or a tensor of PyTorch."""
+"""A tensor: a numpy array, a slot on the device, or a tensor of PyTorch."""
 
 
 class Tensors(Protocol[Value]):
-    """Operations on values; results of arithmetic are in float32 unless the values are of another library."""
+    """Operations on tensors. Results are in float32, except for tensors of PyTorch, which keep their type."""
 
     def write(self, array: NDArray[Any]) -> Value:
-        """`array` of the host."""
+        """Convert `array` on the host to a tensor."""
 
     def read(self, value: Value) -> NDArray[np.float32]:
-        """`value` on the host, in float32."""
+        """Read `value` on the host, in float32."""
 
-    def scaled(self, value: Value, factor: float) -> Value:
-        """`factor`·`value`."""
+    def scale(self, value: Value, factor: float) -> Value:
+        """Compute `factor`·`value`."""
 
-    def combined(self, terms: Sequence[tuple[float, Value]]) -> Value:
-        """The sum of coefficient·value, from the first term on; terms with coefficient 0 are left out."""
+    def weighted_sum(self, terms: Sequence[tuple[float, Value]]) -> Value:
+        """Add coefficient·value of each term, in order. Later terms with coefficient 0 are skipped."""
 
-    def joined(self, values: Sequence[Value]) -> Value:
-        """`values` side by side along their last axis; one alone is itself."""
+    def concatenate(self, values: Sequence[Value]) -> Value:
+        """Concatenate `values` along their last axis. A single value is returned as it is."""
 
-    def finite(self, value: Value) -> bool:
+    def is_finite(self, value: Value) -> bool:
         """Whether every number of `value` is finite."""
 
-    def pixels(self, sample: Value) -> NDArray[np.uint8]:
-        """Samples [batch, 3, height, width] in -1…1 in eight bits: [batch, height, width, 3]."""
+    def to_pixels(self, sample: Value) -> NDArray[np.uint8]:
+        """Convert samples [batch, 3, height, width] in -1…1 to bytes [batch, height, width, 3] on the host."""
 
     def release(self, *values: Value) -> None:
-        """Give back the memory of `values` that this object made."""
+        """Free the memory of those `values` that this object allocated."""

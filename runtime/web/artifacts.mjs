@@ -1,9 +1,9 @@
-// A bundle's files: from the store where it has them whole, else fetched, hashed on the way, and kept.
+// The files of a bundle. They come from the store, or are downloaded, hashed during the download, and stored.
 import { complete } from './download.mjs';
 import { TurboError, firstLine } from './errors.mjs';
 
 const REPORT_MS = 100;
-const CHUNK = 1 << 22; // bytes of a stored file that are read at a time
+const CHUNK = 1 << 22; // bytes per read of a stored file
 
 /** @typedef {import('./types.js').BundleFile} BundleFile */
 /** @typedef {import('./types.js').Chain | import('./types.js').Tokenizer} Entry */
@@ -17,15 +17,15 @@ export class Artifacts {
   #verified;
   /** @type {import('./types.js').OnEvent} */
   report = () => {};
-  /** Told the sha256 of each file that is known to be stored right from now on. @type {(sha256: string) => void} */
+  /** Called with the sha256 of each file after it is stored and verified. @type {(sha256: string) => void} */
   onVerified = () => {};
 
   /**
    * @param {string} base URL of the bundle's folder, ending in a slash
    * @param {import('./types.js').Manifest} manifest
    * @param {import('./store.mjs').DiskStore | import('./store.mjs').MemoryStore} store
-   * @param {() => Promise<Hasher>} newHasher a sha256 that takes chunk by chunk: WebCrypto's wants all at once
-   * @param {Iterable<string>} [verified] sha256 of stored files that were hashed in this visit already
+   * @param {() => Promise<Hasher>} newHasher makes an incremental sha256, which WebCrypto does not have
+   * @param {Iterable<string>} [verified] sha256 of stored files that were already hashed in this visit
    */
   constructor(base, manifest, store, newHasher, verified = []) {
     this.#base = base;
@@ -36,7 +36,7 @@ export class Artifacts {
   }
 
   /**
-   * Store all files of `entries` that are not stored, one after another, and hash those that are.
+   * Download the missing files of `entries` one after another, and hash the stored ones.
    *
    * @param {Record<string, Entry>} entries by name
    */
@@ -47,11 +47,11 @@ export class Artifacts {
       let done = 0;
       for (const file of files) {
         const before = done;
-        const tell = (/** @type {number} */ received, /** @type {boolean} */ cached) =>
+        const report = (/** @type {number} */ received, /** @type {boolean} */ cached) =>
           this.report({ kind: 'download', name, file: file.path, received: before + received, total, cached });
-        const { cached } = await this.#obtain(file, throttled(tell));
+        const { cached } = await this.#obtain(file, throttled(report));
         done += file.bytes;
-        tell(file.bytes, cached);
+        report(file.bytes, cached);
       }
     }
   }
@@ -68,7 +68,7 @@ export class Artifacts {
   }
 
   /**
-   * A file's bytes, verified.
+   * The verified bytes of a file.
    *
    * @param {BundleFile} file
    */
@@ -77,18 +77,18 @@ export class Artifacts {
   }
 
   /**
-   * The file's bytes, verified, and whether they were stored already.
+   * The verified bytes of a file, and whether they were stored before.
    *
    * @param {BundleFile} file
-   * @param {(received: number, cached: boolean) => void} tell
+   * @param {(received: number, cached: boolean) => void} report
    * @returns {Promise<{blob: Blob, cached: boolean}>}
    */
-  async #obtain(file, tell) {
-    const known = this.#verified.has(file.sha256) ? await this.#store.get(file) : null;
-    if (known) return { blob: known, cached: true };
+  async #obtain(file, report) {
+    const verified = this.#verified.has(file.sha256) ? await this.#store.get(file) : null;
+    if (verified) return { blob: verified, cached: true };
     return this.#store.alone(file, async () => {
-      const stored = await this.#intact(file, (received) => tell(received, true));
-      const blob = stored ?? (await this.#download(file, (received) => tell(received, false)));
+      const stored = await this.#intact(file, (received) => report(received, true));
+      const blob = stored ?? (await this.#download(file, (received) => report(received, false)));
       this.#verified.add(file.sha256);
       this.onVerified(file.sha256);
       return { blob, cached: Boolean(stored) };
@@ -96,26 +96,26 @@ export class Artifacts {
   }
 
   /**
-   * The stored file where its bytes are those of the manifest; it is removed where they are not.
+   * The stored file where its sha256 is that of the manifest. Otherwise the stored file is removed.
    *
    * @param {BundleFile} file
-   * @param {(read: number) => void} tell
+   * @param {(read: number) => void} report
    */
-  async #intact(file, tell) {
+  async #intact(file, report) {
     const stored = await this.#store.get(file);
-    if (stored && (this.#verified.has(file.sha256) || (await this.#digest(stored, tell)) === file.sha256))
+    if (stored && (this.#verified.has(file.sha256) || (await this.#digest(stored, report)) === file.sha256))
       return stored;
     await this.#store.remove(file);
     return null;
   }
 
   /**
-   * The sha256 of `blob`; null where it cannot be read to its end.
+   * The sha256 of `blob`; null where it cannot be read completely.
    *
    * @param {Blob} blob
-   * @param {(read: number) => void} tell
+   * @param {(read: number) => void} report
    */
-  async #digest(blob, tell) {
+  async #digest(blob, report) {
     const hasher = await this.#newHasher();
     hasher.init();
     const read = (/** @type {number} */ at) => blob.slice(at, at + CHUNK).arrayBuffer();
@@ -123,9 +123,9 @@ export class Artifacts {
       let next = read(0);
       for (let at = 0; at < blob.size; at += CHUNK) {
         const chunk = await next;
-        next = read(at + CHUNK); // while this one is hashed
+        next = read(at + CHUNK); // reads while this chunk is hashed
         hasher.update(new Uint8Array(chunk));
-        tell(at + chunk.byteLength);
+        report(at + chunk.byteLength);
       }
       await next;
       return hasher.digest();
@@ -135,18 +135,18 @@ export class Artifacts {
   }
 
   /**
-   * The file, fetched and kept, with what other bundles left removed where room is short.
+   * Download and store the file. Where there is no space, files of other bundles are removed first.
    *
    * @param {BundleFile} file
-   * @param {(received: number) => void} tell
+   * @param {(received: number) => void} report
    * @returns {Promise<Blob>}
    */
-  async #download(file, tell) {
-    const kept = await this.#kept(file, tell);
-    if (kept) return kept;
-    // no room, and the browser's own estimate is no promise of any: what other bundles left goes now
-    const again = (await this.#store.prune(this.#named)) && (await this.#kept(file, tell));
-    if (again) return again;
+  async #download(file, report) {
+    const stored = await this.#tryDownload(file, report);
+    if (stored) return stored;
+    // the browser's estimate of free space is not reliable, so files of other bundles are removed only after a failure
+    const retried = (await this.#store.prune(this.#named)) && (await this.#tryDownload(file, report));
+    if (retried) return retried;
     const wrong = `this browser has no room for ${file.path} (${(file.bytes / 1e6).toFixed(1)} MB)`;
     throw new TurboError(
       'quota',
@@ -157,17 +157,17 @@ export class Artifacts {
   }
 
   /**
-   * The file, fetched and kept; null where there is no room for it.
+   * Download and store the file; null where there is no space for it.
    *
    * @param {BundleFile} file
-   * @param {(received: number) => void} tell
+   * @param {(received: number) => void} report
    */
-  async #kept(file, tell) {
+  async #tryDownload(file, report) {
     /** @type {import('./store.mjs').Part | null} */
     let part = null;
     try {
       part = await this.#store.part(file);
-      await complete(file, new URL(file.path, this.#base), part, await this.#newHasher(), tell);
+      await complete(file, new URL(file.path, this.#base), part, await this.#newHasher(), report);
       return await part.keep();
     } catch (error) {
       const full = /** @type {Error} */ (error).name === 'QuotaExceededError';
@@ -193,14 +193,14 @@ function sumOf(files) {
 }
 
 /**
- * @param {(received: number, cached: boolean) => void} tell
+ * @param {(received: number, cached: boolean) => void} report
  * @returns {(received: number, cached: boolean) => void}
  */
-function throttled(tell) {
+function throttled(report) {
   let last = 0;
   return (received, cached) => {
     if (performance.now() - last < REPORT_MS) return;
     last = performance.now();
-    tell(received, cached);
+    report(received, cached);
   };
 }

@@ -1,16 +1,16 @@
-// What the denoiser reads besides latents and timestep: outputs of the text encoders, and what never changes.
+// The inputs of the denoiser besides latents and timestep: outputs of the text encoders, and constants.
 import { PromptTokenizer } from './text.mjs';
 
 /** @typedef {import('onnxruntime-web').Tensor} Tensor */
 
-/** Prompts to the denoiser's conditions, by the manifest's wiring (models/wiring.py). */
+/** Encodes prompts into the denoiser's conditions, along the manifest's wiring (models/wiring.py). */
 export class PromptEncoder {
   #manifest;
   #artifacts;
   #tensors;
   #library;
   /** @type {Map<string, PromptTokenizer>} */
-  #readers = new Map();
+  #tokenizers = new Map();
 
   /**
    * @param {import('./types.js').Manifest} manifest
@@ -26,7 +26,8 @@ export class PromptEncoder {
   }
 
   /**
-   * Tensors by the name of the denoiser's input, to be released, and what of the prompt did not fit.
+   * The conditions by the name of the denoiser's input, and the part of the prompt that does not fit. The caller
+   * releases the tensors.
    *
    * @param {string} prompt
    * @param {(component: string, inputs: Record<string, Tensor>) => Promise<Record<string, Tensor>>} run
@@ -37,20 +38,20 @@ export class PromptEncoder {
     const outputs = {};
     let longest = '';
     for (const [name, { text_encoder }] of Object.entries(this.#manifest.tokenizers)) {
-      const { ids, cut } = (await this.#reader(name)).encode(prompt);
+      const { ids, cut } = (await this.#tokenizer(name)).encode(prompt);
       if (cut.length > longest.length) longest = cut;
       const encoded = await this.#encoded(text_encoder, ids, run);
       for (const [tensor, value] of Object.entries(encoded)) outputs[`${text_encoder}.${tensor}`] = value;
     }
-    const conditions = await this.#constant();
+    const conditions = await this.#constants();
     for (const [name, sources] of Object.entries(this.#manifest.wiring.conditions))
-      conditions[name] = await this.#sideBySide(sources.map((source) => outputs[source]));
+      conditions[name] = await this.#concatenate(sources.map((source) => outputs[source]));
     return { conditions, cut: longest };
   }
 
   /**
    * @param {string} component
-   * @param {Int32Array} ids of one prompt, which every picture of the batch is drawn from
+   * @param {Int32Array} ids of the prompt, which is the same for every picture of the batch
    * @param {(component: string, inputs: Record<string, Tensor>) => Promise<Record<string, Tensor>>} run
    */
   async #encoded(component, ids, run) {
@@ -62,36 +63,36 @@ export class PromptEncoder {
     return outputs;
   }
 
-  /** @param {Tensor[]} states taken over */
-  async #sideBySide(states) {
+  /** @param {Tensor[]} states are released, or returned */
+  async #concatenate(states) {
     if (states.length === 1) return states[0];
     const joined = await this.#tensors.joined(states);
     this.#tensors.release(...states);
     return joined;
   }
 
-  /** The conditions that are the same in every run: the manifest has one row of the batch. */
-  async #constant() {
+  /** The conditions that are the same in every run. The manifest has one row of the batch for each. */
+  async #constants() {
     /** @type {Record<string, Tensor>} */
-    const constant = {};
+    const constants = {};
     const { components, wiring } = this.#manifest;
     for (const spec of components[wiring.denoiser].inputs) {
       const row = this.#manifest.conditions[spec.name];
       if (!row) continue;
       const rows = Float32Array.from({ length: spec.shape[0] * row.length }, (_, i) => row[i % row.length]);
-      constant[spec.name] = await this.#tensors.write(rows, spec);
+      constants[spec.name] = await this.#tensors.write(rows, spec);
     }
-    return constant;
+    return constants;
   }
 
   /** @param {string} name */
-  async #reader(name) {
-    const held = this.#readers.get(name);
-    if (held) return held;
-    const described = this.#manifest.tokenizers[name];
-    const files = await Promise.all(described.files.map(async (file) => [file.path, await this.#artifacts.get(file)]));
-    const reader = await PromptTokenizer.read(this.#library, name, described, Object.fromEntries(files));
-    this.#readers.set(name, reader);
-    return reader;
+  async #tokenizer(name) {
+    const loaded = this.#tokenizers.get(name);
+    if (loaded) return loaded;
+    const entry = this.#manifest.tokenizers[name];
+    const files = await Promise.all(entry.files.map(async (file) => [file.path, await this.#artifacts.get(file)]));
+    const tokenizer = await PromptTokenizer.read(this.#library, name, entry, Object.fromEntries(files));
+    this.#tokenizers.set(name, tokenizer);
+    return tokenizer;
   }
 }

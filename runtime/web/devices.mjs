@@ -1,9 +1,9 @@
-// What a browser offers to run on, and which of it is taken.
+// The devices that a browser offers, and the choice between them.
 import { TurboError } from './errors.mjs';
 
 /** @typedef {import('./types.js').Device} Device */
 
-/** In the order in which they are taken where nothing else is asked for. @type {readonly Device[]} */
+/** All devices in the default order of preference. @type {readonly Device[]} */
 export const DEVICES = ['webnn-gpu', 'webnn-npu', 'webgpu', 'webnn-cpu', 'wasm'];
 
 const WEBNN_OFF =
@@ -13,10 +13,10 @@ const WEBGPU_OFF = 'update the browser and the graphics driver, or enable chrome
 const INSECURE = 'open the page over https, or on http://localhost or http://127.0.0.1';
 
 /**
- * What this browser says of each device, in the order of DEVICES. A WebNN device is a wish: a browser whose back end
- * has no such hardware may run its graphs on the CPU, and not all of them tell.
+ * Whether this browser offers each device, in the order of DEVICES. A WebNN device type is only a preference: a back
+ * end without such hardware may run graphs on the CPU, and not all browsers report it.
  *
- * @param {string} precision of the bundle: floats are 16 bits wide at its boundaries in all but `fp32`
+ * @param {string} precision of the bundle: inputs and outputs are float16 in all precisions except `fp32`
  * @returns {Promise<import('./types.js').Offer[]>}
  */
 export async function offers(precision) {
@@ -25,15 +25,15 @@ export async function offers(precision) {
 }
 
 /**
- * The first device of `wished` that is offered, and which were passed over, each with its reason.
+ * The first device of `preferred` that is offered, and the skipped devices before it with their reasons.
  *
- * @param {readonly Device[]} wished
- * @param {import('./types.js').Offer[]} offered
+ * @param {readonly Device[]} preferred
+ * @param {import('./types.js').Offer[]} available
  * @returns {import('./types.js').Choice}
  */
-export function choose(wished, offered) {
-  const inOrder = wished.map((device) => {
-    const offer = offered.find((offer) => offer.device === device);
+export function choose(preferred, available) {
+  const inOrder = preferred.map((device) => {
+    const offer = available.find((offer) => offer.device === device);
     if (!offer) throw new TurboError('request', `there is no device ${device}`, `there are ${DEVICES.join(', ')}`);
     return offer;
   });
@@ -48,7 +48,7 @@ export function webnnType(device) {
 }
 
 /**
- * Why `device` is not offered, in one line with what to do; empty where it is.
+ * The reason why `device` is not offered, in one line with advice; empty where it is offered.
  *
  * @param {Device} device
  * @param {string} precision

@@ -1,8 +1,8 @@
-// One file of a bundle from its server, hashed on the way, taken up again where a connection breaks off.
+// Downloads one file of a bundle, hashes it during the download, and resumes where a connection fails.
 import { TurboError, firstLine } from './errors.mjs';
 
-const TRIES = 4; // connections in a row that bring nearly nothing
-const PROGRESS = 1 << 16; // bytes from which a connection has brought something
+const TRIES = 4; // successive connections without progress before the download fails
+const PROGRESS = 1 << 16; // the smallest number of bytes that counts as progress of a connection
 const PAUSE_MS = 500;
 const WHOLE = 'copy the bundle whole to the server, or export it anew';
 
@@ -11,8 +11,9 @@ const WHOLE = 'copy the bundle whole to the server, or export it anew';
 /** @typedef {import('./artifacts.mjs').Hasher} Hasher */
 
 /**
- * Bring `part` to the file's bytes. What was begun by an earlier visit may be damaged, or of another file than the
- * server has now, so that a wrong digest is believed only of what has been fetched from its first byte.
+ * Complete `part` to the bytes of the file. A part of an earlier visit can be damaged, or belong to an older file than
+ * that of the server. So a wrong digest fails the download only where the file was downloaded from its first byte.
+ * Otherwise the download starts again.
  *
  * @param {BundleFile} file
  * @param {URL} url
@@ -43,7 +44,7 @@ export async function complete(file, url, part, hasher, tell) {
 }
 
 /**
- * Hash what has come of a file; begin anew where it cannot be read.
+ * Hash the bytes of `part`. Where they cannot be read, the download starts again.
  *
  * @param {Part} part
  * @param {Hasher} hasher
@@ -58,7 +59,7 @@ async function reread(part, hasher) {
 }
 
 /**
- * Fetch what `part` lacks, as far as the connection lasts.
+ * Download the missing bytes of `part` over one connection.
  *
  * @param {BundleFile} file
  * @param {URL} url
@@ -68,7 +69,7 @@ async function reread(part, hasher) {
  */
 async function receive(file, url, part, hasher, tell) {
   const headers = part.size ? { Range: `bytes=${part.size}-` } : undefined;
-  // what is kept is kept in the store, not twice
+  // the store keeps the file, so the browser's HTTP cache must not keep it too
   const response = await fetch(url, { headers, cache: 'no-store' });
   if (response.status === 416) {
     requireSize(response, file);
@@ -83,12 +84,12 @@ async function receive(file, url, part, hasher, tell) {
   }
   requireSize(response, file);
   if (response.status !== 206 && part.size) {
-    part.clear(); // it gives no ranges, or has another file
+    part.clear(); // the server does not support ranges, or has another file
     hasher.init();
   }
   if (response.status === 206 && firstByte(response, part.size) !== part.size) {
     await response.body?.cancel();
-    part.clear(); // it gives other bytes than were asked for
+    part.clear(); // the server sends another range than the requested one
     hasher.init();
     return;
   }
@@ -102,40 +103,42 @@ async function receive(file, url, part, hasher, tell) {
 }
 
 /**
- * A file of another size than the manifest's is told before a byte of it is kept.
+ * Refuse a file with another size than in the manifest, before a byte of it is stored.
  *
  * @param {Response} response
  * @param {BundleFile} file
  */
 function requireSize({ status, headers }, file) {
   const range = headers.get('Content-Range')?.split('/')[1];
-  // a length is that of the body as it travels: it says nothing where that is compressed
+  // Content-Length is the length of the transferred body, so it is not used where the body is compressed
   const length = status === 200 && !headers.has('Content-Encoding') ? headers.get('Content-Length') : null;
   const size = Number(range ?? length ?? file.bytes);
   if (Number.isFinite(size) && size !== file.bytes) throw sizeError(file, String(size));
 }
 
 /**
- * Where in the file a partial response begins. A server of another origin may not show it: then it is as asked for.
+ * The position of the first byte of a partial response. A server of another origin may hide the header. Then the
+ * position is the requested one.
  *
  * @param {Response} response
- * @param {number} asked
+ * @param {number} requested
  */
-function firstByte({ headers }, asked) {
-  return Number(headers.get('Content-Range')?.match(/^bytes ([0-9]+)-/)?.[1] ?? asked);
+function firstByte({ headers }, requested) {
+  return Number(headers.get('Content-Range')?.match(/^bytes ([0-9]+)-/)?.[1] ?? requested);
 }
 
 /**
  * @param {BundleFile} file
- * @param {string} found
+ * @param {string} size
  */
-function sizeError(file, found) {
-  const wrong = `${file.path} has ${found} bytes, the manifest says ${file.bytes}`;
+function sizeError(file, size) {
+  const wrong = `${file.path} has ${size} bytes, the manifest says ${file.bytes}`;
   return new TurboError('integrity', wrong, WHOLE, file.path);
 }
 
 /**
- * What fetch() throws, and a stream that breaks off, has no name of its own to go by.
+ * Return errors of the network, and throw all others. Errors of fetch() and of interrupted streams have no name of
+ * their own, so they are what remains.
  *
  * @param {Error} error
  */

@@ -1,4 +1,4 @@
-// From a prompt, or a prompt and a picture, to pictures: the counterpart of runtime/draw/pipeline.py, in a worker.
+// Draws pictures from a prompt, or from a prompt and a picture, in a worker. Counterpart: runtime/draw/pipeline.py.
 import { PromptEncoder } from './conditions.mjs';
 import { TurboError } from './errors.mjs';
 import * as images from './images.mjs';
@@ -10,7 +10,7 @@ import { entry, plan } from './schedule.mjs';
 /** @typedef {import('onnxruntime-web').Tensor} Tensor */
 /** @typedef {import('./types.js').WorkerRequest} Request */
 
-/** A bundle that draws. */
+/** Draws with a bundle. */
 export class Drawer {
   #manifest;
   #artifacts;
@@ -34,7 +34,7 @@ export class Drawer {
   }
 
   /**
-   * Fetch what a drawing needs; nothing that is held already.
+   * Download the files that a drawing needs and that are not stored yet.
    *
    * @param {boolean} fromPicture
    * @param {import('./types.js').OnEvent} report
@@ -45,7 +45,7 @@ export class Drawer {
   }
 
   /**
-   * Bytes that prepare() would fetch.
+   * The number of bytes that prepare() would download.
    *
    * @param {boolean} fromPicture
    */
@@ -61,11 +61,11 @@ export class Drawer {
     const needed = [...encoders, ...(fromPicture ? [this.#encoder()] : []), wiring.denoiser, wiring.decoder];
     const lacking = needed.find((name) => !components[name]);
     if (lacking) {
-      const held = Object.keys(components).join(', ');
+      const available = Object.keys(components).join(', ');
       throw new TurboError(
         'request',
         `the bundle has no ${lacking}`,
-        `it has ${held}: export with --component ${lacking}`,
+        `it has ${available}: export with --component ${lacking}`,
       );
     }
     if (wiring.checker && components[wiring.checker]) needed.push(wiring.checker);
@@ -73,7 +73,7 @@ export class Drawer {
     return { ...tokenizers, ...Object.fromEntries(needed.map((name) => [name, components[name]])) };
   }
 
-  /** The component that makes latents of pictures. */
+  /** The component that encodes pictures into latents. */
   #encoder() {
     const { encoder } = this.#manifest.wiring;
     if (!encoder) throw new TurboError('request', 'this bundle draws from text alone', 'give no image');
@@ -81,7 +81,7 @@ export class Drawer {
   }
 
   /**
-   * Layouts for other programs call tensors otherwise, or give others; this one reads the contract's.
+   * Refuse layouts for other programs, which have other tensors or other names of tensors than the contract.
    *
    * @param {string[]} needed
    */
@@ -101,7 +101,7 @@ export class Drawer {
    */
   async draw(request, report) {
     const schedule = plan(this.#manifest, request.steps);
-    const first = request.bitmap ? entry(schedule, request.strength) : 0; // refused before anything is fetched
+    const first = request.bitmap ? entry(schedule, request.strength) : 0; // refuses before anything is downloaded
     const noise = new NoiseSource(request.seed);
     this.#sessions.report = report;
     this.#sessions.timings = {};
@@ -121,7 +121,7 @@ export class Drawer {
   }
 
   /**
-   * The mean latents of a picture, times the VAE's factor, in float32.
+   * Encode a picture into its mean latents, times the VAE's scaling factor, in float32.
    *
    * @param {ImageBitmap} bitmap
    * @param {import('./types.js').OnEvent} report
@@ -140,7 +140,7 @@ export class Drawer {
     return scaled;
   }
 
-  /** The denoiser's input that takes the latents. */
+  /** The spec of the denoiser's input for latents. */
   #latents() {
     const { components, wiring } = this.#manifest;
     const spec = components[wiring.denoiser].inputs.find(({ name }) => name === wiring.latents);
@@ -149,12 +149,12 @@ export class Drawer {
   }
 
   /**
-   * Finished latents. Takes `latents` over.
+   * Run all steps of the denoiser. Releases `latents`, and returns the final latents.
    *
    * @param {Sampler} sampler
    * @param {Tensor} latents
    * @param {Record<string, Tensor>} conditions
-   * @param {boolean} previews whether to show, after each step but the last, the picture that it points at
+   * @param {boolean} previews whether to report the predicted final picture after each step except the last
    * @param {import('./types.js').OnEvent} report
    */
   async #sample(sampler, latents, conditions, previews, report) {
@@ -181,9 +181,10 @@ export class Drawer {
   }
 
   /**
-   * Pictures, and which of them the safety checker refused, which made them black; none where the bundle has none.
+   * Decode pictures, and blacken those that the safety checker flags. Where the bundle has no safety checker, `flagged`
+   * is empty.
    *
-   * @param {Tensor} latents finished
+   * @param {Tensor} latents final latents
    * @param {import('./types.js').OnEvent} report
    */
   async #decode(latents, report) {
@@ -194,7 +195,7 @@ export class Drawer {
     const pictures = images.toImages(await this.#tensors.read(sample), size);
     this.#tensors.release(unscaled, sample);
     const flagged = await this.#flagged(pictures, report);
-    for (const [index, refused] of flagged.entries()) if (refused) blacken(pictures[index]);
+    for (const [index, flag] of flagged.entries()) if (flag) blacken(pictures[index]);
     return { images: pictures, flagged };
   }
 
@@ -208,14 +209,14 @@ export class Drawer {
     if (!chain || !wiring.checker) return [];
     const [spec] = chain.inputs;
     const input = await this.#tensors.write(clipInput(pictures, spec.shape[3]), spec);
-    const [found] = Object.values(await this.#run(wiring.checker, { [spec.name]: input }, report));
-    const flagged = Array.from(await this.#tensors.read(found), Boolean);
-    this.#tensors.release(input, found);
+    const [output] = Object.values(await this.#run(wiring.checker, { [spec.name]: input }, report));
+    const flagged = Array.from(await this.#tensors.read(output), Boolean);
+    this.#tensors.release(input, output);
     return flagged;
   }
 
   /**
-   * One run of a component that runs once a drawing.
+   * Run a component that runs once per drawing, and report its progress.
    *
    * @param {string} component
    * @param {Record<string, Tensor>} inputs

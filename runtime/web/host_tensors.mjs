@@ -1,9 +1,9 @@
-// Tensors in JavaScript's memory, for WebGPU and WASM: the latents that visit it are a few kilobytes.
+// Tensors in JavaScript's memory, for WebGPU and WASM. Latents are copied there; they have only a few kilobytes.
 
 /** @typedef {import('./types.js').Boundary} Boundary */
 /** @typedef {import('onnxruntime-web').Tensor} Tensor */
 
-/** As `WebnnTensors`. */
+/** The operations of `WebnnTensors`, on the CPU. */
 export class HostTensors {
   #ort;
 
@@ -12,7 +12,7 @@ export class HostTensors {
     this.#ort = ort;
   }
 
-  /** onnxruntime makes the outputs itself. */
+  /** Returns null, because onnxruntime allocates the outputs itself. */
   async empty() {
     return null;
   }
@@ -24,7 +24,7 @@ export class HostTensors {
    */
   async write(numbers, { dtype, shape }) {
     const narrow = dtype === 'float16' ? new Float16Array(numbers) : numbers;
-    // onnxruntime-web's types know no Float16Array yet; where there is one, its tensors hold it
+    // the types of onnxruntime-web do not have Float16Array yet, but its tensors accept it
     return new this.#ort.Tensor(
       /** @type {'float32'} */ (dtype),
       /** @type {Float32Array} */ (/** @type {unknown} */ (narrow)),
@@ -72,7 +72,7 @@ export class HostTensors {
   async joined(tensors) {
     const rank = tensors[0].dims.length;
     const widths = tensors.map((tensor) => tensor.dims[rank - 1]);
-    const width = widths.reduce((sum, each) => sum + each, 0);
+    const width = widths.reduce((sum, tensorWidth) => sum + tensorWidth, 0);
     const rows = tensors[0].size / widths[0];
     const joined = new Float32Array(rows * width);
     let column = 0;

@@ -1,9 +1,9 @@
-// Pictures to the VAE's numbers and back, as the manifest's `image` entry says.
+// Conversion between pictures and samples of the VAE, as the manifest's `image` entry describes.
 import { LANCZOS, fit } from './resample.mjs';
 
 /**
- * `bitmap`, laid on white, as the VAE encoder takes it: [1, 3, height, width] in −1…1, scaled to cover the size and
- * cropped about its centre.
+ * Convert `bitmap` into an input of the VAE encoder: [1, 3, height, width] in −1…1. It is composited over white, scaled
+ * to cover the size, and cropped around its centre.
  *
  * @param {ImageBitmap} bitmap
  * @param {{width: number, height: number}} size
@@ -48,7 +48,7 @@ export function rgbOf({ data: rgba, width, height }) {
 }
 
 /**
- * The decoder's sample [batch, 3, height, width] in −1…1 as pictures, rounded to eight bits.
+ * Convert the decoder's sample [batch, 3, height, width] in −1…1 to pictures of eight bits.
  *
  * @param {Float32Array} sample
  * @param {{batch: number, width: number, height: number}} size
@@ -60,7 +60,7 @@ export function toImages(sample, { batch, width, height }) {
     const pixels = width * height;
     for (let i = 0; i < pixels; i++) {
       for (let colour = 0; colour < 3; colour++) {
-        // an ImageData clamps and rounds what is put into it
+        // ImageData clamps and rounds the numbers
         image.data[4 * i + colour] = 255 * (sample[(3 * index + colour) * pixels + i] / 2 + 0.5);
       }
       image.data[4 * i + 3] = 255;

@@ -1,4 +1,4 @@
-// The package's entry: what is public, held to its declared types.
+// The entry of the package: the public names, checked against their declared types.
 import { TurboPipeline as Pipeline } from './pipeline.mjs';
 
 /** @type {import('./types.js').TurboPipelineClass} */

@@ -1,4 +1,4 @@
-// A bundle's manifest: all that a consumer needs and cannot read from the graphs.
+// Reads the manifest of a bundle: everything that a consumer needs and that the graphs do not contain.
 import { TurboError, firstLine } from './errors.mjs';
 import { filesOf } from './artifacts.mjs';
 
@@ -6,7 +6,8 @@ const FORMAT = 2;
 const SHA256 = /^[0-9a-f]{64}$/;
 
 /**
- * The manifest of the bundle at `base`, asked of the server each time: what it names by sha256 is kept.
+ * Read the manifest of the bundle at `base`. It is revalidated with the server each time, because only the files that
+ * it names by sha256 can be kept.
  *
  * @param {string} base URL of the bundle's folder, ending in a slash
  * @returns {Promise<import('./types.js').Manifest>}
@@ -20,17 +21,17 @@ export async function readManifest(base) {
     const wrong = `${base} is not a bundle: the server says ${response.status} to its manifest.json`;
     throw new TurboError('bundle', wrong, 'give the URL of a bundle that turbo-webnn export has made');
   }
-  const held = await response.json().catch(() => null);
-  if (held?.format !== FORMAT) {
-    const right = held?.format > FORMAT ? 'update the page' : 'export it anew';
-    throw new TurboError('bundle', `${url} has format ${held?.format}, this reads ${FORMAT}`, right);
+  const manifest = await response.json().catch(() => null);
+  if (manifest?.format !== FORMAT) {
+    const right = manifest?.format > FORMAT ? 'update the page' : 'export it anew';
+    throw new TurboError('bundle', `${url} has format ${manifest?.format}, this reads ${FORMAT}`, right);
   }
-  requireFiles(held, url);
-  return held;
+  requireFiles(manifest, url);
+  return manifest;
 }
 
 /**
- * What the manifest names lies in the bundle, and can be told by its digest.
+ * Require that all files of the manifest are in the folder of the bundle, and have a valid sha256 and size.
  *
  * @param {import('./types.js').Manifest} manifest
  * @param {URL} url
@@ -60,7 +61,7 @@ function namedFiles(components, tokenizers, url) {
 }
 
 /**
- * The files of `entry`; null stands for what is no list of them.
+ * The files of `entry`; null where it has no list of files.
  *
  * @param {import('./artifacts.mjs').Entry} entry
  */
@@ -73,7 +74,7 @@ function listed(entry) {
 }
 
 /**
- * Whether `path` names a file in the bundle's folder, and means the same in a URL.
+ * Whether `path` names a file in the bundle's folder, and has the same meaning in a URL.
  *
  * @param {unknown} path
  */

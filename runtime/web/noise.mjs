@@ -1,9 +1,9 @@
-// Seeded noise: the numbers that torch.randn draws on the CPU. The same arithmetic as runtime/draw/noise.py.
+// Seeded noise: the numbers of torch.randn on the CPU, with the same arithmetic as runtime/draw/noise.py.
 import { TurboError } from './errors.mjs';
 
 const STATE = 624;
 const SHIFT = 397;
-const BLOCK = 16; // draws of at least this many numbers are filled in blocks of as many
+const BLOCK = 16; // PyTorch fills draws of at least this many numbers in blocks of this size
 
 /** The Mersenne Twister (Matsumoto and Nishimura, 1998), seeded as its reference code does (init_genrand). */
 class Twister {
@@ -39,15 +39,15 @@ class Twister {
 }
 
 /**
- * A stream of standard normal noise, as `torch.Generator().manual_seed(seed)` feeds `torch.randn`: equal within
- * 1e-5, for torch's vectorised logarithm and sine round differently.
+ * A stream of standard normal noise: `torch.randn` with `torch.Generator().manual_seed(seed)`. The numbers equal those
+ * of torch within 1e-5, because torch's vectorised logarithm and sine round differently.
  */
 export class NoiseSource {
   /** @type {number | null} */
   #spare = null;
   #twister;
 
-  /** @param {number | bigint} seed from 0 to 2⁶⁴ − 1; torch keeps the lower 32 bits of it */
+  /** @param {number | bigint} seed from 0 to 2⁶⁴ − 1; torch uses its lower 32 bits */
   constructor(seed) {
     if (typeof seed === 'number' && !Number.isSafeInteger(seed)) {
       throw new TurboError('request', `seed ${seed} is no whole number`, 'give a larger one as a BigInt');
@@ -60,7 +60,7 @@ export class NoiseSource {
   }
 
   /**
-   * `torch.randn` of `count` numbers.
+   * Draw `torch.randn(count)`.
    *
    * @param {number} count
    */
@@ -70,7 +70,7 @@ export class NoiseSource {
     const whole = count - (count % BLOCK);
     for (let start = 0; start < whole; start += BLOCK) boxMuller(numbers, start);
     if (whole < count) {
-      // torch draws the last sixteen anew where the blocks do not come out even
+      // for an incomplete block, torch draws the last sixteen numbers again
       numbers.set(this.#uniform24(BLOCK), count - BLOCK);
       boxMuller(numbers, count - BLOCK);
     }
@@ -78,7 +78,7 @@ export class NoiseSource {
   }
 
   /**
-   * Numbers in [0, 1) of 24 bits, as many as a float32's mantissa tells apart.
+   * Draw numbers in [0, 1) of 24 bits, the precision of a float32's mantissa.
    *
    * @param {number} count
    */
@@ -86,13 +86,13 @@ export class NoiseSource {
     return Float32Array.from({ length: count }, () => (this.#twister.draw() & 0xffffff) * 2 ** -24);
   }
 
-  /** A number in [0, 1) of 53 bits, from two draws, the high half first. */
+  /** Draw a number in [0, 1) of 53 bits, from two outputs of the twister, the high half first. */
   #uniform53() {
     const high = this.#twister.draw() & 0x1fffff;
     return (high * 2 ** 32 + this.#twister.draw()) * 2 ** -53;
   }
 
-  /** One normal number by Box-Muller in double precision, which makes two: the other waits. */
+  /** Draw one normal number by Box-Muller in double precision. The second number is kept for the next call. */
   #one() {
     if (this.#spare !== null) {
       const spare = this.#spare;
@@ -107,7 +107,7 @@ export class NoiseSource {
 }
 
 /**
- * Sixteen uniform numbers of `numbers` into normal ones: the first eight are radii, the last eight angles.
+ * Transform sixteen uniform numbers into normal ones, in place. The first eight give radii, the last eight angles.
  *
  * @param {Float32Array} numbers
  * @param {number} start
@@ -115,7 +115,7 @@ export class NoiseSource {
 function boxMuller(numbers, start) {
   const turn = Math.fround(2 * Math.PI);
   for (let i = start; i < start + BLOCK / 2; i++) {
-    const radius = Math.sqrt(-2 * Math.log(1 - numbers[i])); // 1 − u, for u may be 0
+    const radius = Math.sqrt(-2 * Math.log(1 - numbers[i])); // 1 − u, because u can be 0
     const angle = Math.fround(turn * numbers[i + BLOCK / 2]);
     numbers[i] = radius * Math.cos(angle);
     numbers[i + BLOCK / 2] = radius * Math.sin(angle);

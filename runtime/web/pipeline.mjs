@@ -1,16 +1,16 @@
-// TurboPipeline: what a page holds. The work is done in a worker, which is replaced where it has come to harm.
+// TurboPipeline, the object of a page. A worker does the work, and is replaced after a failure.
 import { DEVICES, offers } from './devices.mjs';
 import { TurboError } from './errors.mjs';
 import { clearStore } from './store.mjs';
 
 const LIMIT_S = 600;
-const HARMED = ['build', 'run', 'lost', 'late', 'aborted', 'internal']; // after these the worker is not to be trusted
+const HARMED = ['build', 'run', 'lost', 'late', 'aborted', 'internal']; // after these errors the worker is replaced
 
-/** sha256 of stored files that were hashed in this visit, and were right: workers come and go. @type {Set<string>} */
+/** sha256 of stored files that were verified in this visit, for later workers too. @type {Set<string>} */
 const verified = new Set();
 
 /**
- * What the worker has been asked and has not answered.
+ * A request to the worker that has no answer yet.
  *
  * @typedef {object} Call
  * @property {(value: any) => void} resolve
@@ -20,7 +20,7 @@ const verified = new Set();
  */
 
 /**
- * What the worker says.
+ * A message of the worker.
  *
  * @typedef {object} Message
  * @property {number} [id] of the call
@@ -28,7 +28,7 @@ const verified = new Set();
  * @property {unknown} [value]
  * @property {import('./types.js').ErrorTold} [error]
  * @property {string} [lost]
- * @property {string} [verified] sha256 of a file that is known to be stored right
+ * @property {string} [verified] sha256 of a stored file that was verified
  */
 
 export class TurboPipeline {
@@ -40,7 +40,7 @@ export class TurboPipeline {
   #call = null;
   #calls = 0;
   /** @type {{manifest: import('./types.js').Manifest, choice: import('./types.js').Choice}} */
-  #held = /** @type {any} */ (null); // open() gives no pipeline before it is there
+  #bundle = /** @type {any} */ (null); // open() sets it before it returns the pipeline
 
   /**
    * @param {Omit<import('./types.js').WorkerOptions, 'verified'>} options
@@ -60,14 +60,14 @@ export class TurboPipeline {
     const base = new URL(url, document.baseURI);
     if (!base.pathname.endsWith('/')) base.pathname += '/';
     const devices = typeof device === 'string' ? [device] : device;
-    const found = {
+    const resolvedLibraries = {
       ort: resolved('onnxruntime-web/webgpu'),
       tokenizers: resolved('@huggingface/tokenizers'),
       hash: resolved('hash-wasm'),
     };
-    const told = { url: base.href, devices, cache, keepBytes, libraries: { ...found, ...libraries } };
-    const pipeline = new TurboPipeline(told, limit);
-    await pipeline.#opened();
+    const options = { url: base.href, devices, cache, keepBytes, libraries: { ...resolvedLibraries, ...libraries } };
+    const pipeline = new TurboPipeline(options, limit);
+    await pipeline.#open();
     return pipeline;
   }
 
@@ -81,21 +81,21 @@ export class TurboPipeline {
   }
 
   get manifest() {
-    return this.#held.manifest;
+    return this.#bundle.manifest;
   }
 
   get choice() {
-    return this.#held.choice;
+    return this.#bundle.choice;
   }
 
   /** @param {{fromImage?: boolean}} [options] */
   async lacking({ fromImage = false } = {}) {
-    return /** @type {Promise<number>} */ (this.#ask('lacking', { fromImage }, []));
+    return /** @type {Promise<number>} */ (this.#request('lacking', { fromImage }, []));
   }
 
   /** @param {{fromImage?: boolean, onEvent?: import('./types.js').OnEvent, signal?: AbortSignal}} [options] */
   async prepare({ fromImage = false, onEvent, signal } = {}) {
-    await this.#ask('prepare', { fromImage }, [], onEvent, signal);
+    await this.#request('prepare', { fromImage }, [], onEvent, signal);
   }
 
   /**
@@ -105,16 +105,16 @@ export class TurboPipeline {
   async draw({ prompt, steps = 1, seed = 0, image, strength = 0.5, previews = false, onEvent, signal }) {
     const bitmap = image ? await bitmapOf(image) : null;
     const request = { prompt, steps, seed, bitmap, strength, previews };
-    return this.#ask('draw', request, bitmap ? [bitmap] : [], onEvent, signal);
+    return this.#request('draw', request, bitmap ? [bitmap] : [], onEvent, signal);
   }
 
   release() {
     this.#end(new TurboError('aborted', 'the pipeline was released'));
   }
 
-  async #opened() {
+  async #open() {
     this.#start();
-    this.#held = await this.#send('open', { ...this.#options, verified: [...verified] }, []);
+    this.#bundle = await this.#send('open', { ...this.#options, verified: [...verified] }, []);
   }
 
   /**
@@ -124,14 +124,14 @@ export class TurboPipeline {
    * @param {import('./types.js').OnEvent} [onEvent]
    * @param {AbortSignal} [signal]
    */
-  async #ask(method, argument, transfer, onEvent, signal) {
+  async #request(method, argument, transfer, onEvent, signal) {
     if (this.#call)
       throw new TurboError('request', 'this pipeline is at work', 'wait for it, or abort it by its signal');
     const aborted = () => this.#end(new TurboError('aborted', 'stopped before the end'));
     if (signal?.aborted) throw new TurboError('aborted', 'stopped before the end');
     signal?.addEventListener('abort', aborted);
     try {
-      if (!this.#worker) await this.#opened();
+      if (!this.#worker) await this.#open();
       return await this.#send(method, argument, transfer, onEvent);
     } finally {
       signal?.removeEventListener('abort', aborted);
@@ -140,7 +140,7 @@ export class TurboPipeline {
 
   #start() {
     const worker = new Worker(new URL('./worker.mjs', import.meta.url), { type: 'module' });
-    worker.onmessage = ({ data }) => this.#heard(data);
+    worker.onmessage = ({ data }) => this.#receive(data);
     worker.onerror = ({ message }) => this.#lost(message ?? 'it does not load');
     this.#worker = worker;
   }
@@ -155,13 +155,13 @@ export class TurboPipeline {
   #send(method, argument, transfer, onEvent) {
     return new Promise((resolve, reject) => {
       this.#call = { resolve, reject, onEvent, timer: 0 };
-      this.#wind();
+      this.#restartTimer();
       this.#worker?.postMessage({ id: ++this.#calls, method, argument }, transfer);
     });
   }
 
-  /** A worker that hangs says nothing, so that each word of it sets the clock back. */
-  #wind() {
+  /** Each message of the worker restarts the timer, because a hanging worker sends none. */
+  #restartTimer() {
     if (!this.#call) return;
     clearTimeout(this.#call.timer);
     const late = () =>
@@ -170,13 +170,13 @@ export class TurboPipeline {
   }
 
   /** @param {Message} message */
-  #heard({ id, event, value, error, lost, verified: sha256 }) {
+  #receive({ id, event, value, error, lost, verified: sha256 }) {
     if (sha256 !== undefined) verified.add(sha256);
     if (lost !== undefined) this.#lost(lost);
     if (id !== this.#calls || !this.#call) return;
-    this.#wind();
+    this.#restartTimer();
     if (event) return this.#call.onEvent?.(event);
-    if (error) return this.#failed(TurboError.from(error));
+    if (error) return this.#failed(TurboError.fromMessage(error));
     const { resolve } = this.#done();
     resolve(value);
   }
@@ -192,14 +192,14 @@ export class TurboPipeline {
     this.#end(new TurboError('lost', `the device was lost (${why})`, 'draw again: everything is started anew'));
   }
 
-  /** @param {TurboError} error for whom waits */
+  /** @param {TurboError} error rejects the current call */
   #end(error) {
     this.#worker?.terminate();
     this.#worker = null;
     if (this.#call) this.#done().reject(error);
   }
 
-  /** @returns {Call} the call that is over */
+  /** @returns {Call} the completed call */
   #done() {
     const call = /** @type {Call} */ (this.#call);
     clearTimeout(call.timer);
@@ -209,7 +209,7 @@ export class TurboPipeline {
 }
 
 /**
- * The URL that the page's import map gives a name; undefined where there is none, as under a bundler.
+ * The URL of a name in the page's import map; undefined where there is none, as with a bundler.
  *
  * @param {string} name
  */
@@ -222,7 +222,7 @@ function resolved(name) {
 }
 
 /**
- * A picture turned upright by its EXIF tag, its colours as they stand in the file.
+ * Decode a picture: rotated by its EXIF tag, with the colours of the file unchanged.
  *
  * @param {ImageBitmapSource} image
  */

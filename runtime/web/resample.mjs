@@ -1,6 +1,6 @@
-// Resampling as Pillow does it (src/libImaging/Resample.c): the Python runner's pictures, here.
+// Resampling as in Pillow (src/libImaging/Resample.c), so that pictures equal those of the Python runtime.
 
-/** @typedef {{data: Uint8Array | Uint8ClampedArray, width: number, height: number}} Rgb three bytes a pixel */
+/** @typedef {{data: Uint8Array | Uint8ClampedArray, width: number, height: number}} Rgb three bytes per pixel */
 /** @typedef {{support: number, weight: (x: number) => number}} Filter weights of pixels up to `support` away */
 
 /** @type {Filter} */
@@ -17,7 +17,7 @@ export const BICUBIC = {
 };
 
 /**
- * `picture` scaled to cover `width` by `height` and cropped about its centre: Pillow's ImageOps.fit.
+ * Scale `picture` to cover `width` by `height`, and crop it around its centre: Pillow's ImageOps.fit.
  *
  * @param {Rgb} picture
  * @param {number} width
@@ -36,7 +36,8 @@ export function fit(picture, width, height, filter) {
 }
 
 /**
- * Each row of `picture` between `from` and `to` as `width` pixels, rounded to bytes, as Pillow does between passes.
+ * Resample each row of `picture` between `from` and `to` to `width` pixels. As in Pillow, the result is rounded to
+ * bytes between the two passes.
  *
  * @param {Rgb} picture
  * @param {number} from
@@ -69,7 +70,7 @@ function resampleRows(picture, from, to, width, filter) {
 }
 
 /**
- * The pixels that make pixel `x` of a row, and their weights, which sum to 1.
+ * The source pixels of pixel `x` of a row, and their weights, which sum to 1.
  *
  * @param {number} x
  * @param {number} from
@@ -83,8 +84,8 @@ function windowOf(x, from, scale, size, { support, weight }) {
   const first = Math.max(Math.trunc(centre - support * stretch + 0.5), 0);
   const end = Math.min(Math.trunc(centre + support * stretch + 0.5), size);
   const weights = Array.from({ length: end - first }, (_, i) => weight((first + i - centre + 0.5) / stretch));
-  const sum = weights.reduce((total, each) => total + each, 0);
-  return { first, weights: weights.map((each) => each / sum) };
+  const sum = weights.reduce((total, value) => total + value, 0);
+  return { first, weights: weights.map((value) => value / sum) };
 }
 
 /** @param {number} x */
@@ -93,7 +94,7 @@ function sinc(x) {
 }
 
 /**
- * Rows for columns.
+ * Swap rows and columns.
  *
  * @param {Rgb} picture
  * @returns {Rgb}

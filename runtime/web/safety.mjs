@@ -1,13 +1,13 @@
-// The safety checker's view of pictures, and what becomes of those that it refuses: as runtime/draw/safety.py.
+// Prepares pictures for the safety checker, and blackens those that it flags: as runtime/draw/safety.py.
 import { rgbOf } from './images.mjs';
 import { BICUBIC, fit } from './resample.mjs';
 
-// of RGB in 0…1 (OpenAI CLIP's preprocessing)
+// mean and standard deviation of RGB in 0…1 (OpenAI CLIP's preprocessing)
 const MEAN = [0.48145466, 0.4578275, 0.40821073];
 const DEVIATION = [0.26862954, 0.26130258, 0.27577711];
 
 /**
- * Pictures as CLIP reads them: [batch, 3, side, side], scaled to cover that and cropped, normalised.
+ * Scale, crop and normalise pictures for CLIP: [batch, 3, side, side].
  *
  * @param {ImageData[]} images
  * @param {number} side
@@ -26,7 +26,7 @@ export function clipInput(images, side) {
   return input;
 }
 
-/** @param {ImageData} image made black in its place */
+/** @param {ImageData} image is made black in place */
 export function blacken(image) {
   image.data.fill(0);
   for (let i = 3; i < image.data.length; i += 4) image.data[i] = 255;

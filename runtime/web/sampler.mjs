@@ -1,4 +1,4 @@
-// The numbers of a schedule over tensors: the counterpart of runtime/draw/sampler.py. Formulas: models/schedule.py.
+// Samples along a schedule: the counterpart of runtime/draw/sampler.py. The formulas are those of models/schedule.py.
 
 /** @typedef {import('onnxruntime-web').Tensor} Tensor */
 /** @typedef {import('./types.js').Combination} Combination */
@@ -10,14 +10,14 @@ export class Sampler {
   #noise;
   #schedule;
   #shape;
-  /** @type {Tensor | null} the denoiser's output in the step before */
-  #last = null;
+  /** @type {Tensor | null} the denoiser's output in the previous step */
+  #lastOutput = null;
 
   /**
    * @param {import('./webnn_tensors.mjs').WebnnTensors | import('./host_tensors.mjs').HostTensors} tensors
    * @param {import('./noise.mjs').NoiseSource} noise
    * @param {import('./types.js').Schedule} schedule
-   * @param {number} first the index of the step that the run begins with
+   * @param {number} first the index of the first step of the run
    * @param {number[]} shape of the latents
    */
   constructor(tensors, noise, schedule, first, shape) {
@@ -29,12 +29,12 @@ export class Sampler {
   }
 
   /**
-   * The first latents: noise, or a picture's latents under noise. Takes `start` over.
+   * Make the first latents: noise, or a picture's latents with noise added. Releases `start`.
    *
    * @param {Tensor | null} start
    */
   async begin(start) {
-    const noise = await this.#drawn();
+    const noise = await this.#drawNoise();
     if (!start) {
       const latents = await this.#tensors.scaled(noise, this.#schedule.init_noise_sigma, 'float32');
       this.#tensors.release(noise);
@@ -47,7 +47,7 @@ export class Sampler {
   }
 
   /**
-   * The latents after `step`. Takes `latents` and `output` over.
+   * Compute the latents after `step`. Releases `latents`, and keeps `output` for the next step.
    *
    * @param {Tensor} latents
    * @param {Tensor} output of the denoiser
@@ -57,19 +57,19 @@ export class Sampler {
     /** @type {[number, Tensor][]} */
     const terms = [
       [next.output, output],
-      [next.last_output, this.#last ?? output], // a run's first step has no other
+      [next.last_output, this.#lastOutput ?? output], // the first step has no previous output
     ];
-    const noise = next.noise ? await this.#drawn() : null;
+    const noise = next.noise ? await this.#drawNoise() : null;
     if (noise) terms.push([next.noise, noise]);
     const stepped = await this.#sum([next.latents, latents], terms);
     this.#tensors.release(latents, ...(noise ? [noise] : []));
     this.end();
-    this.#last = output;
+    this.#lastOutput = output;
     return stepped;
   }
 
   /**
-   * The finished latents that the output of `step` points at. Takes nothing over.
+   * The final latents that the output of `step` predicts. Releases nothing.
    *
    * @param {Tensor} latents
    * @param {Tensor} output of the denoiser
@@ -79,19 +79,19 @@ export class Sampler {
     return this.#sum([clean.latents, latents], [[clean.output, output]]);
   }
 
-  /** Give back what is kept between steps. */
+  /** Release the tensor that is kept between steps. */
   end() {
-    if (this.#last) this.#tensors.release(this.#last);
-    this.#last = null;
+    if (this.#lastOutput) this.#tensors.release(this.#lastOutput);
+    this.#lastOutput = null;
   }
 
-  #drawn() {
+  #drawNoise() {
     const count = this.#shape.reduce((product, side) => product * side);
     return this.#tensors.write(this.#noise.normal(count), { dtype: 'float32', shape: this.#shape });
   }
 
   /**
-   * The sum of tensors, each times its coefficient, in float32; of `others`, those with coefficient 0 are left out.
+   * The sum of coefficient·tensor in float32. Terms of `others` with coefficient 0 are skipped.
    *
    * @param {[number, Tensor]} first
    * @param {[number, Tensor][]} others
@@ -99,8 +99,8 @@ export class Sampler {
    */
   async #sum([coefficient, first], others) {
     const terms = others.filter(([factor]) => factor !== 0);
-    const asItIs = coefficient === 1 && terms.length > 0;
-    let total = asItIs ? first : await this.#tensors.scaled(first, coefficient, 'float32');
+    const isUnscaled = coefficient === 1 && terms.length > 0;
+    let total = isUnscaled ? first : await this.#tensors.scaled(first, coefficient, 'float32');
     for (const [factor, tensor] of terms) {
       const sum = await this.#tensors.added(total, tensor, factor);
       if (total !== first) this.#tensors.release(total);

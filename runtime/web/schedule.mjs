@@ -1,4 +1,4 @@
-// A sampler's schedule, read from the manifest: no consumer needs a scheduler of its own.
+// Schedules of the manifest. They contain all numbers of a sampler, so a consumer needs no scheduler.
 import { TurboError } from './errors.mjs';
 
 /**
@@ -10,14 +10,15 @@ import { TurboError } from './errors.mjs';
 export function plan(manifest, steps) {
   const schedule = manifest.schedules[String(steps)];
   if (!schedule) {
-    const held = Object.keys(manifest.schedules).join(', ');
-    throw new TurboError('request', `there is no schedule of ${steps} steps`, `there are ${held}`);
+    const available = Object.keys(manifest.schedules).join(', ');
+    throw new TurboError('request', `there is no schedule of ${steps} steps`, `there are ${available}`);
   }
   return schedule;
 }
 
 /**
- * The first step of an image-to-image run: `int(steps·strength)` steps are left (diffusers' get_timesteps).
+ * The index of the first step of an image-to-image run, which has `int(steps·strength)` steps (as get_timesteps of
+ * diffusers).
  *
  * @param {import('./types.js').Schedule} schedule
  * @param {number} strength above 0 and at most 1

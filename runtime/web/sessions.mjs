@@ -1,11 +1,11 @@
-// onnxruntime sessions over a bundle's components, made one after another and released where room is short.
+// onnxruntime sessions of a bundle's components. They are created one after another, and released to limit memory.
 import { TurboError, firstLine } from './errors.mjs';
 
 /** @typedef {import('onnxruntime-web').Tensor} Tensor */
 /** @typedef {import('./types.js').Graph} Graph */
 /** @typedef {import('onnxruntime-web').InferenceSession} InferenceSession */
 /** @typedef {import('onnxruntime-web').InferenceSession.SessionOptions} SessionOptions */
-/** @typedef {{session: InferenceSession, component: string, bytes: number, used: number}} Held */
+/** @typedef {{session: InferenceSession, component: string, bytes: number, used: number}} LoadedSession */
 
 export class Sessions {
   #ort;
@@ -14,8 +14,8 @@ export class Sessions {
   #artifacts;
   #tensors;
   #keepBytes;
-  /** Sessions that are loaded, by their graph. @type {Map<Graph, Held>} */
-  #held = new Map();
+  /** Loaded sessions by graph. @type {Map<Graph, LoadedSession>} */
+  #loaded = new Map();
   #clock = 0;
   /** Seconds by component. @type {Record<string, import('./types.js').Timing>} */
   timings = {};
@@ -24,11 +24,11 @@ export class Sessions {
 
   /**
    * @param {typeof import('onnxruntime-web')} ort
-   * @param {SessionOptions} options which provider, and how
+   * @param {SessionOptions} options the execution provider and its options
    * @param {import('./types.js').Manifest} manifest
    * @param {import('./artifacts.mjs').Artifacts} artifacts
    * @param {import('./webnn_tensors.mjs').WebnnTensors | import('./host_tensors.mjs').HostTensors} tensors
-   * @param {number} keepBytes weights that may stay loaded; the graph at work always may
+   * @param {number} keepBytes the limit for the weights of loaded sessions; the running graph is always loaded
    */
   constructor(ort, options, manifest, artifacts, tensors, keepBytes) {
     this.#ort = ort;
@@ -40,8 +40,8 @@ export class Sessions {
   }
 
   /**
-   * The component's outputs by name. Its graphs run one after another, each on inputs of the component and outputs
-   * of those before it.
+   * Run the component, and return its outputs by name. Its graphs run one after another. Each reads inputs of the
+   * component and outputs of earlier graphs.
    *
    * @param {string} component
    * @param {Record<string, Tensor>} inputs
@@ -50,29 +50,29 @@ export class Sessions {
   async run(component, inputs) {
     const chain = this.#manifest.components[component];
     /** @type {Record<string, Tensor>} */
-    const made = {};
+    const computed = {};
     for (const [index, graph] of chain.graphs.entries()) {
       const session = await this.#session(component, graph, index);
-      const began = performance.now();
-      const given = { ...inputs, ...made };
-      const feeds = Object.fromEntries(graph.inputs.map(({ name }) => [name, given[name]]));
-      const outputs = await this.#ran(session, feeds, graph);
+      const startTime = performance.now();
+      const values = { ...inputs, ...computed };
+      const feeds = Object.fromEntries(graph.inputs.map(({ name }) => [name, values[name]]));
+      const outputs = await this.#runGraph(session, feeds, graph);
       await this.#requireFinite(component, outputs);
-      Object.assign(made, outputs);
-      this.#timing(component).run += (performance.now() - began) / 1000;
+      Object.assign(computed, outputs);
+      this.#timing(component).run += (performance.now() - startTime) / 1000;
     }
     const outputs = chain.outputs.map(({ name }) => name);
     this.#tensors.release(
-      ...Object.keys(made)
+      ...Object.keys(computed)
         .filter((name) => !outputs.includes(name))
-        .map((name) => made[name]),
+        .map((name) => computed[name]),
     );
-    return Object.fromEntries(outputs.map((name) => [name, made[name]]));
+    return Object.fromEntries(outputs.map((name) => [name, computed[name]]));
   }
 
-  /** Give back the memory of all sessions. */
+  /** Free the memory of all sessions. */
   async release() {
-    for (const graph of [...this.#held.keys()]) await this.#drop(graph);
+    for (const graph of [...this.#loaded.keys()]) await this.#drop(graph);
   }
 
   /**
@@ -80,7 +80,7 @@ export class Sessions {
    * @param {Record<string, Tensor>} feeds
    * @param {Graph} graph
    */
-  async #ran(session, feeds, graph) {
+  async #runGraph(session, feeds, graph) {
     const fetches = await Promise.all(graph.outputs.map(async (spec) => [spec.name, await this.#tensors.empty(spec)]));
     try {
       const outputs = await session.run(feeds, Object.fromEntries(fetches));
@@ -96,7 +96,7 @@ export class Sessions {
   }
 
   /**
-   * Waits for the graph, too, so that what is timed is its work.
+   * Require finite outputs. This also waits for the graph, so that its whole work is timed.
    *
    * @param {string} component
    * @param {Record<string, Tensor>} outputs
@@ -115,25 +115,25 @@ export class Sessions {
    * @param {number} index of the graph in its chain
    */
   async #session(component, graph, index) {
-    const held = this.#held.get(graph);
-    if (held) {
-      held.used = ++this.#clock;
-      return held.session;
+    const loaded = this.#loaded.get(graph);
+    if (loaded) {
+      loaded.used = ++this.#clock;
+      return loaded.session;
     }
     const bytes = graph.files.reduce((sum, file) => sum + file.bytes, 0);
     await this.#makeRoom(component, bytes);
     const of = this.#manifest.components[component].graphs.length;
     this.report({ kind: 'load', name: component, graph: index + 1, of, bytes });
-    const began = performance.now();
+    const startTime = performance.now();
     const session = await this.#create(graph);
-    this.#held.set(graph, { session, component, bytes, used: ++this.#clock });
-    this.#timing(component).load += (performance.now() - began) / 1000;
+    this.#loaded.set(graph, { session, component, bytes, used: ++this.#clock });
+    this.#timing(component).load += (performance.now() - startTime) / 1000;
     return session;
   }
 
   /**
-   * Weights are handed over as Blobs, shard by shard: onnxruntime reads each when it mounts it, and lets go of them
-   * once the session is made.
+   * Create the session of `graph`. Weights are passed as one Blob per shard. onnxruntime reads each Blob when it mounts
+   * it, and releases all after the session is created.
    *
    * @param {Graph} graph
    */
@@ -153,27 +153,28 @@ export class Sessions {
   }
 
   /**
-   * Release what is needed last, until `bytes` more are allowed: other components first, which have had their turn;
-   * of the same one the graph that has just run, for the next step begins with the chain's first.
+   * Release sessions until `bytes` more fit below the limit. Sessions of other components are released first, the least
+   * recently used one first. Then the most recently used session of this component is released, because the next step
+   * begins with the first graph of the chain.
    *
    * @param {string} component
    * @param {number} bytes
    */
   async #makeRoom(component, bytes) {
-    const sum = () => [...this.#held.values()].reduce((total, held) => total + held.bytes, bytes);
-    while (this.#held.size && sum() > this.#keepBytes) {
-      const others = [...this.#held].filter(([, held]) => held.component !== component);
+    const sum = () => [...this.#loaded.values()].reduce((total, loaded) => total + loaded.bytes, bytes);
+    while (this.#loaded.size && sum() > this.#keepBytes) {
+      const others = [...this.#loaded].filter(([, loaded]) => loaded.component !== component);
       const oldest = others.sort(([, a], [, b]) => a.used - b.used)[0];
-      const latest = [...this.#held].sort(([, a], [, b]) => b.used - a.used)[0];
+      const latest = [...this.#loaded].sort(([, a], [, b]) => b.used - a.used)[0];
       await this.#drop((oldest ?? latest)[0]);
     }
   }
 
   /** @param {Graph} graph */
   async #drop(graph) {
-    const held = this.#held.get(graph);
-    this.#held.delete(graph);
-    await held?.session.release();
+    const loaded = this.#loaded.get(graph);
+    this.#loaded.delete(graph);
+    await loaded?.session.release();
   }
 
   /** @param {string} component */
@@ -183,23 +184,23 @@ export class Sessions {
 }
 
 /**
- * `created`, or what the browser says of it: where WebNN refuses a graph, create() never settles, and the only sign
- * is an error that nobody has caught.
+ * Wait for `created`, or throw the next uncaught error. Where WebNN refuses a graph, the promise of create() never
+ * settles, and an uncaught error is the only sign.
  *
  * @template T
  * @param {Promise<T>} created
  * @returns {Promise<T>}
  */
 async function settled(created) {
-  const heard = new AbortController();
-  const { signal } = heard;
-  const refused = new Promise((_, refuse) => {
-    addEventListener('unhandledrejection', ({ reason }) => refuse(reason), { signal });
-    addEventListener('error', ({ message }) => refuse(new Error(message)), { signal });
+  const listeners = new AbortController();
+  const { signal } = listeners;
+  const failed = new Promise((_, reject) => {
+    addEventListener('unhandledrejection', ({ reason }) => reject(reason), { signal });
+    addEventListener('error', ({ message }) => reject(new Error(message)), { signal });
   });
   try {
-    return /** @type {T} */ (await Promise.race([created, refused]));
+    return /** @type {T} */ (await Promise.race([created, failed]));
   } finally {
-    heard.abort();
+    listeners.abort();
   }
 }

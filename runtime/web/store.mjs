@@ -1,25 +1,25 @@
-// Where a bundle's files are kept between visits: the origin's private file system (OPFS), by sha256.
+// Stores the files of bundles between visits in the origin's private file system (OPFS), by sha256.
 //
-// What is stored under its sha256 was hashed before it was given that name. A disk can damage it since, so that each
-// visit hashes it once more. A download that was broken off is stored as <sha256>.part, and is taken up again.
+// A file gets its sha256 as name only after it was hashed. The disk can damage it later, so each visit hashes it once
+// more. An interrupted download is stored as <sha256>.part, and is resumed.
 import { TurboError } from './errors.mjs';
 
 const FOLDER = 'turbo-webnn';
 const INSECURE = 'open it over https or on http://localhost, or open the pipeline with { cache: false }';
 
 /**
- * A file on its way.
+ * A file that is not complete yet.
  *
  * @typedef {object} Part
- * @property {number} size bytes that have come
- * @property {() => AsyncIterable<Uint8Array>} read those bytes
- * @property {(chunk: Uint8Array) => void} write what comes next; throws QuotaExceededError where there is no room
- * @property {() => void} clear begin anew
- * @property {() => Promise<Blob>} keep give it its name: it is whole and right
- * @property {() => Promise<void>} close let go of it; what has come stays
+ * @property {number} size the number of received bytes
+ * @property {() => AsyncIterable<Uint8Array>} read reads the received bytes
+ * @property {(chunk: Uint8Array) => void} write appends a chunk; throws QuotaExceededError where there is no space
+ * @property {() => void} clear removes the received bytes
+ * @property {() => Promise<Blob>} keep gives the complete and verified file its final name
+ * @property {() => Promise<void>} close closes the file; the received bytes stay
  */
 
-/** Files on disk. Works in a worker only: writing in place is not offered to pages. */
+/** Files on disk. It works only in a worker, because pages cannot write files in place. */
 export class DiskStore {
   #folder;
 
@@ -52,22 +52,22 @@ export class DiskStore {
       const stored = await (await this.#folder.getFileHandle(sha256)).getFile();
       return stored.size === bytes ? stored : null;
     } catch {
-      return null; // there is none, or none that can be read
+      return null; // there is no file, or it cannot be read
     }
   }
 
   /**
-   * Remove whatever is stored under the file's name.
+   * Remove the stored file.
    *
    * @param {import('./types.js').BundleFile} file
    */
   async remove({ sha256 }) {
-    // where there is nothing that is well, and what another page holds makes keep() fail
+    // a missing file is no error; where another page has the file open, keep() fails later
     await this.#folder.removeEntry(sha256, { recursive: true }).catch(() => {});
   }
 
   /**
-   * What has come of a file so far, to be written on.
+   * Open the received part of a file, for appending.
    *
    * @param {import('./types.js').BundleFile} file
    * @returns {Promise<Part>}
@@ -92,7 +92,7 @@ export class DiskStore {
       },
       write(/** @type {Uint8Array} */ chunk) {
         const written = access.write(/** @type {Uint8Array<ArrayBuffer>} */ (chunk), { at: size });
-        // where the disk is full some browsers throw; Chromium returns another number than was to be written
+        // where the disk is full, some browsers throw, and Chromium returns another number of bytes
         if (written !== chunk.byteLength) throw new DOMException('the disk is full', 'QuotaExceededError');
         size += written;
       },
@@ -108,14 +108,14 @@ export class DiskStore {
       },
       close: async () => {
         access.close();
-        if (size === 0) await folder.removeEntry(handle.name).catch(() => {}); // an empty one does no harm
+        if (size === 0) await folder.removeEntry(handle.name).catch(() => {}); // an empty file left behind is harmless
       },
     };
     return part;
   }
 
   /**
-   * What `work` gives while no other page works on that file: who comes second waits, and finds it.
+   * Run `work` while no other page works on that file. A second page waits, and then finds the stored file.
    *
    * @template T
    * @param {import('./types.js').BundleFile} file
@@ -138,7 +138,7 @@ export class DiskStore {
     for await (const name of this.#folder.keys()) if (!needed.has(name.replace('.part', ''))) spare.push(name);
     let gone = 0;
     for (const name of spare) {
-      // what another page is writing now stays
+      // a file that another page is writing cannot be removed
       await this.#folder.removeEntry(name).then(
         () => gone++,
         () => {},
@@ -148,7 +148,7 @@ export class DiskStore {
   }
 }
 
-/** Files that last as long as the pipeline, for where a browser keeps none. */
+/** Files in memory, which last as long as the pipeline. For browsers and pages without a disk store. */
 export class MemoryStore {
   /** @type {Map<string, Blob>} */
   #files = new Map();
@@ -176,7 +176,7 @@ export class MemoryStore {
       get size() {
         return size;
       },
-      async *read() {}, // nothing is ever taken up again
+      async *read() {}, // a part in memory is always new
       write(chunk) {
         chunks.push(new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (chunk)]));
         size += chunk.byteLength;
@@ -200,7 +200,7 @@ export class MemoryStore {
    * @param {() => Promise<T>} work
    */
   alone(_file, work) {
-    return work(); // no other page sees these
+    return work(); // other pages cannot access these files
   }
 
   async prune() {
@@ -208,7 +208,7 @@ export class MemoryStore {
   }
 }
 
-/** Give back all that any bundle of this origin keeps. */
+/** Remove the stored files of all bundles of this origin. */
 export async function clearStore() {
   const root = await navigator.storage.getDirectory();
   await root.removeEntry(FOLDER, { recursive: true }).catch((error) => {

@@ -1,23 +1,23 @@
-// Tensors on a WebNN context, and the arithmetic between graphs on that same context: once token ids and noise are
-// written, nothing visits JavaScript before the pixels are read.
+// Tensors on a WebNN context, and the arithmetic between graphs on the same context. After token ids and noise are
+// written, only the results of the check for finite numbers are read by JavaScript before the pixels.
 
 /** @typedef {import('./types.js').Boundary} Boundary */
 /** @typedef {import('onnxruntime-web').Tensor} Tensor */
 
 /**
- * What can be done with tensors on one device. `HostTensors` does the same on the CPU.
+ * The operations on tensors of one device. `HostTensors` has the same operations on the CPU.
  *
- * All tensors have owners: who asks for one has to release() it.
+ * The caller of a method owns the returned tensor, and must release() it.
  */
 export class WebnnTensors {
   #ort;
   #context;
-  /** Graphs of the arithmetic, by kind. @type {Map<string, Promise<MLGraph>>} */
+  /** The graphs of the arithmetic by computation, types and shapes. @type {Map<string, Promise<MLGraph>>} */
   #graphs = new Map();
 
   /**
    * @param {typeof import('onnxruntime-web')} ort
-   * @param {MLContext} context the one that every session has
+   * @param {MLContext} context the context of all sessions
    */
   constructor(ort, context) {
     this.#ort = ort;
@@ -25,7 +25,7 @@ export class WebnnTensors {
   }
 
   /**
-   * A tensor for a graph to write into.
+   * Allocate a tensor for the output of a graph.
    *
    * @param {Boundary} spec
    * @returns {Promise<Tensor>}
@@ -33,8 +33,8 @@ export class WebnnTensors {
   async empty({ dtype, shape }) {
     const dataType = /** @type {MLOperandDataType} */ (dtype);
     const mlTensor = await this.#context.createTensor({ dataType, shape, readable: true, writable: true });
-    const described = { dataType: /** @type {'float32'} */ (dtype), dims: shape };
-    return this.#ort.Tensor.fromMLTensor(mlTensor, { ...described, dispose: () => mlTensor.destroy() });
+    const options = { dataType: /** @type {'float32'} */ (dtype), dims: shape };
+    return this.#ort.Tensor.fromMLTensor(mlTensor, { ...options, dispose: () => mlTensor.destroy() });
   }
 
   /**
@@ -64,33 +64,33 @@ export class WebnnTensors {
   }
 
   /**
-   * factor·x, computed in float32.
+   * Compute factor·x in float32.
    *
    * @param {Tensor} x
    * @param {number} factor
    * @param {string} dtype of the result
    */
   async scaled(x, factor, dtype) {
-    return this.#computed('scaled', [x], [factor], { dtype, shape: x.dims }, (build, [a, by]) =>
+    return this.#compute('scaled', [x], [factor], { dtype, shape: x.dims }, (build, [a, by]) =>
       build.mul(wide(build, a), by),
     );
   }
 
   /**
-   * x + factor·y in float32: an Euler step, or noise that is added.
+   * Compute x + factor·y in float32, for Euler steps and for adding noise.
    *
    * @param {Tensor} x
    * @param {Tensor} y
    * @param {number} factor
    */
   async added(x, y, factor) {
-    return this.#computed('added', [x, y], [factor], { dtype: 'float32', shape: x.dims }, (build, [a, b, by]) =>
+    return this.#compute('added', [x, y], [factor], { dtype: 'float32', shape: x.dims }, (build, [a, b, by]) =>
       build.add(wide(build, a), build.mul(wide(build, b), by)),
     );
   }
 
   /**
-   * `tensors` of one type side by side along the last axis.
+   * Concatenate `tensors` of one type along the last axis.
    *
    * @param {Tensor[]} tensors
    */
@@ -98,18 +98,18 @@ export class WebnnTensors {
     const axis = tensors[0].dims.length - 1;
     const width = tensors.reduce((sum, tensor) => sum + tensor.dims[axis], 0);
     const result = { dtype: tensors[0].type, shape: [...tensors[0].dims.slice(0, axis), width] };
-    return this.#computed('joined', tensors, [], result, (build, operands) => build.concat(operands, axis));
+    return this.#compute('joined', tensors, [], result, (build, operands) => build.concat(operands, axis));
   }
 
   /**
-   * Whether all of `tensor` is finite. One number is read: the mean magnitude, which no infinity and no NaN leaves as
-   * it is. Who asks has waited for all that the tensor depends on, too.
+   * Whether every number of `tensor` is finite. Only one number is read: the mean magnitude, which is not finite where
+   * a number is infinite or NaN. This also waits for all computations that the tensor depends on.
    *
    * @param {Tensor} tensor
    */
   async finite(tensor) {
     const axes = tensor.dims.map((_, axis) => axis);
-    const mean = await this.#computed('finite', [tensor], [], { dtype: 'float32', shape: [] }, (build, [a]) =>
+    const mean = await this.#compute('finite', [tensor], [], { dtype: 'float32', shape: [] }, (build, [a]) =>
       build.reduceMean(build.abs(wide(build, a)), { axes }),
     );
     const [number] = await this.read(mean);
@@ -118,7 +118,7 @@ export class WebnnTensors {
   }
 
   /**
-   * What one small graph makes of `inputs` and `factors`; it is built where there is none of this kind yet.
+   * Run a small graph on `inputs` and `factors`. The graph is built at the first call with its types and shapes.
    *
    * @param {string} name of the computation
    * @param {Tensor[]} inputs
@@ -126,7 +126,7 @@ export class WebnnTensors {
    * @param {Boundary} result
    * @param {(build: MLGraphBuilder, operands: MLOperand[]) => MLOperand} compute
    */
-  async #computed(name, inputs, factors, result, compute) {
+  async #compute(name, inputs, factors, result, compute) {
     const specs = [
       ...inputs.map((tensor) => ({ dtype: tensor.type, shape: tensor.dims })),
       ...factors.map(() => FACTOR),
@@ -138,7 +138,7 @@ export class WebnnTensors {
     const scalars = await Promise.all(factors.map((factor) => this.write(new Float32Array([factor]), FACTOR)));
     const named = [...inputs, ...scalars].map((tensor, i) => [`input${i}`, mlTensorOf(tensor)]);
     this.#context.dispatch(graph, Object.fromEntries(named), { output: mlTensorOf(output) });
-    this.release(...scalars); // what is in use lives until its dispatch is done
+    this.release(...scalars); // WebNN frees a tensor in use only after its dispatch is done
     return output;
   }
 

@@ -1,7 +1,7 @@
-// The worker that a TurboPipeline draws in: nothing that it does holds up the page, and ending it gives all back.
+// The worker of a TurboPipeline. Its work does not block the page, and terminating it frees all its memory.
 //
-// { id, method, argument } in; { id, event } while it works, then { id, value } or { id, error } out; { lost } where
-// the device has gone; { verified } with the sha256 of each file that is known to be stored right.
+// It receives { id, method, argument }. It sends { id, event } during the work, then { id, value } or { id, error }. It
+// sends { lost } after the device is lost, and { verified } with the sha256 of each stored file that was verified.
 import { Artifacts } from './artifacts.mjs';
 import { choose, offers, webnnType } from './devices.mjs';
 import { Drawer } from './drawer.mjs';
@@ -17,8 +17,9 @@ import { WebnnTensors } from './webnn_tensors.mjs';
 /** @typedef {typeof import('hash-wasm')} Hash */
 /** @typedef {import('onnxruntime-web').InferenceSession.SessionOptions} SessionOptions */
 
-const IN_THE_PAGE = 1e9; // three graphs of 504 MB were held at once in a page's process, and the fourth felled it
-const ELSEWHERE = 4e9;
+// limits for the weights of loaded sessions; a page's process crashed at the fourth loaded graph of 504 MB
+const PAGE_PROCESS_BYTES = 1e9;
+const OTHER_PROCESS_BYTES = 4e9;
 
 /** @type {Drawer | null} */
 let drawer = null;
@@ -49,32 +50,32 @@ function opened() {
  */
 async function makeDrawer(manifest, device, { url, cache, keepBytes, libraries, verified }) {
   const store = cache ? await DiskStore.open() : new MemoryStore();
-  const [ort, tokenizers, { createSHA256 }] = await imported(libraries);
+  const [ort, tokenizers, { createSHA256 }] = await importLibraries(libraries);
   const artifacts = new Artifacts(url, manifest, store, createSHA256, verified);
   artifacts.onVerified = (sha256) => postMessage({ verified: sha256 });
-  const { tensors, options } = await runner(ort, device);
-  const keep = keepBytes ?? (inThePage(device) ? IN_THE_PAGE : ELSEWHERE);
-  const sessions = new Sessions(ort, options, manifest, artifacts, tensors, keep);
+  const { tensors, options } = await makeTensors(ort, device);
+  const limit = keepBytes ?? (isInPageProcess(device) ? PAGE_PROCESS_BYTES : OTHER_PROCESS_BYTES);
+  const sessions = new Sessions(ort, options, manifest, artifacts, tensors, limit);
   return new Drawer(manifest, artifacts, sessions, tensors, tokenizers);
 }
 
 /**
- * Whether the weights of `device` lie in the page's own process. WebNN has one elsewhere on Windows and macOS; other
- * systems' back end, LiteRT, does not, whatever the device type, and does not say.
+ * Whether the weights of `device` are in the page's process. WebNN uses another process on Windows and macOS. On other
+ * systems its back end is LiteRT, which uses the page's process for every device type, and does not report it.
  *
  * @param {import('./types.js').Device} device
  */
-function inThePage(device) {
+function isInPageProcess(device) {
   return device === 'wasm' || (device !== 'webgpu' && !/^(Win|Mac)/.test(navigator.platform));
 }
 
 /**
- * Import maps do not reach workers, so that a page gives URLs; bundlers find the names.
+ * Import the libraries. Import maps do not apply to workers, so a page passes URLs. Bundlers resolve the names.
  *
  * @param {import('./types.js').Libraries} libraries
  * @returns {Promise<[Ort, Tokenizers, Hash]>}
  */
-async function imported({ ort, tokenizers, hash }) {
+async function importLibraries({ ort, tokenizers, hash }) {
   return Promise.all([
     ort ? import(ort) : import('onnxruntime-web/webgpu'),
     tokenizers ? import(tokenizers) : import('@huggingface/tokenizers'),
@@ -83,13 +84,13 @@ async function imported({ ort, tokenizers, hash }) {
 }
 
 /**
- * The tensors of `device`, and what a session needs to run on it.
+ * Make the tensors of `device`, and the options of its sessions.
  *
  * @param {Ort} ort
  * @param {import('./types.js').Device} device
  * @returns {Promise<{tensors: WebnnTensors | HostTensors, options: SessionOptions}>}
  */
-async function runner(ort, device) {
+async function makeTensors(ort, device) {
   const deviceType = webnnType(device);
   if (!deviceType) {
     return {
@@ -97,13 +98,14 @@ async function runner(ort, device) {
       options: { executionProviders: [/** @type {'wasm' | 'webgpu'} */ (device)] },
     };
   }
-  ort.env.wasm.numThreads = 1; // its own arithmetic is not asked for
+  ort.env.wasm.numThreads = 1; // all nodes run on WebNN, so the CPU provider needs no threads
   const context = await navigator.ml.createContext({ deviceType });
   context.lost.then(({ message }) => postMessage({ lost: message }));
   const options = {
     executionProviders: [{ name: /** @type {const} */ ('webnn'), context: /** @type {any} */ (context), deviceType }],
     graphOptimizationLevel: /** @type {const} */ ('disabled'),
-    extra: { session: { disable_cpu_ep_fallback: '1' } }, // no node leaves WebNN unheard
+    extra: { session: { disable_cpu_ep_fallback: '1' } }, // session creation fails where a node would run on the CPU
+
   };
   return { tensors: new WebnnTensors(ort, context), options };
 }
@@ -113,6 +115,6 @@ addEventListener('message', async ({ data: { id, method, argument } }) => {
     const value = await methods[method](argument, (event) => postMessage({ id, event }));
     postMessage({ id, value });
   } catch (error) {
-    postMessage({ id, error: TurboError.told(error) });
+    postMessage({ id, error: TurboError.toMessage(error) });
   }
 });

@@ -1,1 +1,1 @@
-"""Judging a graph: does it run wholly on WebNN?"""
+"""Checks whether a graph runs wholly on WebNN."""

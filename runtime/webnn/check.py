@@ -1,4 +1,4 @@
-"""Does this graph run wholly on WebNN? By rules, by the real provider, in a real browser."""
+"""Check whether a graph runs wholly on WebNN: with static rules, with the real provider, in a real browser."""
 
 from __future__ import annotations
 
@@ -30,22 +30,32 @@ __all__ = [
 
 
 def check_static(path: Path, target: Target) -> list[Finding]:
-    """What static rules find in the graph at `path` for `target`; empty where all is well.
+    """Apply the static rules for `target` to the graph at `path`, without reading its weights.
 
-    Weights stay on disk. Raises RequestError for a file that is missing, is not ONNX, lacks a shard, or asks
-    for an operator set that the provider does not know.
+    Returns:
+        The findings; empty where the graph has no problem.
+
+    Raises:
+        RequestError: where the file or a shard is missing, the file is not ONNX, or it has an operator set that the
+            provider does not know.
     """
     return list(find(read_graph(path), target))
 
 
 def check_browser(path: Path, inputs: Mapping[str, NDArray[Any]], *, limit_s: float = 180.0) -> BrowserVerdict:
-    """What a real Chromium does with the graph at `path`: built wholly on WebNN, run once on `inputs`.
+    """Build the graph at `path` in a real Chromium wholly on WebNN, and run it once on `inputs`.
 
-    inputs: arrays by input name. A browser that errs, dies or takes longer than `limit_s` seconds is a
-    verdict with its reason. Several graphs share one browser through `Chromium`.
+    Use `Chromium` to check several graphs in one browser.
 
-    Raises RequestError where Node, an npm package or room for the browser is missing, for inputs that are not
-    the graph's, and as `check_static` does.
+    Args:
+        path: the path of the graph.
+        inputs: arrays by input name.
+        limit_s: the time limit in seconds. A browser that fails, exits or takes longer gives a verdict with that
+            reason.
+
+    Raises:
+        RequestError: where Node, an npm package or disk space for the browser is missing, the inputs do not match the
+            graph, and as for `check_static`.
     """
     with Chromium() as chromium:
         return chromium.run(path, inputs, limit_s=limit_s)

@@ -1,4 +1,4 @@
-"""A real Chromium: does it build the graph wholly on WebNN, and what does it compute?"""
+"""Build and run graphs on WebNN in a real Chromium."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from turbo_webnn.runtime.webnn.browser import library_path, unpacked_chromium
 from turbo_webnn.runtime.webnn.node import Worker, WorkerLostError
 from turbo_webnn.runtime.webnn.provider import Optimization
 from turbo_webnn.runtime.webnn.verdict import Refusal, reason_of, refusals_of
-from turbo_webnn.runtime.webnn.weightless import Weightless, read_weightless
+from turbo_webnn.runtime.webnn.weightless import WeightlessGraph, read_weightless
 
 Device = Literal["cpu", "gpu", "npu"]
 
 SCRIPT = Path(__file__).parent / "web" / "chromium.mjs"
 
-# NumPy types by their names in onnxruntime-web, all little-endian in memory and in files.
+# The NumPy type of each type of onnxruntime-web. All are little-endian in memory and in files.
 TYPES: Mapping[str, np.dtype[Any]] = {
     "float32": np.dtype("<f4"),
     "float16": np.dtype("<f2"),
@@ -36,19 +36,30 @@ TYPES: Mapping[str, np.dtype[Any]] = {
     "bool": np.dtype("?"),
 }
 
-# The page is given this long to be torn down, then the process that holds the browser is killed.
+# The time for closing the page. After it, the process of the browser is killed.
 GRACE_S = 60.0
 
 
 @dataclass(frozen=True)
 class BrowserVerdict:
-    """What one real browser did with one graph.
+    """The result of one graph in a real browser.
 
-    whole: the session was built wholly on WebNN, with no fall-back to the CPU provider, and ran.
-    reason: why not, in one line; empty where it is whole.
-    accelerated: what MLContext says of its device, None where it says nothing.
-    create_ms, run_ms: milliseconds for the session and for the one run, None where it came to neither.
-    outputs: by name, as the browser computed them; empty where it did not run.
+    Attributes:
+        model: the path of the graph.
+        whole: whether the session was built wholly on WebNN, without fallback to the CPU provider, and ran.
+        reason: the reason for a failure, in one line; empty where `whole`.
+        browser: the version of Chromium.
+        onnxruntime: the version of onnxruntime-web.
+        device: the device type of the MLContext.
+        accelerated: the property `accelerated` of the MLContext; None where the browser has no such property.
+        optimization: the optimisation level of onnxruntime.
+        nodes: the number of nodes after optimisation.
+        placed: the number of nodes on WebNN.
+        partitions: the number of partitions on WebNN.
+        refusals: the nodes that the provider refuses.
+        create_ms: the duration of creating the session in milliseconds; None where it failed.
+        run_ms: the duration of the run in milliseconds; None where it failed.
+        outputs: the browser's outputs by name; empty where the graph did not run.
     """
 
     model: Path
@@ -69,23 +80,25 @@ class BrowserVerdict:
 
 
 class Chromium:
-    """A browser that judges graph after graph, each on a page of its own, started anew after a failure.
+    """A browser that runs graphs, each in its own page. It restarts after a failure.
 
-    To be used in a `with`: no process and no file is left behind. Raises RequestError where Node, an npm
-    package or room for the browser is missing.
+    It is a context manager, which leaves no process and no file behind.
+
+    Raises:
+        RequestError: where Node, an npm package or disk space for the browser is missing.
     """
 
     def __init__(self) -> None:
         executable = unpacked_chromium()
         self._stack = ExitStack()
         self._folder = self._stack.enter_context(scratch_folder(Path(tempfile.gettempdir(), "check")))
-        # Its profiles and pipes lie in our folder, so that they go with it even where Chromium is killed.
+        # Chromium's profiles and pipes are in our folder, so that they are removed even where Chromium is killed.
         settings = {"TMPDIR": str(self._folder), **library_path(executable)}
         self._worker = Worker("Chromium", SCRIPT, arguments=[str(executable)], settings=settings)
 
     @property
     def pid(self) -> int | None:
-        """The process that holds the browser, where one runs."""
+        """The id of the Node process of the browser; None where no process runs."""
         return self._worker.pid
 
     def __enter__(self) -> Chromium:
@@ -104,13 +117,21 @@ class Chromium:
         optimization: Optimization = "disabled",
         device: Device = "cpu",
     ) -> BrowserVerdict:
-        """Builds the graph at `path` and runs it once on `inputs`, arrays by input name.
+        """Build the graph at `path`, and run it once.
 
-        A page that errs, crashes or has no answer within `limit_s` seconds is a verdict with that reason.
-        Raises RequestError as `read_weightless` does, and for inputs that are not the graph's.
+        Args:
+            path: the path of the graph.
+            inputs: arrays by input name.
+            limit_s: the time limit in seconds. A page that fails, crashes or takes longer gives a verdict with that
+                reason.
+            optimization: the optimisation level of onnxruntime.
+            device: the device type of the MLContext.
+
+        Raises:
+            RequestError: where the inputs do not match the graph, and as for `read_weightless`.
         """
         graph = read_weightless(path)
-        _refuse_other_inputs(graph, inputs)
+        _require_inputs(graph, inputs)
         folder = self._folder
         outputs = [value.name for value in graph.proto.graph.output]
         job = {
@@ -122,17 +143,17 @@ class Chromium:
             "deviceType": device,
             "limit_s": limit_s,
         }
-        return self._verdict(path, job, self._ask(job, limit_s))
+        return self._verdict(path, job, self._request(job, limit_s))
 
     def _write(self, index: int, name: str, array: NDArray[Any]) -> dict[str, Any]:
-        kind = next(kind for kind, dtype in TYPES.items() if dtype == array.dtype)
+        type_name = next(type_name for type_name, dtype in TYPES.items() if dtype == array.dtype)
         file = self._folder / f"input{index}"
         file.write_bytes(np.ascontiguousarray(array).tobytes())
-        return {"name": name, "type": kind, "dims": list(array.shape), "file": str(file)}
+        return {"name": name, "type": type_name, "dims": list(array.shape), "file": str(file)}
 
-    def _ask(self, job: dict[str, Any], limit_s: float) -> dict[str, Any]:
+    def _request(self, job: dict[str, Any], limit_s: float) -> dict[str, Any]:
         try:
-            return self._worker.ask(job, limit_s + GRACE_S)
+            return self._worker.request(job, limit_s + GRACE_S)
         except WorkerLostError as loss:
             return {"error": str(loss)}
 
@@ -158,19 +179,16 @@ class Chromium:
         )
 
 
-def _refuse_other_inputs(graph: Weightless, inputs: Mapping[str, NDArray[Any]]) -> None:
+def _require_inputs(graph: WeightlessGraph, inputs: Mapping[str, NDArray[Any]]) -> None:
     weights = {tensor.name for tensor in graph.proto.graph.initializer}
-    given = {value.name for value in graph.proto.graph.input} - weights
-    if given != inputs.keys():
+    expected = {value.name for value in graph.proto.graph.input} - weights
+    if expected != inputs.keys():
         wrong = f"{graph.path} does not take {', '.join(inputs) or 'nothing'}"
-        raise RequestError(wrong, f"give {', '.join(sorted(given))}")
+        raise RequestError(wrong, f"give {', '.join(sorted(expected))}")
     for name, array in inputs.items():
         if array.dtype not in TYPES.values():
             raise RequestError(f"{name} is {array.dtype}", f"a browser takes {', '.join(TYPES)}")
 
 
-def _read_outputs(files: dict[str, str], described: dict[str, Any]) -> dict[str, NDArray[Any]]:
-    return {
-        name: np.fromfile(files[name], TYPES[tensor["type"]]).reshape(tensor["dims"])
-        for name, tensor in described.items()
-    }
+def _read_outputs(files: dict[str, str], specs: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    return {name: np.fromfile(files[name], TYPES[spec["type"]]).reshape(spec["dims"]) for name, spec in specs.items()}

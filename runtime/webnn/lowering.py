@@ -1,10 +1,10 @@
-"""Which WebNN operations the provider of onnxruntime-web 1.30 makes of an ONNX operator.
+"""The WebNN operations that the provider of onnxruntime-web 1.30 generates for each ONNX operator.
 
-Source: the provider's own verdicts on one-node graphs of every operator, type and rank, over every table.
-The provider goes by operator names alone, whatever their domain.
+Source: the provider's verdicts on one-node graphs of every operator, type and rank, over every table. The provider
+distinguishes operators only by name, not by domain.
 
-Left out on purpose: operators that get to WebNN only where onnxruntime inlines their definition, because its
-CPU provider has no kernel for the type (Mish, CastLike, LogSoftmax in float16). No graph should rest on that.
+Some operators are omitted on purpose: they reach WebNN only where onnxruntime inlines their definition, because its
+CPU provider has no kernel for the type (Mish, CastLike, LogSoftmax in float16). A graph should not depend on that.
 """
 
 from __future__ import annotations
@@ -15,15 +15,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Lowering:
-    """An ONNX operator in terms of WebNN.
+    """The lowering of an ONNX operator to WebNN.
 
-    operations: what it becomes. One for a direct counterpart; for an operator that is taken apart, those that
-        must take the type of its first input.
-    parameters: for a direct counterpart, the WebNN parameter that ONNX input i becomes; inputs beyond these
-        become options of the call, or are not read. Empty for an operator that is taken apart.
-    constants: indices of the inputs that must be initializers, for the provider reads their values.
-    outputs: how many outputs it can give.
-    since: the oldest version of the operator that it is made from.
+    An operator has a direct counterpart in WebNN, or is decomposed into several operations.
+
+    Attributes:
+        operations: the WebNN operations: the direct counterpart, or those operations of the decomposition that must
+            support the type of the first input.
+        parameters: for a direct counterpart, the WebNN parameter of each ONNX input. Later inputs become options of the
+            call, or are not read. Empty for a decomposed operator.
+        constants: the indices of inputs that must be initializers, because the provider reads their values.
+        outputs: the largest number of outputs.
+        since: the oldest supported version of the operator.
     """
 
     operations: tuple[str, ...]
@@ -97,8 +100,8 @@ _BINARY = {
     "Sub": "sub",
     "Xor": "logicalXor",
 }
-# Their second input is a shape, axes, repetitions or a diagonal.
-_SHAPED = {
+# Operators whose second input is a shape, axes, repetitions or a diagonal.
+_WITH_CONSTANT = {
     "CumSum": "cumulativeSum",
     "Expand": "expand",
     "ReduceL1": "reduceL1",
@@ -118,7 +121,7 @@ _SHAPED = {
     "Unsqueeze": "reshape",
 }
 _RMS = ("add", "div", "mul", "pow", "reduceMean", "sqrt")
-_TAKEN_APART = {
+_DECOMPOSED = {
     "ConvInteger": ("dequantizeLinear",),
     "DepthToSpace": ("reshape", "transpose"),
     "Einsum": ("matmul", "mul", "reduceSum", "reshape", "transpose", "triangular"),
@@ -134,8 +137,8 @@ LOWERINGS: Mapping[str, Lowering] = {
     **{operator: Lowering((operation,)) for operator, operation in _UNARY.items()},
     **{operator: Lowering((operation,), ("a",)) for operator, operation in _LOGICAL.items()},
     **{operator: Lowering((operation,), ("a", "b")) for operator, operation in _BINARY.items()},
-    **{operator: Lowering((operation,), constants=(1,)) for operator, operation in _SHAPED.items()},
-    **{operator: Lowering(operations, ()) for operator, operations in _TAKEN_APART.items()},
+    **{operator: Lowering((operation,), constants=(1,)) for operator, operation in _WITH_CONSTANT.items()},
+    **{operator: Lowering(operations, ()) for operator, operations in _DECOMPOSED.items()},
     "BatchNormalization": Lowering(("batchNormalization",), ("input", "scale", "bias", "mean", "variance")),
     "Clip": Lowering(("clamp",), constants=(1, 2)),
     "Concat": Lowering(("concat",), ("inputs",)),

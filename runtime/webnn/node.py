@@ -1,4 +1,4 @@
-"""Node processes that answer one line of JSON with another."""
+"""Node processes that answer each line of JSON with a line of JSON."""
 
 from __future__ import annotations
 
@@ -20,48 +20,49 @@ INSTALL = f"run npm ci --ignore-scripts in {ROOT}"
 
 
 def require_packages(*names: str) -> None:
-    """Require Node and the npm packages `names`, in the versions of package.json.
+    """Require Node, and the npm packages `names` in the versions of package.json.
 
     Raises:
-        RequestError: where one is not there.
+        RequestError: where one is missing, or has another version.
     """
     if shutil.which("node") is None:
         raise RequestError("there is no node on PATH", "install Node 20 or newer")
     if not (ROOT / "package.json").is_file():
         right = "install from a clone (pip install -e .), or run check --rules-only"
         raise RequestError("an installed wheel has no npm packages, which this needs", right)
-    wanted = json.loads((ROOT / "package.json").read_text())["dependencies"]
+    required = json.loads((ROOT / "package.json").read_text())["dependencies"]
     for name in names:
         manifest = MODULES / name / "package.json"
         if not manifest.is_file():
-            raise RequestError(f"{name} {wanted[name]} is not installed", INSTALL)
-        if (version := json.loads(manifest.read_text())["version"]) != wanted[name]:
-            raise RequestError(f"{name} is {version}, this is made for {wanted[name]}", INSTALL)
+            raise RequestError(f"{name} {required[name]} is not installed", INSTALL)
+        if (version := json.loads(manifest.read_text())["version"]) != required[name]:
+            raise RequestError(f"{name} is {version}, this is made for {required[name]}", INSTALL)
 
 
 @dataclass(frozen=True)
 class _Ready:
-    """The first line of a script: the version of what it runs."""
+    """The first line of a script, with the version of the program that it runs."""
 
     ready: str
 
 
 class WorkerLostError(Exception):
-    """The process ended or did not answer in time; says which."""
+    """The process ended, or did not answer in time. The message says which."""
 
 
 class Worker:
-    """A Node script that answers a line of JSON with another, started at need and anew after a failure.
+    """Runs a Node script that answers each line of JSON with a line of JSON.
 
-    The script's first line says `{"ready": version}`; an answer with `"last": true` is its last.
-    `close()` has to be called; then no process is left.
+    The process starts at the first request, and again after a failure. The first line of the script is
+    `{"ready": version}`. After an answer with `"last": true` the process is closed. Call `close()` at the end.
 
     Args:
-        name: what it is, for messages.
-        flags: Node's own.
-        arguments: the script's.
-        settings: added to the environment.
-        grace_s: seconds in which it may close down what it holds, before it is killed.
+        name: the name of the program, for messages.
+        script: the path of the script.
+        flags: options of Node.
+        arguments: arguments of the script.
+        settings: additional environment variables.
+        grace_s: the time in seconds for closing the process, before it is killed.
     """
 
     def __init__(
@@ -79,20 +80,20 @@ class Worker:
         self._grace_s = grace_s
         self._environment = {**os.environ, **(settings or {})}
         self._process: ChildProcess | None = None
-        self.version = ""  # what the script said when it was ready
+        self.version = ""  # the version from the first line of the script
 
-    def ask(self, job: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
-        """The answer to `job`.
+    def request(self, job: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
+        """Send `job`, and wait for the answer.
 
         Raises:
-            WorkerLostError: where none comes within `limit_s` seconds.
-            RequestError: where the script does not even start.
+            WorkerLostError: where no answer comes within `limit_s` seconds.
+            RequestError: where the script does not start.
         """
         process = self._process or self._start()
         process.send(job)
         try:
             answer = process.receive(dict[str, Any], "what it said", limit_s=limit_s)
-        except (ChildLostError, RequestError) as error:  # it ended, or a library of its printed
+        except (ChildLostError, RequestError) as error:  # the process ended, or a library printed other text
             self.close()
             raise WorkerLostError(str(error)) from error
         if answer.pop("last", False):
@@ -101,7 +102,7 @@ class Worker:
 
     @property
     def pid(self) -> int | None:
-        """The process, where one runs."""
+        """The id of the process; None where no process runs."""
         return self._process.pid if self._process else None
 
     def close(self) -> None:
@@ -117,9 +118,9 @@ class Worker:
             ready = process.receive(_Ready, "what it said", limit_s=START_LIMIT_S)
         except (ChildLostError, RequestError) as error:
             process.close()
-            complaints = error.complaints.splitlines() if isinstance(error, ChildLostError) else []
-            why = next((line for line in complaints if "rror" in line), str(error))
-            raise RequestError(f"{self._name} does not start: {why}", "it needs Node 20 or newer") from error
+            error_lines = error.complaints.splitlines() if isinstance(error, ChildLostError) else []
+            reason = next((line for line in error_lines if "rror" in line), str(error))
+            raise RequestError(f"{self._name} does not start: {reason}", "it needs Node 20 or newer") from error
         except BaseException:
             process.close()
             raise

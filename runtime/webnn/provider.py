@@ -1,4 +1,4 @@
-"""The real WebNN execution provider of onnxruntime-web, over every limits table, without a browser."""
+"""Run the real WebNN execution provider of onnxruntime-web with each limits table, without a browser."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from turbo_webnn.runtime.webnn.weightless import ZEROS, read_weightless
 
 Optimization = Literal["disabled", "all"]
 
-# Published pages switch the optimiser off, others leave it on: whole means whole at both.
+# Some published pages switch the optimiser off, others leave it on. A graph must be whole at both levels.
 OPTIMIZATIONS: tuple[Optimization, ...] = ("disabled", "all")
 
 # A full-size UNet takes seconds.
@@ -30,11 +30,19 @@ SCRIPT = Path(__file__).parent / "web" / "provider.mjs"
 
 @dataclass(frozen=True)
 class PlacementVerdict:
-    """Where the provider puts one graph, over one limits table, at one optimisation level.
+    """The placement of one graph with one limits table at one optimisation level.
 
-    nodes, placed: nodes of the graph after that optimisation, and those of them that go to WebNN. All of them
-        are not enough: `whole` is what onnxruntime says of the finished session.
-    reason: why it is not whole, in one line; empty where it is.
+    Attributes:
+        model: the path of the graph.
+        target: the name of the table.
+        optimization: the optimisation level of onnxruntime.
+        whole: whether onnxruntime reports that the whole session is on WebNN. `placed == nodes` alone does not prove
+            it.
+        nodes: the number of nodes after optimisation.
+        placed: the number of nodes on WebNN.
+        partitions: the number of partitions on WebNN.
+        refusals: the nodes that the provider refuses.
+        reason: the reason why the graph is not whole, in one line; empty where it is.
     """
 
     model: Path
@@ -49,14 +57,17 @@ class PlacementVerdict:
 
 
 class Provider:
-    """The provider in a Node process, which is started at need and anew after a crash.
+    """The provider in a Node process, which starts at the first request and again after a crash.
 
-    To be used in a `with`. Raises RequestError where Node or onnxruntime-web is missing.
+    It is a context manager.
+
+    Raises:
+        RequestError: where Node or onnxruntime-web is missing.
     """
 
     def __init__(self) -> None:
         require_packages("onnxruntime-web")
-        # Optimised, 27 MB of WebAssembly take half a minute to start.
+        # With optimisation, compiling 27 MB of WebAssembly takes half a minute.
         self._worker = Worker("the WebNN provider", SCRIPT, flags=["--liftoff-only"], grace_s=0)
         self._stack = ExitStack()
         self._folder = self._stack.enter_context(scratch_folder(Path(tempfile.gettempdir(), "check")))
@@ -71,35 +82,41 @@ class Provider:
     def place(
         self, path: Path, targets: Sequence[Target], optimizations: Sequence[Optimization] = OPTIMIZATIONS
     ) -> Iterator[PlacementVerdict]:
-        """The verdicts on the graph at `path`, for each target at each level.
+        """Place the graph at `path` for each target and optimisation level, without reading its weights.
 
-        Weights are neither read nor held. Raises RequestError as `read_weightless` does.
+        Raises:
+            RequestError: as for `read_weightless`.
         """
         weightless = read_weightless(path)
-        twin = self._folder / "model.onnx"
-        onnx.save(weightless.proto, twin)
+        weightless_path = self._folder / "model.onnx"
+        onnx.save(weightless.proto, weightless_path)
         zeros = {"path": ZEROS, "bytes": weightless.largest} if weightless.largest else None
         for target in targets:
             for optimization in optimizations:
                 job = {
-                    "model": str(twin),
+                    "model": str(weightless_path),
                     "zeros": zeros,
                     "limits": dict(target.limits),
                     "optimization": optimization,
                 }
-                yield _verdict(path, target, optimization, self._ask(job))
+                yield _verdict(path, target, optimization, self._request(job))
 
-    def _ask(self, job: dict[str, Any]) -> dict[str, Any]:
+    def _request(self, job: dict[str, Any]) -> dict[str, Any]:
         try:
-            return self._worker.ask(job, LIMIT_S)
+            return self._worker.request(job, LIMIT_S)
         except WorkerLostError as loss:
             return {"whole": False, "error": str(loss)}
 
 
 def check_provider(paths: Iterable[Path], targets: Sequence[Target] | None = None) -> list[PlacementVerdict]:
-    """The provider's verdicts on the graphs at `paths`: each over every table, at every optimisation level.
+    """Place the graphs at `paths` for each target and optimisation level.
 
-    Raises RequestError where Node or onnxruntime-web is missing, or a path is no ONNX graph.
+    Args:
+        paths: the paths of the graphs.
+        targets: the targets; all that take part in verdicts where None.
+
+    Raises:
+        RequestError: where Node or onnxruntime-web is missing, or a file is no ONNX graph.
     """
     with Provider() as provider:
         return [

@@ -1,4 +1,4 @@
-"""What a WebNN back end accepts, read from a table."""
+"""Targets: the operations, types and ranks that WebNN back ends support, read from tables."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from turbo_webnn.models.json_file import convert_json, read_json
 TABLES = Path(__file__).parent / "tables"
 
 PORTABLE = "portable"
-"""The name of the target that accepts what all tables accept; it has no table of its own."""
+"""The name of the target that supports what all tables support. It is computed, and has no table."""
 
 _DEFAULTS = {"preferredInputLayout": "nchw"}
-"""What is no limit but a preference: the intersection has the specification's default."""
+"""Preferences, which are no limits. The intersection of tables has the default of the specification."""
 
 
 Rank = Annotated[int, Meta(ge=0, le=16)]
@@ -28,7 +28,7 @@ Rank = Annotated[int, Meta(ge=0, le=16)]
 
 @dataclass(frozen=True)
 class _Ranks:
-    """The least and the greatest rank of a tensor."""
+    """The smallest and the largest rank of a tensor."""
 
     min: Rank
     max: Rank
@@ -36,15 +36,15 @@ class _Ranks:
 
 @dataclass(frozen=True)
 class _Bounds:
-    """What one parameter takes, as MLContext.opSupportLimits() writes it."""
+    """The types and ranks of one parameter, in the form of MLContext.opSupportLimits()."""
 
-    dataTypes: frozenset[str]  # noqa: N815, the file's name of it
+    dataTypes: frozenset[str]  # noqa: N815, the name in the file
     rankRange: _Ranks  # noqa: N815
 
 
 @dataclass(frozen=True)
 class _Table:
-    """A file of limits; `limits` has numbers and names besides those of operations."""
+    """A file of limits. `limits` contains entries of operations, and other numbers and names."""
 
     source: str
     verdict: bool
@@ -53,7 +53,7 @@ class _Table:
 
 @dataclass(frozen=True)
 class Limit:
-    """What one parameter of one WebNN operation takes."""
+    """The types and ranks that one parameter of one WebNN operation supports."""
 
     types: frozenset[str]  # WebNN data types: "float16", "uint4", …
     ranks: range
@@ -63,9 +63,17 @@ class Limit:
 class Target:
     """The operations of one WebNN back end, with the data types and ranks of every parameter.
 
-    Built from `tables/<name>.json`, whose `limits` have the form of MLContext.opSupportLimits(): a new target
-    is one new file there. `portable` is computed from all of them. A table that says `"verdict": false` is for
-    reading only (the specification's required types) and takes no part in "whole on WebNN".
+    A target is read from `tables/<name>.json`, whose `limits` have the form of MLContext.opSupportLimits(). A new
+    file there makes a new target. The target `portable` is computed from all tables.
+
+    Attributes:
+        name: the name of the target.
+        source: the origin of the table.
+        verdict: whether the target takes part in verdicts. A table with `"verdict": false` is only for reference (the
+            required types of the specification).
+        max_tensor_bytes: the size limit of a tensor.
+        operations: the limits of each parameter of each operation.
+        limits: the limits in the form of the tables.
     """
 
     name: str
@@ -77,7 +85,7 @@ class Target:
 
     @property
     def has_int64(self) -> bool:
-        """Whether graphs take and give int64; elsewhere the provider puts int32 in its place."""
+        """Whether graphs can have inputs and outputs of int64. Otherwise the provider replaces int64 with int32."""
         return "int64" in self.limits["input"]["dataTypes"]
 
     def limit(self, operation: str, parameter: str) -> Limit | None:
@@ -87,26 +95,23 @@ class Target:
 
 @functools.cache
 def load_target(name: str) -> Target:
-    """The target called `name`.
+    """Load the target `name`.
 
     Raises:
-        RequestError: where there is no such table, or its file is none.
+        RequestError: where there is no such target, or its file is no table.
     """
     if name not in target_names():
         raise RequestError(f"no WebNN target {name!r}", f"there are {', '.join(target_names())}")
     if name == PORTABLE:
-        return portable_target([load_target(each) for each in _table_names()])
+        return portable_target([load_target(table_name) for table_name in _table_names()])
     path = TABLES / f"{name}.json"
     return _target(name, read_json(path, _Table), str(path))
 
 
 def portable_target(targets: Sequence[Target]) -> Target:
-    """The target that accepts what each of `targets` accepts.
-
-    It lacks the operations and parameters that one of them lacks; types and ranks are those that all have.
-    """
+    """Compute the intersection of `targets`: the operations, parameters, types and ranks that all of them support."""
     source = f"the intersection of {', '.join(target.name for target in targets)}"
-    limits = functools.reduce(_common, (target.limits for target in targets))
+    limits = functools.reduce(_intersection, (target.limits for target in targets))
     return _target(PORTABLE, _Table(source, verdict=True, limits={**limits, **_DEFAULTS}), PORTABLE)
 
 
@@ -116,7 +121,7 @@ def target_names() -> list[str]:
 
 
 def verdict_targets() -> list[Target]:
-    """The targets on all of which a whole graph is whole, sorted by name."""
+    """The targets that take part in verdicts, sorted by name. A whole graph is whole on all of them."""
     return [target for target in map(load_target, target_names()) if target.verdict]
 
 
@@ -144,13 +149,13 @@ def _target(name: str, table: _Table, where: str) -> Target:
     )
 
 
-def _common(one: Any, other: Any, key: str = "") -> Any:
-    """What two values of `key` in the form of MLContext.opSupportLimits() both allow."""
-    if isinstance(one, Mapping):
-        return {name: _common(one[name], other[name], name) for name in one if name in other}
-    if isinstance(one, list):  # of data types
-        return [each for each in one if each in other]
-    return max(one, other) if key == "min" else min(one, other)
+def _intersection(first: Any, second: Any, key: str = "") -> Any:
+    """Intersect two values of `key` in the form of MLContext.opSupportLimits()."""
+    if isinstance(first, Mapping):
+        return {name: _intersection(first[name], second[name], name) for name in first if name in second}
+    if isinstance(first, list):  # data types
+        return [data_type for data_type in first if data_type in second]
+    return max(first, second) if key == "min" else min(first, second)
 
 
 def _is_limit(bounds: object) -> bool:

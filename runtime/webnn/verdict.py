@@ -1,4 +1,4 @@
-"""What onnxruntime-web says of where a graph's nodes went, as web/placement.mjs reads it."""
+"""Read the placement of a graph's nodes from the answers of web/placement.mjs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Refusal:
-    """A node that the provider leaves to the CPU. `reason` is the provider's own."""
+    """A node that the provider refuses, with the reason from its log. The node runs on the CPU."""
 
     node: str
     operator: str
@@ -17,20 +17,23 @@ class Refusal:
 
 
 def refusals_of(answer: dict[str, Any]) -> tuple[Refusal, ...]:
-    """Each refused node once: inlining makes the provider look at the others again."""
-    lacking = "the provider has no WebNN operation for it"
-    raw = answer.get("refusals", [])
-    refusals = (Refusal(each["node"], each["operator"], each["reason"] or lacking) for each in raw)
+    """The refused nodes without duplicates. After inlining, the provider logs all remaining nodes again."""
+    default_reason = "the provider has no WebNN operation for it"
+    entries = answer.get("refusals", [])
+    refusals = (Refusal(entry["node"], entry["operator"], entry["reason"] or default_reason) for entry in entries)
     return tuple(dict.fromkeys(refusals))
 
 
 def reason_of(answer: dict[str, Any], refusals: Sequence[Refusal]) -> str:
-    """Why a graph is not whole, in one line: a refused node before the error that follows from it."""
+    """The reason why a graph is not whole, in one line.
+
+    A refused node has priority over an error, because the error follows from it.
+    """
     if refusals:
         first = refusals[0]
         more = f", and {len(refusals) - 1} more" if len(refusals) > 1 else ""
         return f"{first.operator} {first.node}: {first.reason}{more}"
     if answer["error"]:
         return str(answer["error"]).splitlines()[0]
-    elsewhere = ", ".join(f"{each['nodes']} nodes on {each['provider']}" for each in answer.get("elsewhere", []))
+    elsewhere = ", ".join(f"{entry['nodes']} nodes on {entry['provider']}" for entry in answer.get("elsewhere", []))
     return elsewhere or "no node is placed"

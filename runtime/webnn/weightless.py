@@ -1,7 +1,7 @@
-"""ONNX files without their weights: what every judgement of a graph reads.
+"""Read ONNX files without their weights. All checks of graphs start here.
 
-On protobuf, not onnx-ir: onnx-ir drops sparse initializers, nameless ones and the second of one name, and does not
-load tensors of an unknown type. The graph that is judged must be the one in the file.
+This module works on protobuf, not onnx-ir, because a check must see the graph of the file. onnx-ir drops initializers
+that are sparse, have no name or repeat a name, and does not load tensors of an unknown type.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from onnx import TensorProto
 from turbo_webnn.models.errors import LIBRARY_ERRORS, RequestError
 from turbo_webnn.models.printable import printable
 
-# The one external file that all weights of a weightless graph share: they overlap at offset 0.
+# The external file that all weights of a weightless graph share. They overlap at offset 0.
 ZEROS = "zeros"
 
-# Up to here an initializer keeps its values: providers and rules read shapes, axes, scales and scalars.
-# A shape takes a few dozen bytes, the positions of a CLIP encoder 616.
+# An initializer up to this size keeps its values, because providers and rules read shapes, axes, scales and scalars.
+# A shape takes a few dozen bytes, the positions of a CLIP encoder take 616.
 KEPT_BYTES = 4096
 
-# The newest operator set that onnxruntime-web 1.30 loads without being told to take unreleased ones.
+# The newest operator set that onnxruntime-web 1.30 loads without the option for unreleased ones.
 NEWEST_OPSET = 26
 
 
-# Bits of one tensor: a terabyte, which no graph has.
-MOST_BITS = 8 << 40
+# The limit for the bits of one tensor: a terabyte, which no real graph has.
+MAX_TENSOR_BITS = 8 << 40
 
 _DISTRUST = "take a graph that you trust"
 
@@ -41,15 +41,19 @@ _DISTRUST = "take a graph that you trust"
 class Shard:
     """A file of external data beside a model."""
 
-    name: str  # relative to the model's folder, as the model says it
+    name: str  # the path in the model, relative to its folder
     bytes: int
 
 
 @dataclass(frozen=True)
-class Weightless:
-    """A graph whose large initializers are `length` bytes of the file ZEROS, and where they really lie.
+class WeightlessGraph:
+    """A graph whose large initializers refer to the file ZEROS instead of their weights.
 
-    largest: bytes of the largest initializer, thus of a ZEROS that serves all.
+    Attributes:
+        path: the path of the original file.
+        proto: the graph with references to ZEROS.
+        shards: the original files of external data.
+        largest: the size of the largest initializer in bytes, and so the required size of ZEROS.
     """
 
     path: Path
@@ -58,30 +62,32 @@ class Weightless:
     largest: int
 
     def file(self, shard: Shard) -> Path:
-        """Where `shard` lies."""
+        """The path of `shard`."""
         return (self.path.parent / shard.name).resolve()
 
 
-def read_weightless(path: Path) -> Weightless:
-    """Reads the graph at `path`; weights in external data stay on disk.
+def read_weightless(path: Path) -> WeightlessGraph:
+    """Read the graph at `path`, without weights in external data.
 
-    Every node gets a name, so that verdicts can point at it. Raises RequestError for a missing file, one that
-    is not ONNX, a shard that is missing, too short or outside of the graph's folder, and an operator set that the
-    provider does not know.
+    Every node gets a name, so that verdicts can refer to it.
+
+    Raises:
+        RequestError: where the file is missing or not ONNX, a shard is missing, too short or outside of the graph's
+            folder, or the provider does not know the operator set.
     """
     proto = _load(path)
     try:
-        return _weightless(path, proto)
-    except LIBRARY_ERRORS as error:  # protobuf takes names that are no UTF-8, and says so where they are read
-        raise unsound(path, str(error)) from error
+        return _remove_weights(path, proto)
+    except LIBRARY_ERRORS as error:  # protobuf loads names that are not UTF-8, and raises only when they are read
+        raise invalid_graph_error(path, str(error)) from error
 
 
-def unsound(path: Path, why: str) -> RequestError:
-    """That the graph at `path` breaks the format's rules: a line that says why."""
-    return RequestError(f"{path} is no sound ONNX graph: {printable(why)}", "export it again")
+def invalid_graph_error(path: Path, reason: str) -> RequestError:
+    """Make the error for a graph at `path` that breaks the rules of ONNX."""
+    return RequestError(f"{path} is no sound ONNX graph: {printable(reason)}", "export it again")
 
 
-def _weightless(path: Path, proto: onnx.ModelProto) -> Weightless:
+def _remove_weights(path: Path, proto: onnx.ModelProto) -> WeightlessGraph:
     _refuse_newer_opsets(path, proto)
     shards: dict[str, Shard] = {}
     largest = 0
@@ -91,7 +97,7 @@ def _weightless(path: Path, proto: onnx.ModelProto) -> Weightless:
         largest = max(largest, _drop_values(path, tensor))
     for index, node in enumerate(proto.graph.node):
         node.name = node.name or f"{node.op_type}_{index}"
-    return Weightless(path, proto, tuple(shards.values()), largest)
+    return WeightlessGraph(path, proto, tuple(shards.values()), largest)
 
 
 def _load(path: Path) -> onnx.ModelProto:
@@ -116,7 +122,7 @@ def _refuse_newer_opsets(path: Path, proto: onnx.ModelProto) -> None:
 
 
 def _tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
-    """Every tensor of `graph` and of the bodies inside it: initializers, sparse ones, and attributes."""
+    """Every tensor of `graph` and of its nodes' bodies: in initializers, sparse initializers and attributes."""
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
         yield from (sparse.values, sparse.indices)
@@ -128,14 +134,14 @@ def _tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
 
 
 def bodies(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    """The graphs inside of `node`: the branches of an If, the body of a Loop."""
+    """The graphs in `node`: the branches of an If, the body of a Loop."""
     for attribute in node.attribute:
         yield from (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs)
 
 
 def _inline_small(path: Path, tensor: TensorProto, shards: dict[str, Shard]) -> None:
-    """Notes the tensor's shard, and turns its external data into bytes of the tensor where they are few."""
-    name, offset = _place(path, tensor)
+    """Add the tensor's shard to `shards`, and move the data of a small tensor from it into the graph."""
+    name, offset = _external_location(path, tensor)
     file = path.parent / name
     if name not in shards:
         if "\0" in name or not file.resolve().is_relative_to(path.parent.resolve()):
@@ -158,11 +164,11 @@ def _inline_small(path: Path, tensor: TensorProto, shards: dict[str, Shard]) -> 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a name that is longer than any file's
+    except OSError:  # the name is too long for a file
         return False
 
 
-def _place(path: Path, tensor: TensorProto) -> tuple[str, int]:
+def _external_location(path: Path, tensor: TensorProto) -> tuple[str, int]:
     """The file and the offset of a tensor's external data."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     name, offset = entries.get("location", ""), entries.get("offset", "0")
@@ -173,7 +179,11 @@ def _place(path: Path, tensor: TensorProto) -> tuple[str, int]:
 
 
 def _drop_values(path: Path, tensor: TensorProto) -> int:
-    """Makes a large tensor the first bytes of ZEROS; returns how many, 0 for one that stays."""
+    """Replace the values of a large tensor with a reference to ZEROS.
+
+    Returns:
+        The size of the tensor in bytes; 0 for a small tensor, which stays as it is.
+    """
     length = tensor_bytes(tensor, path)
     if length <= KEPT_BYTES:
         return 0
@@ -187,9 +197,10 @@ def _drop_values(path: Path, tensor: TensorProto) -> int:
 
 
 def tensor_bytes(tensor: TensorProto, path: Path | str = "the graph") -> int:
-    """How many bytes the values of `tensor` take, two 4-bit values to a byte; 0 for strings, which stay.
+    """The size of the values of `tensor` in bytes, with two 4-bit values per byte; 0 for strings, which stay.
 
-    Raises RequestError for a type or a shape that no tensor has.
+    Raises:
+        RequestError: where the type or the shape is invalid.
     """
     if tensor.data_type in (TensorProto.STRING, TensorProto.UNDEFINED):
         return 0
@@ -198,7 +209,7 @@ def tensor_bytes(tensor: TensorProto, path: Path | str = "the graph") -> int:
     except (ValueError, TypeError) as error:
         wrong = f"{path}: tensor {printable(tensor.name)} has the type {tensor.data_type}, which ONNX has not"
         raise RequestError(wrong, "export it again") from error
-    if min(tensor.dims, default=0) < 0 or bits > MOST_BITS:
+    if min(tensor.dims, default=0) < 0 or bits > MAX_TENSOR_BITS:
         wrong = f"{path}: tensor {printable(tensor.name)} has the shape {printable(str(list(tensor.dims)))}"
         raise RequestError(wrong, "export it again")
     return int(bits + 7) // 8

@@ -33,7 +33,7 @@ class Browser:
 
     def do(self, what: str, limit_s: float = 400.0, **details: Any) -> Any:
         """The value that the job gives; a failure of the page fails the test."""
-        answer = self._worker.ask({"do": what, **details}, limit_s)
+        answer = self._worker.request({"do": what, **details}, limit_s)
         assert "error" not in answer, answer["error"]
         return answer["value"]
 

@@ -1,4 +1,4 @@
-"""What a rule says of a graph."""
+"""The results of rules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Effect(enum.Enum):
-    """What a finding means for whoever runs the graph."""
+    """The effect of a problem when the graph runs."""
 
     OFF_WEBNN = "leaves WebNN"
     FAILS = "accepted, then fails to build or to run"
@@ -16,8 +16,8 @@ class Effect(enum.Enum):
     WASTE = "costs, and changes nothing"
 
 
-class Complaint(NamedTuple):
-    """A rule's words on one node: why, and what would mend it."""
+class Problem(NamedTuple):
+    """A problem of one node that a rule reports: the reason and the remedy."""
 
     reason: str
     remedy: str
@@ -25,10 +25,15 @@ class Complaint(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong in one place.
+    """One problem at one place of a graph.
 
-    node: the node's name; for a graph input or a shard, its name.
-    operator: the node's ONNX operator; "input" or "shard" where there is no node.
+    Attributes:
+        node: the name of the node, the graph input or the shard.
+        operator: the ONNX operator of the node; "input" or "shard" where there is no node.
+        rule: the name of the rule.
+        effect: the effect when the graph runs.
+        reason: the cause.
+        remedy: the advice.
     """
 
     node: str
@@ -40,7 +45,7 @@ class Finding:
 
     @property
     def is_fault(self) -> bool:
-        """Whether the graph does not run wholly, rightly on WebNN for it; waste alone is no fault."""
+        """Whether the problem keeps the graph from running wholly and correctly on WebNN. Waste does not."""
         return self.effect is not Effect.WASTE
 
     def __str__(self) -> str:

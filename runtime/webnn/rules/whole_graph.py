@@ -1,4 +1,4 @@
-"""Rules on the graph as a whole: what reaches no output, and what lies beside it."""
+"""Rules on the whole graph: inputs and nodes that reach no output, and the size of shards."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import onnx_ir as ir
 from turbo_webnn.runtime.webnn.graph import Graph
 from turbo_webnn.runtime.webnn.rules.finding import Effect, Finding
 
-# Chromium caps an ArrayBuffer just under 2 GiB, and a shard goes in as one; the WebNN samples keep to this.
+# Chromium limits an ArrayBuffer to slightly less than 2 GiB, and each shard is loaded into one ArrayBuffer. The WebNN
+# samples use this limit too.
 MAX_SHARD_BYTES = 1_900_000_000
 
 
 def inputs_reach_outputs(graph: Graph) -> Iterator[Finding]:
-    """Bound tensors of inputs that reach no output make dispatch fail by their number."""
+    """Every input reaches an output. Otherwise dispatch fails, because it counts the bound tensors."""
     live = _live_nodes(graph.model.graph)
     for value in graph.model.graph.inputs:
         if value.is_graph_output() or any(usage.node in live for usage in value.uses()):
@@ -30,7 +31,7 @@ def inputs_reach_outputs(graph: Graph) -> Iterator[Finding]:
 
 
 def nodes_reach_outputs(graph: Graph) -> Iterator[Finding]:
-    """Nodes whose results nothing reads."""
+    """Every node reaches an output of the graph."""
     live = _live_nodes(graph.model.graph)
     for node in graph.model.graph:
         if node not in live:
@@ -59,13 +60,13 @@ def shards_fit(graph: Graph) -> Iterator[Finding]:
 
 
 def _live_nodes(graph: ir.Graph) -> set[ir.Node]:
-    """The nodes from which an output is reached, those that bodies read from included."""
+    """The nodes from which an output is reached, including nodes whose values are read in bodies."""
     live: set[ir.Node] = set()
-    waiting = [node for value in graph.outputs if (node := value.producer()) is not None]
-    while waiting:
-        node = waiting.pop()
+    pending = [node for value in graph.outputs if (node := value.producer()) is not None]
+    while pending:
+        node = pending.pop()
         if node in live:
             continue
         live.add(node)
-        waiting += node.predecessors()
+        pending += node.predecessors()
     return live

@@ -1,10 +1,10 @@
-// A real Chromium that judges one graph at a time.
+// Checks graphs in a real Chromium, one at a time.
 //
-// node chromium.mjs EXECUTABLE; one job a line on stdin, one answer a line on stdout:
+// node chromium.mjs EXECUTABLE; one job per line on stdin, one answer per line on stdout:
 //   { model: file, shards: [{path, file}], inputs: [{name, type, dims, file}], outputs: {name: file},
 //     optimization, deviceType, limit_s }
-//   → what page.mjs answers, with { browser: version }; error says why where the page gave no answer.
-// A browser that has failed once is replaced. The process leaves nothing behind: Chromium ends with its pipe.
+//   → the answer of page.mjs, with { browser: version }. Where the page gives no answer, `error` is the reason.
+// A browser is replaced after a failure. Chromium exits when its pipe closes, so the process leaves nothing behind.
 import path from 'node:path';
 import readline from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,7 @@ import { serve } from './serve.mjs';
 
 const ARGUMENTS = [
   '--disable-gpu',
-  '--disable-gpu-watchdog', // a graph that takes long to build would lose its context
+  '--disable-gpu-watchdog', // the watchdog would destroy the context of a graph that takes long to build
   '--enable-features=WebMachineLearningNeuralNetwork',
   '--no-first-run',
   '--disable-background-networking',
@@ -32,7 +32,7 @@ const server = await serve(routes, puts);
 const answer = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 const launch = () => chromium.launch({ executablePath: process.argv[2], args: ARGUMENTS });
 
-// The job as the page sees it: files by their URLs. Only these are reachable.
+// The job for the page, with URLs instead of files. The server serves only these files.
 function publish(job) {
   const put = (map, url, file) => map.set(url, file) && url;
   return {
@@ -47,9 +47,9 @@ function publish(job) {
   };
 }
 
-// Why a page gives no answer. When build() is refused, InferenceSession.create() never settles: a page error is
-// the only sign of it.
-function failure(page, limit_s) {
+// Waits for the reason why a page gives no answer. Where build() fails, the promise of InferenceSession.create() never
+// settles, and the only sign is an error event of the page.
+function watchFailure(page, limit_s) {
   let timer;
   const reason = new Promise((resolve) => {
     timer = setTimeout(() => resolve(`no answer within ${limit_s} s`), limit_s * 1000);
@@ -57,36 +57,39 @@ function failure(page, limit_s) {
     page.on('crash', () => resolve('the page crashed'));
     page.context().browser().on('disconnected', () => resolve('the browser died'));
   });
-  return { reason: reason.then((error) => ({ error, lost: true })), forget: () => clearTimeout(timer) };
+  return { reason: reason.then((error) => ({ error, lost: true })), stop: () => clearTimeout(timer) };
 }
 
-async function judge(browser, job) {
+async function check(browser, job) {
   const page = await browser.newPage();
-  const failed = failure(page, job.limit_s);
+  const failure = watchFailure(page, job.limit_s);
   await page.goto(`${server.origin}/page.html`);
-  const judged = page.evaluate(async (told) => (await import('/page.mjs')).judge(told), publish(job));
-  const result = await Promise.race([judged.catch((error) => ({ error: error.message, lost: true })), failed.reason]);
-  failed.forget();
-  await Promise.race([page.context().close(), new Promise((late) => setTimeout(late, 5000))]);
+  const pageAnswer = page
+    .evaluate(async (pageJob) => (await import('/page.mjs')).check(pageJob), publish(job))
+    .catch((error) => ({ error: error.message, lost: true }));
+  const result = await Promise.race([pageAnswer, failure.reason]);
+
+  failure.stop();
+  await Promise.race([page.context().close(), new Promise((resolve) => setTimeout(resolve, 5000))]);
   return result;
 }
 
 let browser = await launch();
 answer({ ready: browser.version() });
 const lines = readline.createInterface({ input: process.stdin });
-let judging = false;
-lines.on('close', () => judging && process.exit(1)); // whoever asked is gone, and the browser goes with this process
+let checking = false;
+lines.on('close', () => checking && process.exit(1)); // the parent process ended; the browser exits with this process
 for await (const line of lines) {
-  judging = true;
+  checking = true;
   browser ??= await launch();
   const version = browser.version();
-  const failed = (error) => ({ error: error.message, lost: true });
-  const { lost, ...result } = await judge(browser, JSON.parse(line)).catch(failed);
+  const toFailure = (error) => ({ error: error.message, lost: true });
+  const { lost, ...result } = await check(browser, JSON.parse(line)).catch(toFailure);
   if (lost) {
     await browser.close().catch(() => {});
     browser = null;
   }
-  judging = false;
+  checking = false;
   answer({ ...result, browser: version });
 }
 await browser?.close();

@@ -1,14 +1,14 @@
-// node limits.mjs BROWSER [cpu|gpu|npu]: prints the table of a browser's WebNN back end, to be kept in ../tables/.
+// node limits.mjs BROWSER [cpu|gpu|npu]: prints the table of a browser's WebNN back end, in the form of ../tables/.
 //
-// BROWSER is the executable of any Chromium-based browser at hand: Chrome, Edge, or the one that the checks unpack.
+// BROWSER is the executable of a Chromium-based browser: Chrome, Edge, or the Chromium that the checks unpack.
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { serve } from './serve.mjs';
 
 const [executablePath, deviceType = 'cpu'] = process.argv.slice(2);
-const page_html = path.join(path.dirname(fileURLToPath(import.meta.url)), 'page.html');
-const server = await serve(new Map([['/page.html', page_html]]), new Map()); // WebNN needs a secure context
+const pageFile = path.join(path.dirname(fileURLToPath(import.meta.url)), 'page.html');
+const server = await serve(new Map([['/page.html', pageFile]]), new Map()); // WebNN needs a secure context
 const args = ['--enable-features=WebMachineLearningNeuralNetwork'];
 const browser = await chromium.launch({ executablePath, args });
 try {
@@ -25,7 +25,7 @@ try {
   server.close();
 }
 
-// One operation a line, so that two tables compare line by line.
+// One operation per line, so that two tables can be compared line by line.
 function table(source, limits) {
   const operations = Object.keys(limits).sort();
   const lines = operations.map((name) => `    ${JSON.stringify(name)}: ${JSON.stringify(limits[name])}`);

@@ -1,4 +1,5 @@
-// What runs inside the browser: one session, one run. Served as /page.mjs, onnxruntime-web under /ort/.
+// The part of a check that runs in the browser: one session, one run. The server serves it as /page.mjs, and
+// onnxruntime-web under /ort/.
 import { readPlacement } from './placement.mjs';
 
 const ARRAYS = {
@@ -12,14 +13,14 @@ const ARRAYS = {
   bool: Uint8Array,
 };
 
-// What the provider logs; the console would carry each line through the whole browser.
+// The log of the provider. The console would send each line through the whole browser.
 const log = [];
 for (const level of ['log', 'info', 'warn', 'error', 'debug']) console[level] = (...words) => log.push(words.join(' '));
 
 // job: { model: url, shards: [{path, data: url}], inputs: [{name, type, dims, data: url}], outputs: {name: url},
 //        optimization, deviceType }
 // → { ...placement, error, onnxruntime, accelerated, create_ms, run_ms, outputs: {name: {type, dims}} }
-export async function judge(job) {
+export async function check(job) {
   const result = { error: null, onnxruntime: null, accelerated: null, create_ms: null, run_ms: null, outputs: {} };
   try {
     const ort = await import('/ort/ort.webgpu.min.mjs');
@@ -49,7 +50,7 @@ async function runOnce(ort, job, result) {
     externalData: job.shards,
     logSeverityLevel: 0,
     logVerbosityLevel: 0,
-    extra: { session: { disable_cpu_ep_fallback: '1' } }, // a node that would fall back fails the session
+    extra: { session: { disable_cpu_ep_fallback: '1' } }, // creation fails where a node would run on the CPU
   });
   result.create_ms = performance.now() - started;
   const ran = performance.now();

@@ -1,18 +1,18 @@
-// The WebNN execution provider of onnxruntime-web in Node, over a made-up navigator.ml.
+// Runs the WebNN execution provider of onnxruntime-web in Node, with a fake navigator.ml.
 //
-// One job a line on stdin, one answer a line on stdout:
+// One job per line on stdin, one answer per line on stdout:
 //   {"model": "m.onnx", "zeros": {"path", "bytes"}, "limits": {…}, "optimization": "disabled"}
 //   {"whole", "partitions", "nodes", "placed", "refusals": [{"operator", "node", "reason"}], "elsewhere", "error"}
-// `limits` is what MLContext.opSupportLimits() would answer. All weights are the zeros of one file: the provider
-// places by names, types, shapes and small constants. The first line out is {"ready": version}.
-// Start it with `node --liftoff-only`: optimising 27 MB of WebAssembly costs half a minute.
+// `limits` is the result of the fake MLContext.opSupportLimits(). All weights are zeros of one file, because the
+// provider places nodes by names, types, shapes and small constants. The first line of output is {"ready": version}.
+// Start it with `node --liftoff-only`: optimising 27 MB of WebAssembly takes half a minute.
 import fs from 'node:fs';
 import readline from 'node:readline';
 import { readPlacement } from './placement.mjs';
 
 const answer = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 
-// What the provider logs, line by line. Emscripten prints through fs.writeSync in Node, the rest through console.
+// The log of the provider by lines. In Node, Emscripten prints with fs.writeSync, and other code prints with console.
 const log = [];
 for (const level of ['log', 'info', 'warn', 'error', 'debug']) console[level] = (...words) => log.push(words.join(' '));
 const writeSync = fs.writeSync;
@@ -25,7 +25,7 @@ fs.writeSync = (fd, data, ...rest) => {
 
 let limits = {}; // the table of the current job
 
-// A builder with exactly the methods of the table: the provider asks for `builder[op]` before anything else.
+// A builder with exactly the methods of the table. The provider checks `builder[op]` first.
 class Builder {
   constructor() {
     return new Proxy(this, { get: (_, name) => this.method(name) });
@@ -61,10 +61,10 @@ const wasm = import.meta.resolve('onnxruntime-web/ort-wasm-simd-threaded.asyncif
 ort.env.wasm.wasmBinary = fs.readFileSync(new URL(wasm));
 ort.env.logLevel = 'verbose';
 
-let zeroes = new Uint8Array(0); // kept: the same weights serve all jobs on a model
+let weights = new Uint8Array(0); // kept between jobs, because all jobs use the same weights
 function zeros(bytes) {
-  if (zeroes.length < bytes) zeroes = new Uint8Array(bytes);
-  return zeroes;
+  if (weights.length < bytes) weights = new Uint8Array(bytes);
+  return weights;
 }
 
 async function run(job) {
@@ -86,13 +86,13 @@ async function run(job) {
     error = String(failure.message ?? failure);
     broken = failure instanceof WebAssembly.RuntimeError;
   }
-  const found = readPlacement(log);
-  return { ...found, whole: found.whole && error === null, error, broken };
+  const placement = readPlacement(log);
+  return { ...placement, whole: placement.whole && error === null, error, broken };
 }
 
 answer({ ready: ort.env.versions.web });
 for await (const line of readline.createInterface({ input: process.stdin })) {
   const { broken, ...verdict } = await run(JSON.parse(line));
   answer({ ...verdict, last: broken });
-  if (broken) break; // a trap leaves the module's memory in any state: the next job needs a new one
+  if (broken) break; // after a trap the memory of the module is undefined, so the next job needs a new process
 }

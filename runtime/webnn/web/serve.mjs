@@ -1,4 +1,4 @@
-// A static server on the loopback address: cross-origin isolated, with byte ranges, and a place to put results.
+// A static server on the loopback address: cross-origin isolated, with byte ranges, and with PUT for results.
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
@@ -11,9 +11,9 @@ const ISOLATED = {
   'Cross-Origin-Resource-Policy': 'same-origin',
 };
 
-// routes: Map from a URL path to a file (GET) ; puts: Map from a URL path to the file that a PUT writes.
-// Nothing else is reachable, and nothing by another host: a foreign page whose name was made to point here has one.
-// Resolves to { origin, close() }.
+// routes: Map from a URL path to the file that a GET reads. puts: Map from a URL path to the file that a PUT writes.
+// The server refuses all other paths, and requests with another Host header: a foreign page sends one if its name
+// resolves to this address (DNS rebinding). Resolves to { origin, close() }.
 export async function serve(routes, puts) {
   const server = http.createServer((request, response) => {
     const [pathname] = request.url.split('?');
@@ -27,7 +27,7 @@ export async function serve(routes, puts) {
       response.writeHead(404, ISOLATED).end();
     }
   });
-  await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const close = () => {
     server.closeAllConnections();
     server.close();
@@ -42,15 +42,16 @@ function send(file, range, response) {
     return;
   }
   const headers = { ...ISOLATED, 'Accept-Ranges': 'bytes', 'Content-Type': TYPES[path.extname(file)] ?? 'application/octet-stream' };
-  const asked = /^bytes=(\d+)-(\d*)$/.exec(range ?? '');
-  const start = asked ? Number(asked[1]) : 0;
-  const end = asked?.[2] ? Math.min(Number(asked[2]), size - 1) : size - 1;
-  if (asked && start > end) {
+  const bounds = /^bytes=(\d+)-(\d*)$/.exec(range ?? '');
+  const start = bounds ? Number(bounds[1]) : 0;
+  const end = bounds?.[2] ? Math.min(Number(bounds[2]), size - 1) : size - 1;
+  if (bounds && start > end) {
     response.writeHead(416, { ...headers, 'Content-Range': `bytes */${size}` }).end();
     return;
   }
-  if (asked) headers['Content-Range'] = `bytes ${start}-${end}/${size}`;
-  response.writeHead(asked ? 206 : 200, { ...headers, 'Content-Length': end - start + 1 });
+  if (bounds) headers['Content-Range'] = `bytes ${start}-${end}/${size}`;
+  response.writeHead(bounds ? 206 : 200, { ...headers, 'Content-Length': end - start + 1 });
   if (size === 0) response.end();
-  else pipeline(fs.createReadStream(file, { start, end, highWaterMark: 1 << 20 }), response, () => {}); // a reader that leaves is no fault
+  // a client may close the connection early, which is no error
+  else pipeline(fs.createReadStream(file, { start, end, highWaterMark: 1 << 20 }), response, () => {});
 }

@@ -1,4 +1,5 @@
-// node unpack.mjs FOLDER: the browser of @sparticuz/chromium, as its brotli files unpack, into FOLDER.
+// node unpack.mjs FOLDER: decompresses the brotli files of @sparticuz/chromium into FOLDER.
+
 import fs from 'node:fs';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';

@@ -10,7 +10,7 @@ from tests.refusal import refusal
 from tests.runtime.conftest import MakeBundle
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.runtime.bench.bench import bench
-from turbo_webnn.runtime.bench.example import arrays, described
+from turbo_webnn.runtime.bench.example import arrays, input_specs
 from turbo_webnn.runtime.bench.process import SideProcess
 from turbo_webnn.runtime.bench.protocol import OnnxruntimeOptions
 from turbo_webnn.runtime.bench.report import OURS, Task
@@ -103,12 +103,12 @@ def test_graphs_of_another_model_are_told(make_bundle: MakeBundle, tmp_path: Pat
 
 def test_a_side_that_dies_is_told_with_its_last_words() -> None:
     with SideProcess("other", "none of the kinds", OnnxruntimeOptions(Path(), CPU)) as side:
-        assert "other ended with status 1 (KeyError" in refusal(side.wait_until_made)
+        assert "other ended with status 1 (KeyError" in refusal(side.wait_until_ready)
 
 
 @pytest.mark.parametrize("component", ["text_encoder", "unet"])
 def test_all_sides_take_the_same_example(make_bundle: MakeBundle, component: str) -> None:
     chain = make_bundle("fp16").chain(component)
-    first, second = (arrays(described(chain)) for _ in range(2))
+    first, second = (arrays(input_specs(chain)) for _ in range(2))
     assert {name: array.tobytes() for name, array in first.items()} == {n: a.tobytes() for n, a in second.items()}
     assert {name: array.shape for name, array in first.items()} == {t.name: t.shape for t in chain.inputs}

@@ -13,7 +13,7 @@ from turbo_webnn.models.component import Size
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.precision import Precision
 from turbo_webnn.runtime.draw.device_stages import DeviceStages
-from turbo_webnn.runtime.draw.engine import Engine, engine_of
+from turbo_webnn.runtime.draw.engine import Engine, make_engine
 from turbo_webnn.runtime.draw.noise import NoiseSource
 from turbo_webnn.runtime.draw.pipeline import Pipeline
 from turbo_webnn.runtime.draw.stages import Stages
@@ -94,10 +94,10 @@ def test_numbers_that_are_none_are_told_by_component(
 
 def test_cuda_draws_on_the_device_where_the_layout_fits(make_bundle: MakeBundle) -> None:
     def engine(bundle: Bundle) -> type[Engine]:
-        return type(engine_of(bundle, Settings("cuda"), keep_graphs=True))
+        return type(make_engine(bundle, Settings("cuda"), keep_graphs=True))
 
     made = make_bundle()
-    assert type(engine_of(made, "cpu", keep_graphs=True)) is Stages
+    assert type(make_engine(made, "cpu", keep_graphs=True)) is Stages
     other = Bundle(made.folder, renamed(made.manifest))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("turbo_webnn.runtime.draw.device_stages.Slots", lambda _settings: _Nowhere())

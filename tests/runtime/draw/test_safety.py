@@ -16,7 +16,7 @@ from turbo_webnn import export_bundle
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.source import EMBEDDED
-from turbo_webnn.runtime.draw.safety import blackened, clip_input
+from turbo_webnn.runtime.draw.safety import blacken, clip_input
 from turbo_webnn.runtime.draw.stages import Stages
 from turbo_webnn.runtime.webnn.check import check_provider
 
@@ -82,7 +82,7 @@ def test_the_graph_decides_as_diffusers_does(checker: StableDiffusionSafetyCheck
     prepared = clip_input(pictures())
     _, expected = checker(torch.from_numpy(prepared), np.zeros((BATCH, 1)))
     assert 0 < sum(expected) < BATCH
-    assert Stages(bundle, "cpu").flagged(prepared) == expected
+    assert Stages(bundle, "cpu").flag_unsafe(prepared) == expected
     (output,) = bundle.chain("safety_checker").outputs
     assert (output.name, output.dtype, output.shape) == ("has_nsfw_concepts", "int32", (BATCH,))
 
@@ -95,7 +95,7 @@ def test_the_graph_is_whole_on_webnn(bundle: Bundle, node_modules: None) -> None
 
 def test_what_is_refused_is_black() -> None:
     shown = pictures(2)
-    refused, kept = blackened(shown, [True, False])
+    refused, kept = blacken(shown, [True, False])
     assert refused.size == shown[0].size
     assert refused.getextrema() == ((0, 0),) * 3
     assert kept is shown[1]

@@ -67,7 +67,7 @@ def test_image_to_image_enters_as_diffusers_adds_noise() -> None:
     scheduler.set_timesteps(4)
     schedule = of_diffusers(scheduler, ancestral=False)
     picture = np.linspace(-1, 1, 256, dtype=np.float32).reshape(SHAPE)
-    first = sampler.entry(schedule, 0.5)
+    first = sampler.first_step(schedule, 0.5)
     noise = torch.randn(SHAPE, generator=torch.Generator().manual_seed(5))
     expected = scheduler.add_noise(torch.from_numpy(picture), noise, scheduler.timesteps[first : first + 1])
 
@@ -81,14 +81,14 @@ def test_image_to_image_enters_as_diffusers_adds_noise() -> None:
 def test_a_strength_too_small_is_told_the_smallest_that_works(steps: int, smallest: str) -> None:
     schedule = Schedule(1.0, (euler_step(1.0, 1.0, 0.0),) * steps)
     with pytest.raises(RequestError, match=f"smallest strength is {smallest}$"):
-        sampler.entry(schedule, 0.1)
-    assert sampler.entry(schedule, float(smallest)) == steps - 1
+        sampler.first_step(schedule, 0.1)
+    assert sampler.first_step(schedule, float(smallest)) == steps - 1
 
 
 @pytest.mark.parametrize("strength", [0.0, -1.0, 1.01, float("nan")])
 def test_a_strength_out_of_range(strength: float) -> None:
     with pytest.raises(RequestError, match="not above 0 and at most 1"):
-        sampler.entry(Schedule(1.0, (euler_step(1.0, 1.0, 0.0),)), strength)
+        sampler.first_step(Schedule(1.0, (euler_step(1.0, 1.0, 0.0),)), strength)
 
 
 def test_steps_without_a_schedule() -> None:

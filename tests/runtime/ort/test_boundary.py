@@ -25,7 +25,7 @@ def test_a_graph_of_one_picture_runs_for_each_of_a_batch() -> None:
     feeds = list(encoder.feeds({"input_ids": np.arange(6, dtype=np.int32).reshape(2, 3)}))
     assert [feed["input_ids"].tolist() for feed in feeds] == [[[0, 1, 2]], [[3, 4, 5]]]
     runs = [{"text_embeds": np.full((1, 2), i), "hidden_states.11": np.full((1, 3, 2), 10 + i)} for i in range(2)]
-    given = encoder.contract(runs)
+    given = encoder.outputs(runs)
     assert list(given) == ["hidden_states", "text_embeds"]  # in the contract's order, whatever the layout's
     assert given["hidden_states"].tolist() == [[[10, 10]] * 3, [[11, 11]] * 3]
     assert given["text_embeds"].tolist() == [[0, 0], [1, 1]]
@@ -44,7 +44,7 @@ def test_the_mean_of_moments() -> None:
         chain((pixels,), (moments,), latent_sample="latent_parameters"), adapters={"latent_sample": "first_half"}
     )
     encoder = Boundary(held, STABLE_DIFFUSION.component("vae_encoder"))
-    given = encoder.contract([{"latent_parameters": np.array([[1, 2, 30, 40]])}])
+    given = encoder.outputs([{"latent_parameters": np.array([[1, 2, 30, 40]])}])
     assert given["latent_sample"].tolist() == [[1, 2]]
 
 
@@ -58,7 +58,7 @@ def test_what_the_layout_takes_besides_is_zeros() -> None:
 
 def test_a_graph_without_a_contract_is_as_it_is() -> None:
     plain = Boundary(chain((IDS,), (POOLED,)))
-    assert list(plain.contract([{"text_embeds": np.ones((1, 2))}])) == ["text_embeds"]
+    assert list(plain.outputs([{"text_embeds": np.ones((1, 2))}])) == ["text_embeds"]
 
 
 @pytest.mark.parametrize("wrong", [{"input_ids": np.zeros((2, 4))}, {"ids": np.zeros((1, 3))}])

@@ -11,8 +11,8 @@ import pytest
 from tests.refusal import refusal
 from tests.runtime.conftest import MakeBundle
 from turbo_webnn.models.bundle import Bundle
-from turbo_webnn.runtime.bench.example import arrays, described
-from turbo_webnn.runtime.ort.fusing import fuse_attention, fused
+from turbo_webnn.runtime.bench.example import arrays, input_specs
+from turbo_webnn.runtime.ort.fusing import fuse_attention, fuse_file
 from turbo_webnn.runtime.ort.sessions import Session, Settings
 
 # Two heads of width 4: five tokens ask three.
@@ -90,11 +90,11 @@ def test_a_real_unet_computes_the_same(tiny_fp32: Path) -> None:
     bundle = Bundle.open(tiny_fp32)
     chain = bundle.chain("unet")
     path = bundle.path(chain.graphs[0])
-    plain, after = onnx.load(path, load_external_data=False), onnx.load_from_string(fused(path))
+    plain, after = onnx.load(path, load_external_data=False), onnx.load_from_string(fuse_file(path))
     attentions = sum(node.op_type == "MultiHeadAttention" for node in after.graph.node)
     assert attentions == sum(node.op_type == "Softmax" for node in plain.graph.node) > 0
     assert len(after.graph.node) == len(plain.graph.node) - 10 * attentions
-    inputs = arrays(described(chain))
+    inputs = arrays(input_specs(chain))
     expected = Session(bundle, "unet").run(inputs)["out_sample"]
     drawn = Session(bundle, "unet", provider=Settings("cpu", fuse=True)).run(inputs)["out_sample"]
     np.testing.assert_allclose(drawn, expected, rtol=1e-3, atol=1e-4)

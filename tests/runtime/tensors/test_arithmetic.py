@@ -52,7 +52,7 @@ def test_states_of_two_encoders_lie_side_by_side(slots: Slots, arithmetic: Arith
     first, second = RANDOM.standard_normal((1, 3, 2), np.float32), RANDOM.standard_normal((1, 3, 5), np.float32)
     pooled = RANDOM.standard_normal((1, 5), np.float32)
     whole, copied = slots.at("whole", "float16", (1, 3, 7)), slots.at("copied", "float16", (1, 5))
-    arithmetic.join([filled(slots, "first", first), filled(slots, "second", second)], whole)
+    arithmetic.concatenate([filled(slots, "first", first), filled(slots, "second", second)], whole)
     arithmetic.copy([(filled(slots, "pooled", pooled), copied)])
     np.testing.assert_array_equal(whole.get(), np.concatenate([first, second], -1).astype(np.float16))
     np.testing.assert_array_equal(copied.get(), pooled.astype(np.float16))
@@ -62,7 +62,7 @@ def test_states_of_two_encoders_lie_side_by_side(slots: Slots, arithmetic: Arith
 def test_pixels_are_those_of_the_host(slots: Slots, arithmetic: Arithmetic, dtype: type) -> None:
     sample: Array = np.linspace(-1.2, 1.2, 2 * 3 * 16 * 24, dtype=np.float32).reshape(2, 3, 16, 24).astype(dtype)
     pixels = slots.at("pixels", "uint8", (2, 16, 24, 3))
-    arithmetic.pixels(filled(slots, "sample", sample), pixels)
+    arithmetic.to_pixels(filled(slots, "sample", sample), pixels)
     np.testing.assert_array_equal(pixels.get(), images.to_pixels(sample))
     assert (pixels.get().min(), pixels.get().max()) == (0, 255)
 
@@ -74,7 +74,7 @@ def test_what_is_no_number_is_found(
 ) -> None:
     array: Array = np.full((3, 5), -7, dtype)
     array[1, 2] = value
-    assert arithmetic.finite(filled(slots, "array", array)) is finite
+    assert arithmetic.is_finite(filled(slots, "array", array)) is finite
 
 
 def test_a_slot_takes_its_own_shape_only_and_casts(slots: Slots) -> None:
@@ -89,4 +89,4 @@ def test_onnx_that_is_not_installed(slots: Slots, arithmetic: Arithmetic, monkey
     monkeypatch.setitem(sys.modules, "onnx.parser", None)
     slot = filled(slots, "slot", np.zeros(3, np.float32))
     with pytest.raises(RequestError, match=r"onnx.*turbo-webnn\[cuda\]"):
-        arithmetic.finite(slot)
+        arithmetic.is_finite(slot)

@@ -6,7 +6,7 @@ import pytest
 from tests.runtime.conftest import MakeBundle
 from turbo_webnn.runtime.ort.loading import load
 from turbo_webnn.runtime.ort.settings import Settings
-from turbo_webnn.runtime.tensors.bound import Bound
+from turbo_webnn.runtime.tensors.bound import BoundSession
 from turbo_webnn.runtime.tensors.slots import Slots
 
 CPU = Settings("cpu")
@@ -20,7 +20,7 @@ def test_slots_are_read_anew_and_may_move_unless_captured(make_bundle: MakeBundl
     (taken,), (given,) = graph.inputs, graph.outputs
     ids, states = slots.of("one", taken), slots.of("one", given)
     session = load(bundle, graph, CPU, bound=True)
-    bound = Bound(session, CPU.run_options(bound=True), captured=captured)
+    bound = BoundSession(session, CPU.run_options(bound=True), captured=captured)
     for first in (0, 8):
         ids.put(np.arange(first, first + 8).reshape(1, 8))
         bound.run({taken.name: ids}, {given.name: states})

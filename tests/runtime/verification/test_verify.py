@@ -202,11 +202,11 @@ def test_graphs_run_as_they_are_on_disk_unless_it_is_said(
 ) -> None:
     bundle, loaded = make_bundle(), set()
 
-    def fused(path: Path) -> bytes:
+    def fuse_file(path: Path) -> bytes:
         loaded.add(path.parent.name)
         return path.read_bytes()
 
-    monkeypatch.setattr(loading, "fused", fused)
+    monkeypatch.setattr(loading, "fuse_file", fuse_file)
     verify(bundle, bundle, prompts=[PROMPT], steps=(1,), provider="cpu")
     assert loaded == set()
     verify(bundle, bundle, prompts=[PROMPT], steps=(1,), provider=Settings("cpu"))

@@ -86,7 +86,7 @@ def test_a_model_that_onnxruntime_refuses_is_a_verdict(provider: Provider, tmp_p
 def test_a_worker_that_does_not_start_is_a_wrong_request(tmp_path: Path) -> None:
     worker = node.Worker("the provider", tmp_path / "absent.mjs")
     with pytest.raises(RequestError, match=r"the provider does not start: Error: Cannot find module"):
-        worker.ask({}, 10)
+        worker.request({}, 10)
     assert worker.pid is None
 
 
@@ -106,10 +106,10 @@ def test_an_answer_that_is_no_object_is_a_lost_worker(tmp_path: Path, answer: st
     worker = node.Worker("the provider", script)
     try:
         if wrong is None:
-            assert worker.ask({}, 10) == {}
+            assert worker.request({}, 10) == {}
         else:
             with pytest.raises(node.WorkerLostError, match=wrong):
-                worker.ask({}, 10)
+                worker.request({}, 10)
             assert worker.pid is None
     finally:
         worker.close()
