@@ -14,6 +14,7 @@ from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.families.family import Family
 from turbo_webnn.models.families.registry import family_of
 from turbo_webnn.models.json_file import read_json
+from turbo_webnn.models.parts.autoencoder_kl import SCALING_FACTOR
 from turbo_webnn.models.pipeline_values import native_latent_size, require_served_index, scheduler_config_in_use
 from turbo_webnn.models.provenance import Provenance
 from turbo_webnn.models.schedulers.scheduler import scheduler_of
@@ -128,6 +129,11 @@ class Source:
         """The scheduler's config as the pipeline uses it; raises RequestError where it is missing or invalid."""
         path = self.folder / SCHEDULER_CONFIG
         return scheduler_config_in_use(self._index, read_json(path), str(path), self.family.schedulers)
+
+    @property
+    def scaling_factor(self) -> float:
+        """The factor of the VAE: latents are multiplied by it after the encoder, and divided before the decoder."""
+        return float(self.config(self.family.decoder).get("scaling_factor", SCALING_FACTOR))
 
     def native_latent_size(self) -> tuple[int, int] | None:
         """Rows and columns of latents that the pipeline draws where no size is named, or None."""

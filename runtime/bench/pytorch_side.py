@@ -20,14 +20,14 @@ from turbo_webnn.runtime.bench.example import InputSpecs, arrays
 from turbo_webnn.runtime.bench.protocol import PytorchOptions
 from turbo_webnn.runtime.bench.report import Memory
 from turbo_webnn.runtime.bench.worker import peak_host_bytes
-from turbo_webnn.runtime.draw.drawer import Drawer, Facts
 from turbo_webnn.runtime.draw.sampler import Sampling
 from turbo_webnn.runtime.reference.sampler import DiffusersSampler
+from turbo_webnn.runtime.reference.source_drawer import SourceDrawer
 from turbo_webnn.runtime.reference.torch_modules import load
 from turbo_webnn.runtime.reference.torch_tensors import TorchTensors
 
 
-class PytorchDrawer(Drawer[Any]):
+class PytorchDrawer(SourceDrawer[Any]):
     """Draws with the modules of `source` on `device`.
 
     Attributes:
@@ -36,30 +36,19 @@ class PytorchDrawer(Drawer[Any]):
 
     def __init__(self, source: Source, size: Size, device: str, dtype: Any, *, compiled: bool) -> None:
         self.tensors = TorchTensors(device, dtype)
-        self._source, self._size = source, size
+        super().__init__(source, size)
         self.device, self._dtype, self._compiled = device, dtype, compiled
         self._modules: dict[str, Any] = {}
         self._calls: dict[str, Callable[..., Any]] = {}
 
-    @property
-    def facts(self) -> Facts:
-        """The facts that the checkpoint's configs and its family state."""
-        family = self._source.family
-        scaling_factor = float(self._module(family.wiring.decoder).config.scaling_factor)
-        constants = family.denoiser.constants(self._size)
-        return Facts(family, family.wiring, self._size.batch, scaling_factor, constants)
-
     def sampler(self, sampling: Sampling) -> DiffusersSampler[Any]:
         """Make a sampler with diffusers' scheduler."""
-        family = self._source.family
-        spec = next(spec for spec in family.denoiser.inputs if spec.name == family.wiring.latents)
-        shape = spec.shape(self._size, self._source.config(family.denoiser))
         typed = partial(torch.Tensor.to, dtype=self._dtype)
-        return DiffusersSampler(self._source, sampling, shape, _identity, typed, device=self.device)
+        return DiffusersSampler(self.source, sampling, self._latent_shape, _identity, typed, device=self.device)
 
     def run(self, component: str, inputs: Mapping[str, Any], /) -> dict[str, Any]:
         """Run `component`, and return all outputs by name."""
-        names = [spec.name for spec in self._source.family.component(component).outputs]
+        names = [spec.name for spec in self.source.family.component(component).outputs]
         return dict(zip(names, self._call(component, inputs), strict=True))
 
     def release(self, component: str | None = None) -> None:
@@ -78,13 +67,13 @@ class PytorchDrawer(Drawer[Any]):
 
     def _function(self, name: str) -> Callable[..., tuple[Any, ...]]:
         """The component as a function from the inputs of its contract to a tuple of outputs."""
-        module, component = self._module(name), self._source.family.component(name)
+        module, component = self._module(name), self.source.family.component(name)
         return lambda **inputs: component.part.reference(module, component, inputs)
 
     def _module(self, name: str) -> Any:
-        component = self._source.family.component(name)
+        component = self.source.family.component(name)
         if component.subfolder not in self._modules:
-            self._modules[component.subfolder] = load(self._source, component).to(self.device, self._dtype)
+            self._modules[component.subfolder] = load(self.source, component).to(self.device, self._dtype)
         return self._modules[component.subfolder]
 
 

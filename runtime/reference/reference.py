@@ -18,10 +18,10 @@ from turbo_webnn.models.parts.clip_text import TOKENS
 from turbo_webnn.models.precision import Precision
 from turbo_webnn.models.source import Source
 from turbo_webnn.runtime.draw.conditions import TokenIds
-from turbo_webnn.runtime.draw.drawer import Facts
 from turbo_webnn.runtime.draw.sampler import Sampling
 from turbo_webnn.runtime.ort.sessions import Array
 from turbo_webnn.runtime.reference.sampler import DiffusersSampler
+from turbo_webnn.runtime.reference.source_drawer import SourceDrawer
 from turbo_webnn.runtime.reference.torch_modules import (
     TYPES,
     Float16Products,
@@ -36,7 +36,7 @@ from turbo_webnn.runtime.tensors.host import HostTensors
 from turbo_webnn.runtime.verification.evidence import RecordingSide
 
 
-class Reference(RecordingSide):
+class Reference(SourceDrawer[Array], RecordingSide):
     """The pipeline of `source`, computed by PyTorch.
 
     Sampling uses diffusers' scheduler with the checkpoint's config, and noise from a torch generator. Sampling is
@@ -47,8 +47,7 @@ class Reference(RecordingSide):
     """
 
     def __init__(self, source: Source, size: Size, precision: Precision = "fp32") -> None:
-        self.source = source
-        self._size = size
+        super().__init__(source, size)
         self._type = TYPES[precision]
         self.tensors = HostTensors()
         self._modules: dict[str, Any] = {}
@@ -87,20 +86,9 @@ class Reference(RecordingSide):
             self.record(component, inputs, arrays)
         return arrays
 
-    @property
-    def facts(self) -> Facts:
-        """The facts that the checkpoint's configs and its family state."""
-        family = self.source.family
-        scaling_factor = float(self._module(family.wiring.decoder).config.scaling_factor)
-        constants = family.denoiser.constants(self._size)
-        return Facts(family, family.wiring, self._size.batch, scaling_factor, constants)
-
     def sampler(self, sampling: Sampling) -> DiffusersSampler[Array]:
         """Make a sampler with diffusers' scheduler, in float32."""
-        family = self.source.family
-        spec = next(spec for spec in family.denoiser.inputs if spec.name == family.wiring.latents)
-        shape = spec.shape(self._size, self.source.config(family.denoiser))
-        return DiffusersSampler(self.source, sampling, shape, torch.from_numpy, to_numpy)
+        return DiffusersSampler(self.source, sampling, self._latent_shape, torch.from_numpy, to_numpy)
 
     def release(self, component: str | None = None) -> None:
         """Free the memory of `component`, or of all. Components of the same module, as in a VAE, are freed together."""
