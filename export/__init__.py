@@ -1,1 +1,1 @@
-"""From a checkpoint to a bundle: trace, passes, weights, writer, and the WebNN target."""
+"""The export of a checkpoint to a bundle: trace, passes, weights, writer."""

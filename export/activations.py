@@ -1,7 +1,8 @@
-"""The largest number that each module of a component computes, on probe inputs: what float16 cannot hold is found here.
+"""The largest absolute value that each module of a component computes on probe inputs.
 
-Measured in float32, on small pictures, one weight at a time in memory: a network's activations reach about as far
-on 128 pixels as on 512, since each normalisation brings them back.
+The export uses these values to find the modules that float16 cannot hold. They are measured in float32, on small
+pictures, with one weight at a time in memory. Activations are about as large with 128 pixels as with 512, because each
+normalisation bounds them again.
 """
 
 from __future__ import annotations
@@ -26,105 +27,106 @@ from turbo_webnn.models.source import Source
 LARGEST_FLOAT16 = 65504.0
 
 MARGIN = 4.0
-"""Prompts and pictures reach further than the probe: a module that came within a fourth of the limit is kept."""
+"""Real prompts and pictures can give larger values than the probe. A module stays in float32 if its largest value on
+the probe exceeds a fourth of the limit."""
 
 
-def overflowing(component: Component, source: Source) -> Overflows:
-    """The modules of `component` that float16 might not hold, in the order in which they run.
+def find_overflows(component: Component, source: Source) -> Overflows:
+    """Find the modules of `component` that float16 might not hold, in the order in which they run.
 
-    Values are rounded to three digits, which other processors compute alike.
+    Values are rounded to three digits, so that every processor gives the same values.
 
     Raises:
-        RequestError: where the checkpoint does not make this component, or computes NaN or Inf in float32.
+        RequestError: if the checkpoint does not fit this component, or if it computes NaN or Inf in float32.
     """
-    return overflows_of(measure(component, source), component, source)
+    return select_overflows(measure_activations(component, source), component, source)
 
 
-def overflows_of(watch: Watch, component: Component, source: Source) -> Overflows:
-    """The modules beyond the limit, from what `watch` saw of `component` on its probe.
+def select_overflows(watch: ActivationWatch, component: Component, source: Source) -> Overflows:
+    """Select the modules whose values exceed the limit, from the values that `watch` recorded for `component`.
 
     Raises:
-        RequestError: where it saw NaN or Inf.
+        RequestError: if a recorded value is NaN or Inf.
     """
     for place, value in (*watch.results.items(), *watch.inside.items()):
         if not math.isfinite(value):
             where = f"{component.name} of {source.name} computes {value} in {place or 'its forward'}"
             raise RequestError(f"{where}, even in float32", "the checkpoint is damaged")
-    results = _beyond(watch.results)
-    inside = _beyond(watch.inside)
+    results = _beyond_limit(watch.results)
+    inside = _beyond_limit(watch.inside)
     return Overflows(results, {place: value for place, value in inside.items() if place not in results})
 
 
-def _beyond(largest: Mapping[str, float]) -> dict[str, float]:
+def _beyond_limit(largest: Mapping[str, float]) -> dict[str, float]:
     return {place: float(f"{value:.3g}") for place, value in largest.items() if value > LARGEST_FLOAT16 / MARGIN}
 
 
-def measure(component: Component, source: Source) -> Watch:
-    """The largest absolute values that the modules of `component` compute on its probe.
+def measure_activations(component: Component, source: Source) -> ActivationWatch:
+    """Run `component` on its probe, and record the largest absolute value in each module.
 
     Raises:
-        RequestError: where the checkpoint does not make this component.
+        RequestError: if the checkpoint does not fit this component.
     """
-    (watch,) = observe(component, source, lambda forward: (Watch(forward),))
+    (watch,) = observe(component, source, lambda forward: (ActivationWatch(forward),))
     return watch
 
 
-class Watch(FunctionMode):
-    """Keeps the largest absolute values that torch's functions meet in each module of `forward`, by its path.
+class ActivationWatch(FunctionMode):
+    """Records the largest absolute value of torch's functions in each module of `forward`, by the path of the module.
 
     Attributes:
-        results: of what they give.
-        inside: of scores of attention and squares in a LayerNormalization, which they compute on the way.
+        results: the largest results of the functions.
+        inside: the largest intermediate values: attention scores, and squares in a LayerNormalization.
     """
 
     def __init__(self, forward: nn.Module) -> None:
         super().__init__()
         self.results: dict[str, float] = defaultdict(float)
         self.inside: dict[str, float] = defaultdict(float)
-        self._running = [""]
+        self._running_places = [""]
         for scope, module in forward.named_modules():
-            module.register_forward_pre_hook(self._entering(path_of(scope)))
-            module.register_forward_hook(self._leaving)
+            module.register_forward_pre_hook(self._enter_hook(path_of(scope)))
+            module.register_forward_hook(self._leave_hook)
 
-    def _entering(self, place: str) -> Callable[[nn.Module, Any], None]:
-        return lambda _module, _inputs: self._running.append(place)
+    def _enter_hook(self, place: str) -> Callable[[nn.Module, Any], None]:
+        return lambda _module, _inputs: self._running_places.append(place)
 
-    def _leaving(self, _module: nn.Module, _inputs: Any, _output: Any) -> None:
-        self._running.pop()
+    def _leave_hook(self, _module: nn.Module, _inputs: Any, _output: Any) -> None:
+        self._running_places.pop()
 
     def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-        """Call `function`, and look at what it gives and what it computes on the way."""
+        """Call `function`, and record its results and its intermediate values."""
         result = function(*arguments, **options)
         if function.__name__ == "__get__":
             return result
         for value in result if isinstance(result, (tuple, list)) else (result,):
-            self._see(value, self.results)
+            self._record(value, self.results)
         if function is functional.scaled_dot_product_attention:
-            self._see(_scores(*arguments[:2], **options), self.inside)
+            self._record(_attention_scores(*arguments[:2], **options), self.inside)
         elif function is functional.layer_norm:
-            self._see(_squares(*arguments[:2]), self.inside)
+            self._record(_squared_deviations(*arguments[:2]), self.inside)
         return result
 
-    def _see(self, value: Any, largest: dict[str, float]) -> None:
+    def _record(self, value: Any, largest: dict[str, float]) -> None:
         if isinstance(value, torch.Tensor) and value.is_floating_point() and value.numel() and not value.is_meta:
-            place = self._running[-1]
-            reached = max(abs(float(extreme)) for extreme in value.aminmax())
+            place = self._running_places[-1]
+            magnitude = max(abs(float(extreme)) for extreme in value.aminmax())
             # max() would lose NaN
-            largest[place] = reached if math.isnan(reached) else max(largest[place], reached)
+            largest[place] = magnitude if math.isnan(magnitude) else max(largest[place], magnitude)
 
 
-def _scores(
+def _attention_scores(
     query: torch.Tensor,  # [batch, heads, tokens, width]
     key: torch.Tensor,
     scale: float | None = None,
     **_: Any,
 ) -> torch.Tensor:
-    """What attention's softmax gets, scaled before the product as `export.translations.attention` does it."""
+    """The input of attention's softmax, computed in the order of `export.translations.attention`: the scale first."""
     scale = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
     return (query * scale) @ key.transpose(-1, -2)
 
 
-def _squares(value: torch.Tensor, normalized_shape: Sequence[int]) -> torch.Tensor:
-    """Squares of deviations from the mean, which back ends without a LayerNormalization compute in its type."""
+def _squared_deviations(value: torch.Tensor, normalized_shape: Sequence[int]) -> torch.Tensor:
+    """Squares of deviations from the mean. Back ends without a LayerNormalization compute them in the input's type."""
     axes = tuple(range(-len(normalized_shape), 0))
     return (value - value.mean(axes, keepdim=True)).square()

@@ -1,4 +1,4 @@
-"""What makes a bundle a diffusers folder: `model_index.json`, the scheduler's config, and each component's own."""
+"""The files that make a bundle a diffusers folder: `model_index.json`, and the configs of scheduler and components."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ _INDEX, _SCHEDULER = "model_index.json", "scheduler/scheduler_config.json"
 
 
 def write_diffusers_files(source: Source, components: Sequence[Component], bundle: Path) -> tuple[BundleFile, ...]:
-    """Write them to `bundle`, as the checkpoint has them; return their entries in the manifest.
+    """Write the checkpoint's files of this kind to `bundle`; return their entries in the manifest.
 
-    The index names what the bundle has: what it lacks (a safety checker, a feature extractor) is none there.
+    The index names only components of the bundle. Others (a safety checker, a feature extractor) are null in it.
 
     Raises:
-        RequestError: where the checkpoint lacks one.
-        OSError: where they cannot be written.
+        RequestError: if the checkpoint lacks one of the files.
+        OSError: if the files cannot be written.
     """
-    return tuple(describe(bundle, path) for path in _written(source, components, bundle))
+    return tuple(describe(bundle, path) for path in _write_files(source, components, bundle))
 
 
-def _written(source: Source, components: Sequence[Component], bundle: Path) -> Iterator[Path]:
-    held = {"scheduler", *source.family.tokenizers, *(component.subfolder for component in components)}
+def _write_files(source: Source, components: Sequence[Component], bundle: Path) -> Iterator[Path]:
+    exported = {"scheduler", *source.family.tokenizers, *(component.subfolder for component in components)}
     index = read_json(source.folder / _INDEX)
     for name, entry in index.items():
-        if isinstance(entry, list) and name not in held:
+        if isinstance(entry, list) and name not in exported:
             index[name] = [None, None]
     yield _write(bundle / _INDEX, index)
     yield _write(bundle / _SCHEDULER, source.scheduler_config())
     for component in components:
-        yield _write(bundle / component.name / "config.json", _config(source, component))
+        yield _write(bundle / component.name / "config.json", _config_for_pipeline(source, component))
 
 
-def _config(source: Source, component: Component) -> dict[str, Any]:
-    """The component's config, without what its graph does and a pipeline would do once more."""
+def _config_for_pipeline(source: Source, component: Component) -> dict[str, Any]:
+    """The component's config, without the statistics that its graph already applies."""
     return component.part.without_statistics(source.config(component))
 
 
-def _write(path: Path, held: object) -> Path:
-    write_json(path, held)
+def _write(path: Path, contents: object) -> Path:
+    write_json(path, contents)
     return path

@@ -1,4 +1,8 @@
-"""An export: what can be refused is refused before torch is loaded, and the bundle appears whole or not at all."""
+"""The export of a bundle.
+
+Requests are refused before torch is loaded, as far as options and configs tell. The bundle appears complete or not at
+all.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,8 @@ from turbo_webnn.models.progress import ReportFraction
 from turbo_webnn.models.source import Source, open_part, open_source
 
 _QUANTIZED_BITS = 9
-"""Room for a quantised weight: of 8 bits with its scales, the most that a rule gives."""
+"""Disk space for a number of a quantised weight: at most 8 bits, which is the most that a rule gives, and its share of
+the scales."""
 
 
 def export_bundle(
@@ -45,25 +50,28 @@ def export_bundle(
     """Export the pipeline at `source` to a new bundle at `output`.
 
     Args:
-        source: a hub id, a diffusers folder, an embedded checkpoint's name, or an opened source.
-        output: the bundle's folder; it appears whole, or not at all.
-        precision: of weights, arithmetic and boundary.
-        size: the one size that the bundle serves; the UNet's own and one picture where it is not given.
-        components: those to export; all of the layout where none is named.
-        max_graph_bytes: of weights in one graph; a component with more becomes a chain of graphs.
-        layout: the name of the one that the bundle is laid out in.
-        bake_time_ids: whether SDXL's UNet holds the numbers of its size instead of reading them as an input.
+        source: a hub id, a diffusers folder, the name of an embedded checkpoint, or an opened source.
+        output: the bundle's folder. It appears complete or not at all.
+        precision: the precision of weights, arithmetic and boundary.
+        size: the one size that the bundle serves. The default is the UNet's own size and one picture.
+        components: the names of the components to export. The default is all components of the layout.
+        max_graph_bytes: the most bytes of weights in one graph. A component with more becomes a chain of graphs.
+        layout: the name of the bundle's layout.
+        bake_time_ids: whether SDXL's UNet contains the numbers of its size instead of reading them as an input.
         quantization: how products by a quantised weight are written.
-        size_budget: bytes that all graphs may take together; the bits of each weight are chosen for it.
-        recipe: a file that states the bits of each weight, as another export wrote it.
-        skip_passes: names of passes to leave out (`export.pass_names`), to see what each one does to a graph.
-        parts: by subfolder ("vae", "safety_checker") other sources whose components take the place of `source`'s own;
-            a safety checker that is given is exported too.
+        size_budget: the most bytes of all graphs together. The bits of each weight are chosen for it.
+        recipe: a file that states the bits of each weight, written by another export.
+        skip_passes: names of passes to leave out (`export.pass_names`), to see what each pass does to a graph.
+        parts: other sources by subfolder ("vae", "safety_checker"). Their components replace those of `source`. A
+            safety checker in `parts` is exported too.
         overwrite: whether a bundle at `output` may be replaced.
         report: receives the progress of each component.
 
+    Returns:
+        The new bundle.
+
     Raises:
-        RequestError: where the request cannot be served; `output` is then as it was.
+        RequestError: if the request cannot be served; `output` is then unchanged.
 
     Example:
         >>> export_bundle("stabilityai/sd-turbo", "sd-turbo-webnn").manifest.components["unet"].nodes
@@ -93,23 +101,23 @@ def export_bundle(
 
 
 def run_plan(plan: ExportPlan, report: ReportFraction) -> Bundle:
-    """Export what `plan` says.
+    """Export a bundle according to `plan`.
 
     Raises:
-        RequestError: where the checkpoint cannot serve it; the output is then as it was.
+        RequestError: if the checkpoint cannot serve the plan; the output is then unchanged.
     """
     request = plan.request
     counts = {component.name: plan.source.checkpoint(component).count() for component in plan.read}
-    numbers = sum(counts[component.name] for component in plan.exported)
+    weight_count = sum(counts[component.name] for component in plan.exported)
     with staged(request.output, overwrite=request.overwrite) as stage:
-        _require_space(stage, numbers, request.precision)
+        _require_disk_space(stage, weight_count, request.precision)
         run_worker(BundleJob(plan, stage), report)
-    return Bundle.open_unread(request.output)  # its digests were made of the files just now
+    return Bundle.open_unread(request.output)  # the digests were just computed from the files
 
 
-def _require_space(stage: Path, numbers: int, precision: Precision) -> None:
+def _require_disk_space(stage: Path, weight_count: int, precision: Precision) -> None:
     bits = NUMBERS[precision].weight_bits
-    needed = numbers * (_QUANTIZED_BITS if NUMBERS[precision].quantized else bits) // 8
+    needed = weight_count * (_QUANTIZED_BITS if NUMBERS[precision].quantized else bits) // 8
     free = shutil.disk_usage(stage).free
     if free < needed:
         raise RequestError(

@@ -1,4 +1,4 @@
-"""What is traced of a component: its module behind the inputs and outputs of its contract."""
+"""The torch module that is traced for a component: it has the inputs and outputs of the component's contract."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from turbo_webnn.models.component import Component, Size
 
 
 class Forward(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    """A component's module, called as its part says. Its parameters have the prefix `module.`.
+    """A component's module with the forward of its part. Its parameters have the prefix `module.`.
 
-    `forward` takes the inputs of the contract in order, and gives its outputs: a tensor, or a tuple of them.
+    `forward` takes the inputs of the contract in order. It returns the outputs: a tensor, or a tuple of tensors.
     """
 
     def __init__(self, component: Component, module: Any, size: Size) -> None:

@@ -1,6 +1,6 @@
-"""The small graphs between the components, which some programs run in place of arithmetic of their own.
+"""The small graphs between the components. Some programs run them instead of their own arithmetic.
 
-All compute in float32 between casts: latents of some 60 and their noise leave little of float16's precision.
+They compute in float32 between casts: latents and their noise reach about 60, where float16 has little precision.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from turbo_webnn.models.source import Source
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """What the small graphs are made of.
+class GlueParameters:
+    """The numbers that the small graphs depend on.
 
     Attributes:
-        size: of the bundle.
-        schedule: of one step.
-        scaling_factor: the VAE's.
-        widths: of the states that the denoiser reads side by side, in order.
-        embeds: width of the text embeddings.
+        size: the size of the bundle.
+        schedule: the schedule of one step.
+        scaling_factor: the VAE's scaling factor.
+        widths: the widths of the text encoders' states that the denoiser reads side by side, in order.
+        embeds: the width of the text embeddings.
     """
 
     size: Size
@@ -45,13 +45,13 @@ class Numbers:
     embeds: int
 
     @classmethod
-    def of(cls, source: Source, size: Size, schedule: Schedule, scaling_factor: float) -> Numbers:
-        """Those of a checkpoint; RequestError where a config is missing or not served."""
-        wired = [
+    def of(cls, source: Source, size: Size, schedule: Schedule, scaling_factor: float) -> GlueParameters:
+        """The parameters of a checkpoint; RequestError if a config is missing or not served."""
+        widths = [
             [spec.shape(size, source.config(encoder))[-1] for encoder, spec in map(source.family.output, outputs)]
             for outputs in source.family.wiring.conditions.values()
         ]
-        states, *pooled = wired
+        states, *pooled = widths
         return cls(size, schedule, scaling_factor, tuple(states), sum(map(sum, pooled)))
 
     @property
@@ -60,13 +60,13 @@ class Numbers:
         return f"float16[{self.size.batch},4,{self.size.latent_height},{self.size.latent_width}]"
 
 
-def concat(numbers: Numbers) -> str:
-    """One prompt's states and embeddings side by side, once for each picture.
+def concat_graph(parameters: GlueParameters) -> str:
+    """The graph that joins the states of one prompt and repeats states and embeddings for each picture.
 
-    `sample` has one number for each picture, of which none is initialised: it is multiplied by zero while it is
-    int32, for no float is sure to give zero then, and added, for an input must reach an output.
+    `sample` has one uninitialised number for each picture. An input must reach an output, so the graph adds `sample`
+    times zero. It multiplies in int32, because an uninitialised float times zero may be NaN.
     """
-    batch, (first, second), embeds = numbers.size.batch, numbers.widths, numbers.embeds
+    batch, (first, second), embeds = parameters.size.batch, parameters.widths, parameters.embeds
     return f"""
     concat (float16[1,{TOKENS},{first}] hidden_states_1, float16[1,{TOKENS},{second}] hidden_states_2,
             float16[1,{embeds}] text_embeds, int32[{batch}] sample)
@@ -83,15 +83,16 @@ def concat(numbers: Numbers) -> str:
     }}"""
 
 
-def latents(numbers: Numbers) -> str:
-    """Noise of the shape of `sample`, as latents and scaled for the UNet. WebNN draws no random numbers.
+def latents_graph(parameters: GlueParameters) -> str:
+    """The graph that draws noise of the shape of `sample`: the first latents, and the UNet's input made of them.
 
-    The UNet's input is made of the latents as they are rounded, so that the step from them is exact.
+    WebNN has no random numbers. The UNet's input is computed from the rounded latents, so that the step from them is
+    exact.
     """
-    first = numbers.schedule.steps[0]
+    first = parameters.schedule.steps[0]
     return f"""
-    latents ({numbers.latents} sample) => ({numbers.latents} latents, {numbers.latents} latentModelInput)
-    <float sigma = {{{numbers.schedule.init_noise_sigma}}}, float spread = {{{1 / first.input_scale}}}>
+    latents ({parameters.latents} sample) => ({parameters.latents} latents, {parameters.latents} latentModelInput)
+    <float sigma = {{{parameters.schedule.init_noise_sigma}}}, float spread = {{{1 / first.input_scale}}}>
     {{
         noise = RandomNormalLike <dtype = 1> (sample)
         noisy = Mul(noise, sigma)
@@ -102,12 +103,12 @@ def latents(numbers: Numbers) -> str:
     }}"""
 
 
-def scheduler(numbers: Numbers) -> str:
-    """The one Euler step, down to no noise, and the division that the VAE decoder's input asks for."""
-    (step,) = numbers.schedule.steps
+def scheduler_graph(parameters: GlueParameters) -> str:
+    """The graph of the one Euler step to no noise, and of the division by the scaling factor for the VAE decoder."""
+    (step,) = parameters.schedule.steps
     return f"""
-    scheduler ({numbers.latents} sample, {numbers.latents} out_sample) => ({numbers.latents} prevSample)
-    <float down = {{{step.next.output}}}, float factor = {{{numbers.scaling_factor}}}>
+    scheduler ({parameters.latents} sample, {parameters.latents} out_sample) => ({parameters.latents} prevSample)
+    <float down = {{{step.next.output}}}, float factor = {{{parameters.scaling_factor}}}>
     {{
         latents = Cast <to = 1> (sample)
         noise = Cast <to = 1> (out_sample)
@@ -118,13 +119,13 @@ def scheduler(numbers: Numbers) -> str:
     }}"""
 
 
-def sc_prep(numbers: Numbers) -> str:
-    """Decoded pictures as CLIP looks at them: the central square, in 224 by 224, less the mean, by the deviation.
+def sc_prep_graph(parameters: GlueParameters) -> str:
+    """The graph that prepares decoded pictures for CLIP: the central square, resized to 224 by 224 and normalised.
 
-    A bilinear Resize, the only one that WebNN has, skips pixels where it halves a picture or more: whole pixels are
-    averaged before.
+    WebNN has only the bilinear Resize, which skips pixels if it halves a picture or more. So whole pixels are averaged
+    first.
     """
-    size, side = numbers.size, min(numbers.size.height, numbers.size.width)
+    size, side = parameters.size, min(parameters.size.height, parameters.size.width)
     top, left, pool = (size.height - side) // 2, (size.width - side) // 2, side // SAFETY_PIXELS
     crop = "cropped = Slice(clipped, starts, ends, axes)" if top or left else ""
     square = "cropped" if crop else "clipped"
@@ -137,7 +138,7 @@ def sc_prep(numbers: Numbers) -> str:
     <float low = {{-1}}, float high = {{1}}, int64[2] axes = {{2, 3}},
      int64[2] starts = {{{top}, {left}}}, int64[2] ends = {{{top + side}, {left + side}}},
      int64[4] sizes = {{{size.batch}, 3, {SAFETY_PIXELS}, {SAFETY_PIXELS}}},
-     float[1,3,1,1] scales = {{{_listed(scales)}}}, float[1,3,1,1] means = {{{_listed(means)}}}>
+     float[1,3,1,1] scales = {{{_join(scales)}}}, float[1,3,1,1] means = {{{_join(means)}}}>
     {{
         pixels = Cast <to = 1> (sample)
         clipped = Clip(pixels, low, high)
@@ -150,38 +151,38 @@ def sc_prep(numbers: Numbers) -> str:
     }}"""
 
 
-GLUE: dict[str, Callable[[Numbers], str]] = {
-    "concat": concat,
-    "latents": latents,
-    "scheduler": scheduler,
-    "sc_prep": sc_prep,
+GLUE: dict[str, Callable[[GlueParameters], str]] = {
+    "concat": concat_graph,
+    "latents": latents_graph,
+    "scheduler": scheduler_graph,
+    "sc_prep": sc_prep_graph,
 }
-"""By name; each gives its graph as ONNX text, with float16 at the boundary."""
+"""By name, the function that gives the graph as ONNX text, with float16 at the boundary."""
 
 ON_CPU = frozenset({"latents"})
-"""What WebNN has no operators for: its programs run it on the CPU."""
+"""The graphs that WebNN has no operators for: programs run them on the CPU."""
 
 
-def write_glue(names: Iterable[str], layout: Layout, numbers: Numbers, bundle: Path) -> dict[str, Chain]:
-    """Write those small graphs to their places in `bundle`; return their entries in the manifest, by name."""
+def write_glue(names: Iterable[str], layout: Layout, parameters: GlueParameters, bundle: Path) -> dict[str, Chain]:
+    """Write the small graphs `names` to their places in `bundle`; return their entries in the manifest, by name."""
     chains = {}
     for name in names:
-        model = glue(name, numbers)
+        model = make_glue(name, parameters)
         chain = write_chain(model, [model], bundle, layout.glue[name], lambda _done: None, inline=True)
         chains[name] = replace(chain, on_cpu=name in ON_CPU)
     return chains
 
 
-def glue(name: str, numbers: Numbers) -> ir.Model:
-    """The small graph `name`, its constants lifted to initializers and every value with its shape."""
-    text = f'<ir_version: 10, opset_import: ["" : {OPSET}]>{GLUE[name](numbers)}'
+def make_glue(name: str, parameters: GlueParameters) -> ir.Model:
+    """Make the small graph `name`. Its constants are initializers, and every value has its shape."""
+    text = f'<ir_version: 10, opset_import: ["" : {OPSET}]>{GLUE[name](parameters)}'
     model = onnx.shape_inference.infer_shapes(onnx.parser.parse_model(text), data_prop=True)
-    made = ir.from_proto(model)
-    common.RemoveUnusedNodesPass()(made)  # and what initializers a picture of this shape does not need
-    for node in made.graph:
+    graph_model = ir.from_proto(model)
+    common.RemoveUnusedNodesPass()(graph_model)  # removes also initializers that a picture of this shape does not need
+    for node in graph_model.graph:
         node.name = f"{name}/{node.outputs[0].name}"
-    return made
+    return graph_model
 
 
-def _listed(numbers: list[float]) -> str:
+def _join(numbers: list[float]) -> str:
     return ", ".join(map(repr, numbers))

@@ -1,7 +1,7 @@
-"""A graph with its weights inside the .onnx file, which is written as they are made: none of them is held.
+"""Writes a graph with its weights inside the .onnx file, one weight at a time, so that few are in memory.
 
-A ModelProto is a nest of fields, each with its length before it. Only the lengths of the weights are needed to write
-what comes before them, and those are known. Numbers of the fields: github.com/onnx/onnx, onnx/onnx.proto.
+A ModelProto consists of nested fields. Each field starts with its length. So the bytes before the weights need only
+the lengths of the weights, which are known. Field numbers: github.com/onnx/onnx, onnx/onnx.proto.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import onnx_ir as ir
 from turbo_webnn.models.errors import RequestError
 
 LARGEST_FILE = (1 << 31) - 1
-"""What protobuf reads of one message, and little less than what a browser holds in one ArrayBuffer."""
+"""The most bytes that protobuf reads of one message; slightly less than a browser's largest ArrayBuffer."""
 
 
 class _Tensor(ir.TensorProtocol, Protocol):
-    """What each tensor of onnx-ir is, though its protocol does not say so."""
+    """A tensor of onnx-ir. All of them have `tofile`, which onnx-ir's protocol does not state."""
 
     def tofile(self, file: BinaryIO) -> None: ...
 
@@ -29,21 +29,21 @@ class _Tensor(ir.TensorProtocol, Protocol):
 _MODEL_GRAPH, _GRAPH_INITIALIZER, _TENSOR_RAW_DATA = 7, 5, 9
 
 
-def save_inline(model: ir.Model, path: Path, held_bytes: int, progress: Callable[[float], None]) -> None:
-    """Write `model` to `path`. Initializers of more than `held_bytes` are written one after another, last.
+def save_inline(model: ir.Model, path: Path, small_bytes: int, progress: Callable[[float], None]) -> None:
+    """Write `model` to `path`. Initializers of more than `small_bytes` come last, and are written one after another.
 
     Raises:
-        RequestError: where the file would be too large for one message, or a weight cannot be written.
+        RequestError: if the file would be too large for one message, or if a weight cannot be written.
     """
-    with _without(model.graph, held_bytes) as weights:
-        whole = ir.to_proto(model)
-        graph = whole.graph.SerializeToString(deterministic=True)
-        whole.ClearField("graph")
+    with _large_initializers_removed(model.graph, small_bytes) as weights:
+        model_proto = ir.to_proto(model)
+        graph = model_proto.graph.SerializeToString(deterministic=True)
+        model_proto.ClearField("graph")
         heads = [_head(weight) for weight in weights]
         length = len(graph) + sum(
             len(head) + _tensor(weight).nbytes for head, weight in zip(heads, weights, strict=True)
         )
-        start = whole.SerializeToString(deterministic=True) + _tag(_MODEL_GRAPH, length)
+        start = model_proto.SerializeToString(deterministic=True) + _tag(_MODEL_GRAPH, length)
         if len(start) + length > LARGEST_FILE:
             raise RequestError(
                 f"{path.name} would have {len(start) + length} bytes, and this layout keeps all in one file of at "
@@ -60,9 +60,9 @@ def save_inline(model: ir.Model, path: Path, held_bytes: int, progress: Callable
 
 
 @contextmanager
-def _without(graph: ir.Graph, held_bytes: int) -> Iterator[list[ir.Value]]:
-    """The graph's large initializers, which it does not have in the meantime."""
-    weights = [value for value in graph.initializers.values() if _tensor(value).nbytes > held_bytes]
+def _large_initializers_removed(graph: ir.Graph, small_bytes: int) -> Iterator[list[ir.Value]]:
+    """Remove the initializers of more than `small_bytes` from the graph during the block; yield them."""
+    weights = [value for value in graph.initializers.values() if _tensor(value).nbytes > small_bytes]
     for weight in weights:
         del graph.initializers[str(weight.name)]
     try:
@@ -73,11 +73,11 @@ def _without(graph: ir.Graph, held_bytes: int) -> Iterator[list[ir.Value]]:
 
 
 def _head(weight: ir.Value) -> bytes:
-    """What an initializer of a GraphProto begins with, up to its numbers."""
+    """The bytes of an initializer in a GraphProto that come before its numbers."""
     tensor = _tensor(weight)
     proto = onnx.TensorProto(name=weight.name, data_type=tensor.dtype.value, dims=tensor.shape.numpy())
-    described = bytes(proto.SerializeToString(deterministic=True)) + _tag(_TENSOR_RAW_DATA, tensor.nbytes)
-    return _tag(_GRAPH_INITIALIZER, len(described) + tensor.nbytes) + described
+    tensor_head = bytes(proto.SerializeToString(deterministic=True)) + _tag(_TENSOR_RAW_DATA, tensor.nbytes)
+    return _tag(_GRAPH_INITIALIZER, len(tensor_head) + tensor.nbytes) + tensor_head
 
 
 def _tag(number: int, length: int) -> bytes:

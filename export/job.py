@@ -1,4 +1,4 @@
-"""The messages between `export.worker` and `export.worker_process`, which it starts: a job in, events out."""
+"""The messages between `export.worker` and the process `export.worker_process`: it receives a job and sends events."""
 
 from __future__ import annotations
 

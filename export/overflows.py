@@ -1,4 +1,4 @@
-"""Which modules of a component float16 might not hold."""
+"""The modules of a component whose values float16 might not hold."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Overflows:
-    """Modules by their path in the component, each with the largest absolute value that it computes itself.
+    """Modules by their path in the component, each with the largest absolute value that the module itself computes.
 
     Attributes:
-        results: modules that give such numbers to others.
-        inside: modules that meet them only on the way: scores of attention, squares in a LayerNormalization.
+        results: modules whose results are too large.
+        inside: modules of which only intermediate values are too large: attention scores, or squares in a
+            LayerNormalization.
     """
 
     results: Mapping[str, float] = field(default_factory=dict)
     inside: Mapping[str, float] = field(default_factory=dict)
 
 
-NOTHING = Overflows()
+NO_OVERFLOWS = Overflows()

@@ -1,4 +1,4 @@
-"""The names of an export's passes, and which of them can be left out. Read before torch is loaded."""
+"""The names of the export's passes, and which of them can be left out. This module does not load torch."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SIMPLIFYING = (
     "remove-unused-nodes",
     "name-nodes",
 )
-"""The passes of `export.passes.pipeline`, in their order."""
+"""The passes of `export.passes.simplifying_passes`, in their order."""
 
-SETTLING = ("blank-pictures", "set-boundary")
-"""The passes of `export.passes.boundary`, in their order; quantisation runs before them."""
+BOUNDARY = ("blank-pictures", "set-boundary")
+"""The passes of `export.passes.boundary_passes`, in their order. Quantisation runs before them."""
 
 REQUIRED = {
     "fold-constants": "without it values have no static shapes, and constants are nodes",
@@ -35,13 +35,13 @@ SKIPPABLE = tuple(name for name in SIMPLIFYING if name not in REQUIRED)
 
 
 def require_skippable(names: Iterable[str]) -> None:
-    """Refuse the first name that is no pass, or is one that cannot be left out.
+    """Refuse names that are no passes, and names of passes that cannot be left out.
 
     Args:
-        names: of passes to leave out.
+        names: the names of the passes to leave out.
 
     Raises:
-        RequestError: names the pass, and those that can be left out.
+        RequestError: names the first such pass, and the passes that can be left out.
 
     Example:
         >>> require_skippable(["fold-scale"])

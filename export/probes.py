@@ -1,7 +1,8 @@
-"""Inputs on which a component's activations are measured: like those that it meets, seeded, and small.
+"""The inputs on which a component's activations are measured, its probe: realistic, seeded and small.
 
-What other components would give is what they do give: the decoder gets the encoder's latents of drawn pictures,
-the denoiser gets the states that the text encoders make of token ids. The rest is what the component's part gives.
+Inputs that other components compute in the pipeline come from running these components: the decoder reads the
+encoder's latents of generated pictures, and the denoiser reads the text encoders' states of token ids. The component's
+part makes the other inputs.
 """
 
 from __future__ import annotations
@@ -19,48 +20,56 @@ from turbo_webnn.models.source import Source
 from turbo_webnn.models.wiring import split_output
 
 Watches = TypeVar("Watches", bound=tuple[FunctionMode, ...])
-"""Modes of torch that see what a component's forward calls."""
+"""Modes of torch that observe the functions which a component's forward calls."""
 
 SIZE = Size(batch=2, height=128, width=128)
-"""Enough for every kind of neighbourhood at every scale: the latents are 16 by 16, a UNet's narrowest 2 or 4."""
+"""Large enough for inner and border pixels at every scale: latents have 16 by 16, a UNet's smallest level 2 or 4."""
 
 
-def probe(component: Component, source: Source) -> Tensors:
-    """The inputs of `component`, by name, floats in float32.
+def make_probe(component: Component, source: Source) -> Tensors:
+    """Make the inputs of `component`, by name, floats in float32.
 
     Raises:
-        RequestError: where a component that gives one of them cannot be run.
+        RequestError: if a component that computes one of the inputs cannot be run.
     """
-    inputs, config = _from_others(component, source), source.config(component)
+    inputs, config = _inputs_from_components(component, source), source.config(component)
     for spec in component.inputs:
         if spec.name not in inputs:
             inputs[spec.name] = component.part.probe(spec, spec.shape(SIZE, config), config)
     return {spec.name: inputs[spec.name] for spec in component.inputs}
 
 
-def observe(component: Component, source: Source, watching: Callable[[nn.Module], Watches]) -> Watches:
-    """Run `component` once on its probe, one weight at a time in memory, under the watches that `watching` makes.
+def observe(component: Component, source: Source, make_watches: Callable[[nn.Module], Watches]) -> Watches:
+    """Run `component` once on its probe, with one weight at a time in memory.
+
+    Args:
+        component: the component to run.
+        source: where its config and weights come from.
+        make_watches: makes the watches from the module that is run.
+
+    Returns:
+        The watches after the run.
 
     Raises:
-        RequestError: as `probe` does, or where the checkpoint does not make this component.
+        RequestError: as `make_probe`, or if the checkpoint does not fit this component.
     """
-    inputs = probe(component, source)
+    inputs = make_probe(component, source)
     forward = meta_forward(component, source, SIZE)
-    watches = watching(forward)
+    watches = make_watches(forward)
     run_streamed(forward, component, source, inputs, watches)
     return watches
 
 
-def _from_others(component: Component, source: Source) -> dict[str, torch.Tensor]:
-    """The inputs that other components give, by name; several outputs stand side by side along the last axis."""
+def _inputs_from_components(component: Component, source: Source) -> dict[str, torch.Tensor]:
+    """The inputs that other components compute, by name. Several outputs are joined along the last axis."""
     wiring = source.family.inputs_from(component)
     names = dict.fromkeys(split_output(output)[0] for outputs in wiring.values() for output in outputs)
-    given: dict[str, torch.Tensor] = {}
+    computed: dict[str, torch.Tensor] = {}
     for name in names:
         feeder = source.family.component(name)
-        outputs = run_streamed(meta_forward(feeder, source, SIZE), feeder, source, probe(feeder, source))
-        given |= {f"{name}.{output}": value for output, value in outputs.items()}
+        outputs = run_streamed(meta_forward(feeder, source, SIZE), feeder, source, make_probe(feeder, source))
+        computed |= {f"{name}.{output}": value for output, value in outputs.items()}
     return {
-        name: torch.cat([given[output] for output in outputs], dim=-1) if len(outputs) > 1 else given[outputs[0]]
+        name: torch.cat([computed[output] for output in outputs], dim=-1) if len(outputs) > 1 else computed[outputs[0]]
         for name, outputs in wiring.items()
     }

@@ -1,7 +1,8 @@
-"""What a bundle is asked to be, and what that makes of a source: judged before weights are fetched or torch is loaded.
+"""The options of an export, and the plan that they give for a source.
 
-An `ExportRequest` has the options of an export. Resolved against a source it becomes an `ExportPlan`, which is handed
-on whole: to the process that makes the files, and there to each component.
+Both are checked before weights are downloaded or torch is loaded. An `ExportRequest` has the options of an export.
+Together with a source it gives an `ExportPlan`. The process that makes the files receives the complete plan, and so
+does the export of each component.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class ExportRequest:
         height: of the pictures; None for the model's own, as `width`.
 
     Raises:
-        RequestError: where one of them is wrong whatever the source is.
+        RequestError: if an option is wrong for every source.
     """
 
     output: Path
@@ -69,11 +70,11 @@ class ExportRequest:
 
     @property
     def measured(self) -> bool:
-        """Whether components are run for what overflows, so that those which feed them are needed."""
+        """Whether components are run to find overflows. Then the components that compute their inputs are needed."""
         return BOUNDARY_TYPE[self.precision] == "float16"
 
     def require_files(self) -> None:
-        """Refuse an output that cannot be written, and a recipe that cannot be read, whatever the source is.
+        """Refuse an output that cannot be written, and a recipe that cannot be read, for any source.
 
         Raises:
             RequestError: names the file and what would be right.
@@ -82,27 +83,27 @@ class ExportRequest:
         _ = self._weights
 
     def plan(self, source: Source) -> ExportPlan:
-        """What is made of `source`, as far as its configs tell.
+        """Make the plan for `source`. Only its configs are read.
 
         Raises:
-            RequestError: where it cannot serve the request.
+            RequestError: if the source cannot serve the request.
         """
         require_apart(self.output, source.folders)
         family = source.family
         components = self.components
-        added = [component.name for component in family.optional if component.subfolder in source.parts]
-        if added:
-            components = (*(components or [component.name for component in family.components]), *added)
+        given_optional = [component.name for component in family.optional if component.subfolder in source.parts]
+        if given_optional:
+            components = (*(components or [component.name for component in family.components]), *given_optional)
         layout = self.layout_for(family)
         layout.require_freedom(chains=self.max_graph_bytes is not None, baked=self.bake_time_ids)
         names = layout.chosen(components, [component.name for component in family.components])
-        chosen = [name for name in names if name in layout.places]
-        source.require_served(family.chosen(chosen, fed=self.measured))
+        component_names = [name for name in names if name in layout.places]
+        source.require_served(family.chosen(component_names, fed=self.measured))
         size = native_size(source, batch=self.batch, height=self.height, width=self.width)
         return ExportPlan(self, source, names, size, self._weights)
 
     def layout_for(self, family: Family) -> Layout:
-        """The layout of a bundle of `family`; RequestError as `models.layouts.registry.layout_of` raises it."""
+        """The layout of a bundle of `family`; RequestError as `models.layouts.registry.layout_of`."""
         return layout_of(self.layout, family.name, self.precision, self.quantization if self._quantized else None)
 
     @property
@@ -111,7 +112,7 @@ class ExportRequest:
 
     @cached_property
     def _weights(self) -> Quantization | None:
-        """How weights are quantised, or None where they are not."""
+        """How weights are quantised, or None if they are not."""
         if not self._quantized:
             return None
         recipe = None if self.recipe is None else read_recipe(self.recipe)
@@ -141,23 +142,23 @@ class ExportPlan:
 
     @cached_property
     def exported(self) -> tuple[Component, ...]:
-        """The components that become graphs, without the inputs whose values their graphs hold."""
+        """The components that become graphs, without the inputs whose values are constants of the graphs."""
         family = self.source.family
         baked = frozenset(family.denoiser.constants(self.size) if self.request.bake_time_ids else ())
         return tuple(family.component(name).without_inputs(baked) for name in self.names if name in self.layout.places)
 
     @property
     def read(self) -> tuple[Component, ...]:
-        """The components whose weights are read: also what feeds the exported ones, where it is measured."""
+        """The components whose weights are read. With measurement, also those that compute inputs of exported ones."""
         chosen = [component.name for component in self.exported]
         return tuple(self.source.family.chosen(chosen, fed=self.request.measured))
 
 
 def native_size(source: Source, *, batch: int = 1, height: int | None = None, width: int | None = None) -> Size:
-    """The size asked for, each side that is not named being what the UNet was made for: its `sample_size`.
+    """The size of the pictures. A side that is None comes from the UNet's `sample_size`.
 
     Raises:
-        RequestError: where a side is neither named nor known, or no such size is served.
+        RequestError: if a side is None and the UNet states no `sample_size`, or if the size is not served.
     """
     if height is None or width is None:
         native = source.native_latent_size()

@@ -1,4 +1,4 @@
-"""The checkpoint's own scheduler, asked for its numbers: the bundle carries them, not the scheduler."""
+"""The schedules of the checkpoint's own scheduler. A bundle contains their numbers, not the scheduler."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ from turbo_webnn.models.schedulers.scheduler import Scheduler, scheduler_of
 _RIGHT = "give the checkpoint's own scheduler_config.json"
 
 
-def schedules_of(
+def make_schedules(
     config: Mapping[str, Any], schedulers: Sequence[Scheduler] = EULER_SCHEDULERS
 ) -> tuple[str, dict[int, Schedule]]:
-    """The scheduler's class, and its schedule for each number of steps from 1 to `MAX_STEPS`.
+    """Make the schedule for each number of steps from 1 to `MAX_STEPS`.
 
     Args:
-        config: the scheduler's, as the pipeline uses it.
-        schedulers: those that are served.
+        config: the scheduler's config, as the pipeline uses it.
+        schedulers: the schedulers that are served.
+
+    Returns:
+        The name of the scheduler's class, and the schedules by number of steps.
 
     Raises:
-        RequestError: as `scheduler_of`, or where diffusers makes no schedule of the config.
+        RequestError: as `scheduler_of`, or if diffusers cannot make a schedule from the config.
     """
     scheduler = scheduler_of(config, schedulers)
     try:
@@ -34,19 +37,19 @@ def schedules_of(
     except (*LIBRARY_ERRORS, ImportError) as error:
         raise RequestError(f"diffusers makes no schedule of this {scheduler.name} ({error})", _RIGHT) from error
     for count, schedule in schedules.items():
-        wrong = _unsound(schedule, count)
-        if wrong is not None:
-            raise RequestError(f"the scheduler's {count} steps have {wrong}", _RIGHT)
+        fault = _find_fault(schedule, count)
+        if fault is not None:
+            raise RequestError(f"the scheduler's {count} steps have {fault}", _RIGHT)
     return scheduler.name, schedules
 
 
-def _unsound(schedule: Schedule, count: int) -> str | None:
-    """What is wrong with a schedule, or None.
+def _find_fault(schedule: Schedule, count: int) -> str | None:
+    """The text that describes the fault of a schedule, or None if it has none.
 
-    diffusers finds a step by its timestep, so that it cannot run two steps of one timestep.
+    diffusers finds a step by its timestep, so it cannot run two steps with the same timestep.
     """
     steps = schedule.steps
-    if not all(map(math.isfinite, _numbers([schedule.init_noise_sigma, *map(astuple, steps)]))):
+    if not all(map(math.isfinite, _flatten([schedule.init_noise_sigma, *map(astuple, steps)]))):
         return "numbers that are not finite"
     if len(steps) != count or schedule.init_noise_sigma <= 0:
         return f"{len(steps)} timesteps and an initial sigma of {schedule.init_noise_sigma:g}"
@@ -56,8 +59,8 @@ def _unsound(schedule: Schedule, count: int) -> str | None:
     return None
 
 
-def _numbers(nested: Any) -> list[float]:
-    """The numbers of a nest of sequences."""
+def _flatten(nested: Any) -> list[float]:
+    """The numbers of nested sequences, in order."""
     if isinstance(nested, list | tuple):
-        return [number for inner in nested for number in _numbers(inner)]
+        return [number for inner in nested for number in _flatten(inner)]
     return [nested]

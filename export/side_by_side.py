@@ -1,4 +1,4 @@
-"""Jobs in processes of their own, a few at a time: a trace keeps one core busy and gives its memory back at the end."""
+"""Runs jobs in separate processes, a few at a time: a trace uses one core, and frees its memory when it ends."""
 
 from __future__ import annotations
 
@@ -28,24 +28,27 @@ def run_side_by_side(
     limit: int,
     lifeline: int | None = None,
 ) -> dict[str, Result]:
-    """Run `work(job, progress)` for each of `jobs`, `limit` at a time, in the order given.
+    """Run `work(job, progress)` for each of `jobs`, `limit` at a time, in order.
 
-    Where it can be had, processes are forked, so that all share the libraries which the caller has loaded. The
-    caller's process must have no other threads then.
+    On Linux the processes are forked, so that all share the libraries that the caller has loaded. The caller's process
+    must then have no other threads.
 
     Args:
-        work: the function that does a job; its second argument receives the progress.
-        jobs: by name.
+        work: the function that does a job. Its second argument receives the progress.
+        jobs: the jobs by name.
         report: receives the name of a job and its progress.
         limit: the number of jobs that run at the same time.
-        lifeline: a descriptor that can be read when nobody waits for the results any more.
+        lifeline: a descriptor that becomes readable when no process waits for the results any more.
+
+    Returns:
+        The results by name, in the order of `jobs`.
 
     Raises:
-        SystemExit: where `lifeline` can be read; the jobs are ended first.
-        RequestError: where a process was killed.
-        Exception: what a job raised, as it raised it; the other jobs are ended first.
+        SystemExit: if `lifeline` becomes readable; the jobs are ended first.
+        RequestError: if a process was killed.
+        Exception: the exception of a job; the other jobs are ended first.
     """
-    # frozen objects are not touched by the collector, so their pages stay shared
+    # the collector does not touch frozen objects, so their pages stay shared
     gc.freeze()
     context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     pending = list(jobs.items())
@@ -55,23 +58,23 @@ def run_side_by_side(
         while pending or running:
             while pending and len(running) < limit:
                 name, job = pending.pop(0)
-                ours, theirs = context.Pipe(duplex=False)
-                process = context.Process(target=_child, args=(theirs, work, job), daemon=True)
+                receiver, sender = context.Pipe(duplex=False)
+                process = context.Process(target=_run_job, args=(sender, work, job), daemon=True)
                 process.start()
-                theirs.close()
-                running[ours] = (name, process)
+                sender.close()
+                running[receiver] = (name, process)
             for ready in wait([*running, *([] if lifeline is None else [lifeline])]):
                 if ready == lifeline:
                     raise SystemExit(1)
                 assert isinstance(ready, Connection)
                 name, process = running[ready]
-                kind, held = _received(ready, name, process)
+                kind, content = _receive(ready, name, process)
                 if kind == "progress":
-                    report(name, *held)
+                    report(name, *content)
                 elif kind == "failed":
-                    raise held
+                    raise content
                 else:
-                    results[name] = held
+                    results[name] = content
                     process.join()
                     del running[ready]
     finally:
@@ -82,7 +85,7 @@ def run_side_by_side(
     return {name: results[name] for name in jobs}
 
 
-def _received(connection: Connection, name: str, process: BaseProcess) -> tuple[str, Any]:
+def _receive(connection: Connection, name: str, process: BaseProcess) -> tuple[str, Any]:
     try:
         return connection.recv()  # type: ignore[no-any-return]
     except EOFError:
@@ -100,8 +103,8 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _child(connection: Connection, work: Callable[[Any, Any], Any], job: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C and ends us
+def _run_job(connection: Connection, work: Callable[[Any, Any], Any], job: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends this process
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def progress(doing: str, fraction: float) -> None:
@@ -109,7 +112,7 @@ def _child(connection: Connection, work: Callable[[Any, Any], Any], job: Any) ->
 
     try:
         result = work(job, progress)
-    except Exception as error:  # noqa: BLE001 - handed on to the parent, which raises it
+    except Exception as error:  # noqa: BLE001 - sent to the parent, which raises it
         connection.send(("failed", error))
     else:
         connection.send(("done", result))

@@ -1,7 +1,7 @@
-"""A component's module, run on real inputs while no weight stays in memory.
+"""Runs a component's module on real inputs without keeping its weights in memory.
 
-Parameters stay on the meta device, where they have shapes and no numbers. Each is read from the checkpoint as a
-function takes it, in float32, and goes when that function returns.
+Parameters stay on the meta device, where they have shapes and no numbers. When a function of torch takes a parameter,
+its numbers are read from the checkpoint in float32. They are freed when the function returns.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Tensors = Mapping[str, torch.Tensor]
 
 
 def meta_forward(component: Component, source: Source, size: Size) -> nn.Module:
-    """What is traced of `component`, without numbers; RequestError where the config builds no module."""
+    """The module that is traced for `component`, on the meta device; RequestError if the config builds no module."""
     with torch.device("meta"):
         return Forward(component, build(component, source.config(component)), size)
 
@@ -38,12 +38,18 @@ def run_streamed(
     inputs: Tensors,
     watches: Sequence[FunctionMode] = (),
 ) -> Tensors:
-    """The outputs of `component`, by name, from its `meta_forward` and its inputs, all float32.
+    """Run `component` on `inputs`; return its outputs by name. All tensors are float32.
 
-    Each of the `watches` sees what the module calls, and what the watches after it call, and not how weights are read.
+    Args:
+        forward: its `meta_forward`.
+        component: the component to run.
+        source: where its weights are read from.
+        inputs: its inputs by name.
+        watches: modes that observe the functions that the module calls. A watch also observes the calls of the watches
+            after it, but not the reading of weights.
 
     Raises:
-        RequestError: where the checkpoint lacks a tensor, or has it in another shape or type, or with NaN or Inf.
+        RequestError: if the checkpoint lacks a tensor, or has it in another shape or type, or with NaN or Inf.
     """
     arguments = [inputs[spec.name] for spec in component.inputs]
     with ExitStack() as modes:
@@ -55,7 +61,7 @@ def run_streamed(
 
 
 class StreamedParameters(FunctionMode):
-    """While it is active, each function of torch gets parameters of `forward` with the checkpoint's numbers."""
+    """While the mode is active, functions of torch receive the checkpoint's numbers for the parameters of `forward`."""
 
     def __init__(self, forward: nn.Module, component: Component, source: Source) -> None:
         super().__init__()
@@ -64,10 +70,10 @@ class StreamedParameters(FunctionMode):
         self._component = component
 
     def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-        """Call `function` with its parameters read; what asks for a type or a device reads none."""
+        """Read the parameters and call `function`. Access to an attribute, such as a type or a device, reads none."""
         if function.__name__ == "__get__":
             return function(*arguments, **options)
-        if function is functional.embedding:  # of the largest table a prompt needs a few rows
+        if function is functional.embedding:  # a prompt needs only a few rows of this large table
             ids, table = arguments[:2]
             return self._rows(ids, table)
         arguments, options = pytree.tree_map_only(nn.Parameter, self._read, (arguments, dict(options)))
@@ -78,9 +84,9 @@ class StreamedParameters(FunctionMode):
 
     def _rows(self, ids: torch.Tensor, table: nn.Parameter) -> torch.Tensor:
         stored = self._stored(table)
-        wanted, places = ids.unique(return_inverse=True)
-        rows = [LazyWeight(stored.row(int(index))).numbers() for index in wanted]
-        return torch.stack(rows)[places]
+        unique_ids, positions = ids.unique(return_inverse=True)
+        rows = [LazyWeight(stored.row(int(row_id))).numbers() for row_id in unique_ids]
+        return torch.stack(rows)[positions]
 
     def _stored(self, parameter: nn.Parameter) -> Any:
         keys = self._component.keys(self._names[id(parameter)])

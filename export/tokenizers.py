@@ -1,4 +1,4 @@
-"""A pipeline's tokenizer in the two files that `tokenizers` and transformers.js read, padding set right."""
+"""Writes a pipeline's tokenizer in the two files that `tokenizers` and transformers.js read, with padding set."""
 
 from __future__ import annotations
 
@@ -15,47 +15,53 @@ from turbo_webnn.models.parts.clip_text import TOKENS
 from turbo_webnn.models.source import Source
 
 
-def write_tokenizer(source: Source, bundle: Path, encoder: Component, kept: Sequence[str]) -> Tokenizer:
-    """Write the files `kept` of the tokenizer that `encoder` reads to its own folder in `bundle`; return its entry.
+def write_tokenizer(source: Source, bundle: Path, encoder: Component, file_names: Sequence[str]) -> Tokenizer:
+    """Write the tokenizer of a text encoder to its own folder in `bundle`; return its entry in the manifest.
+
+    Args:
+        source: the checkpoint.
+        bundle: the folder of the bundle.
+        encoder: the text encoder that reads the tokenizer's ids.
+        file_names: the names of the files to write.
 
     Raises:
-        RequestError: as `open_clip_tokenizer`, or where the tokenizer has ids that the encoder has no embedding of.
+        RequestError: as `open_clip_tokenizer`, or if the tokenizer has ids for which the encoder has no embedding.
     """
     name = str(encoder.tokenizer)
     folder = source.folder / name
     tokenizer = open_clip_tokenizer(folder)
-    known, last = source.config(encoder)["vocab_size"], max(tokenizer.get_vocab().values())
-    if last >= known:
+    vocab_size, last_id = source.config(encoder)["vocab_size"], max(tokenizer.get_vocab().values())
+    if last_id >= vocab_size:
         raise RequestError(
-            f"{folder} has tokens up to id {last}, and {encoder.name} embeds {known}",
+            f"{folder} has tokens up to id {last_id}, and {encoder.name} embeds {vocab_size}",
             "give the tokenizer that the text encoder was trained with",
         )
     target = bundle / name
     tokenizer.save_pretrained(str(target))
-    for extra in target.iterdir():
-        if extra.name not in kept:
-            extra.unlink()
+    for file in target.iterdir():
+        if file.name not in file_names:
+            file.unlink()
     _fix_length(target / "tokenizer.json", tokenizer.pad_token_id, tokenizer.pad_token)
-    if "vocab.json" in kept:
-        _write_words(target)
-    files = tuple(describe(bundle, target / file) for file in kept)
+    if "vocab.json" in file_names:
+        _write_vocabulary(target)
+    files = tuple(describe(bundle, target / file_name) for file_name in file_names)
     return Tokenizer(files=files, length=TOKENS, pad_id=tokenizer.pad_token_id, text_encoder=encoder.name)
 
 
-def _write_words(folder: Path) -> None:
-    """The vocabulary and the merges of tokenizer.json as files of their own, which older tokenizers read."""
+def _write_vocabulary(folder: Path) -> None:
+    """Write the vocabulary and the merges of tokenizer.json to separate files, which older tokenizers read."""
     model = read_json(folder / "tokenizer.json")["model"]
-    words = json.dumps(model["vocab"], ensure_ascii=False, separators=(",", ":"))
-    (folder / "vocab.json").write_text(words, encoding="utf-8")
+    vocabulary_json = json.dumps(model["vocab"], ensure_ascii=False, separators=(",", ":"))
+    (folder / "vocab.json").write_text(vocabulary_json, encoding="utf-8")
     merges = (merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"])
     (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
 
 
 def _fix_length(path: Path, pad_id: int, pad_token: str) -> None:
-    """State length, cut and padding in tokenizer.json itself: who reads it needs no second file."""
-    held = read_json(path)
-    held["truncation"] = {"direction": "Right", "max_length": TOKENS, "strategy": "LongestFirst", "stride": 0}
-    held["padding"] = {
+    """Write length, truncation and padding into tokenizer.json itself, so that its readers need no second file."""
+    tokenizer_json = read_json(path)
+    tokenizer_json["truncation"] = {"direction": "Right", "max_length": TOKENS, "strategy": "LongestFirst", "stride": 0}
+    tokenizer_json["padding"] = {
         "strategy": {"Fixed": TOKENS},
         "direction": "Right",
         "pad_to_multiple_of": None,
@@ -63,4 +69,4 @@ def _fix_length(path: Path, pad_id: int, pad_token: str) -> None:
         "pad_type_id": 0,
         "pad_token": pad_token,
     }
-    path.write_text(json.dumps(held, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+    path.write_text(json.dumps(tokenizer_json, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Standing between a module and the functions of torch that it calls."""
+"""A torch mode that intercepts the functions of torch that a module calls."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch.overrides import TorchFunctionMode
 
 
 class FunctionMode(TorchFunctionMode, ABC):  # type: ignore[misc]  # torch is untyped here
-    """While it is active, it makes each call of a function of torch."""
+    """While the mode is active, each call of a function of torch goes through its method `call`."""
 
     @abstractmethod
     def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-        """Make the call, and return what it gives. Reading an attribute is one too, of a `__get__`."""
+        """Call `function`, and return its result. Access to a tensor's attribute is also a call, of a `__get__`."""
 
     def __torch_function__(
         self,
@@ -29,5 +29,5 @@ class FunctionMode(TorchFunctionMode, ABC):  # type: ignore[misc]  # torch is un
 
 
 def parameter_names(forward: nn.Module) -> dict[int, str]:
-    """By the id of each parameter of what is traced, the name that the component's module has for it."""
+    """By the id of each parameter of the traced forward, its name in the component's module."""
     return {id(value): name.removeprefix("module.") for name, value in forward.named_parameters()}

@@ -1,7 +1,7 @@
-"""From a component's config to an ONNX graph that holds no weights.
+"""Traces a component to an ONNX graph without weights, from its config.
 
-The module is built and traced on fake tensors, in float32 whatever the bundle's precision: precision is decided
-on the finished graph (`export.passes.lower_precision`).
+The module is built and traced on fake tensors. The trace is always in float32: a pass over the finished graph sets the
+bundle's precision (`export.passes.lower_precision`).
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from turbo_webnn.models.modules import build
 from turbo_webnn.models.printable import printable
 
 OPSET = 20
-"""The first with Gelu, and one that onnxruntime-web's WebNN provider reads."""
+"""The first opset with Gelu. onnxruntime-web's WebNN provider supports it."""
 
 _TORCH_TYPES = {"float": torch.float32, "int": torch.int32}
 
 
 def trace(component: Component, config: Mapping[str, Any], size: Size) -> ir.Model:
-    """The component's graph for `size`. Initializers bear the module's parameter names and have no values.
+    """Trace the component's graph for `size`. Initializers have the module's parameter names and no values.
 
     Raises:
-        RequestError: where the config builds no module, or one that does not run.
+        RequestError: if the config builds no module, or a module that does not run.
     """
     with _quiet(), FakeTensorMode(), torch.no_grad():
         forward = Forward(component, build(component, config), size)
@@ -42,7 +42,7 @@ def trace(component: Component, config: Mapping[str, Any], size: Size) -> ir.Mod
         )
         try:
             program = torch.export.export(forward, inputs, strict=False)
-        except (*LIBRARY_ERRORS, AssertionError) as error:  # blocks whose widths do not fit each other, say
+        except (*LIBRARY_ERRORS, AssertionError) as error:  # for example blocks whose widths do not fit each other
             wrong = f"the config of {component.name} makes a module that does not run ({printable(str(error))})"
             raise RequestError(wrong, "give the config that its weights were saved with") from error
         exported = torch.onnx.export(
@@ -65,7 +65,7 @@ def trace(component: Component, config: Mapping[str, Any], size: Size) -> ir.Mod
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter's hints (torchvision is absent, a tree spec is deprecated) are no user's business."""
+    """Hide the exporter's hints (torchvision is absent, a tree spec is deprecated): users cannot act on them."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,7 +1,7 @@
-"""Torch operators that we translate ourselves, because the exporter's own form is dynamic or guarded.
+"""Own translations of torch operators, because the exporter's translations are dynamic or have guards.
 
-Shapes are known when these run, so what the exporter computes with Shape, Gather and Range is a constant here,
-and attention needs none of the guards against rows that are masked whole: no such row exists in these models.
+Shapes are known when these functions run. So values that the exporter computes with Shape, Gather and Range are
+constants here. Attention needs no guards against rows that are completely masked: these models have no such rows.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import torch
 from onnxscript import opset20 as op
 
 MASKED = -10000.0
-"""Added to a score that must not count. exp(−10000) is 0 in every float type, and float16 holds it; −inf and the
-smallest float16 turn into NaN on some WebNN back ends."""
+"""Added to masked scores. exp(−10000) is 0 in every float type, and float16 holds −10000. −inf and the smallest float16
+turn into NaN on some WebNN back ends."""
 
 
 def _ints(*values: int) -> Any:
@@ -34,7 +34,7 @@ def attention(
     scale: float | None = None,
     enable_gqa: bool = False,  # noqa: ARG001
 ) -> Any:
-    """softmax(q·scale @ kᵀ + mask) @ v, scaled before the product so that float16 holds the scores."""
+    """softmax(q·scale @ kᵀ + mask) @ v. The query is scaled before the product, so that float16 holds the scores."""
     scale = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
     scores = op.MatMul(op.Mul(query, op.Constant(value_float=scale)), op.Transpose(key, perm=[0, 1, 3, 2]))
     if is_causal:
@@ -50,7 +50,7 @@ def attention(
 
 
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:  # noqa: A002 - part of the operator's signature
-    """Gemm for matrices, else MatMul by the transposed weight, which is transposed as it is written."""
+    """Gemm for matrices, else MatMul by the transposed weight. The weight is transposed when it is written."""
     if bias is not None and len(input.shape) == 2:
         return op.Gemm(input, weight, bias, transB=1)
     product = op.MatMul(input, op.Transpose(weight, perm=[1, 0]))
@@ -77,11 +77,11 @@ def group_norm(
 
 
 def reshape(self: Any, shape: Any) -> Any:
-    """Reshape to numbers that are known; −1 is resolved here."""
+    """Reshape to a constant shape; −1 is resolved here."""
     sizes = [int(size) for size in shape]
     if -1 in sizes:
-        known = -math.prod(sizes)
-        sizes[sizes.index(-1)] = math.prod(int(size) for size in self.shape) // known
+        product_of_others = -math.prod(sizes)
+        sizes[sizes.index(-1)] = math.prod(int(size) for size in self.shape) // product_of_others
     return op.Reshape(self, _ints(*sizes))
 
 

@@ -1,7 +1,7 @@
-"""Initializers as lazy views of the checkpoint: nothing is read until the bytes go to disk.
+"""Initializers that are lazy views of the checkpoint: nothing is read until the bytes are written to disk.
 
-A pass that would transpose, reshape, scale or cast a weight derives another view instead, so no pass holds a
-weight and none costs memory.
+A pass does not transpose, reshape, scale or cast a weight itself. It makes another view, so that no pass needs memory
+for a weight.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import RequestError
 
 BLOCK_BYTES = 8 << 20
-"""How much of a stored tensor is read at a time."""
+"""Bytes of a stored tensor that are read at a time."""
 
 SMALL_BYTES = 4 << 20
-"""The largest weight that may be asked for as an array. Passes fold smaller ones; larger ones they may not touch."""
+"""The largest weight that passes may read as an array. They may fold smaller weights, and must not read larger ones."""
 
 _TORCH_BY_SOURCE = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _TORCH_BY_IR = {ir.DataType.FLOAT: torch.float32, ir.DataType.FLOAT16: torch.float16}
 
 
 class Stored(Protocol):
-    """Where a weight's bytes come from; `models.checkpoint.StoredTensor` is one."""
+    """A source of a weight's bytes, such as `models.checkpoint.StoredTensor`."""
 
     @property
     def name(self) -> str:
@@ -38,7 +38,7 @@ class Stored(Protocol):
 
     @property
     def dtype(self) -> str:
-        """The type of its numbers, as safetensors names it."""
+        """The safetensors name of the type of its numbers."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -75,7 +75,7 @@ class _InMemory:
 
 @dataclass(frozen=True)
 class _View:
-    """What is done to a stored tensor: permute its axes, then give it a shape, a scale and a type."""
+    """The operations on a stored tensor: permute the axes, then reshape, scale and cast."""
 
     permutation: tuple[int, ...]
     shape: tuple[int, ...]
@@ -84,7 +84,7 @@ class _View:
 
 
 class StreamedTensor(ir.LazyTensor):
-    """A tensor whose bytes are made when they are written, part by part, by `parts`."""
+    """A tensor whose bytes are computed while they are written: `parts` gives them part by part."""
 
     __slots__ = ("_parts",)
 
@@ -96,26 +96,26 @@ class StreamedTensor(ir.LazyTensor):
 
     def _array(self) -> ir.TensorProtocol:
         assert self.nbytes <= SMALL_BYTES, f"{self.name} is too large for a pass to hold"
-        held = np.frombuffer(self.tobytes(), np.uint8 if self.dtype.itemsize < 1 else self.dtype.numpy())
+        array = np.frombuffer(self.tobytes(), np.uint8 if self.dtype.itemsize < 1 else self.dtype.numpy())
         if self.dtype.itemsize < 1:
-            return ir.PackedTensor(held, self.dtype, shape=self.shape)
-        return ir.Tensor(held.reshape(self.shape.numpy()))
+            return ir.PackedTensor(array, self.dtype, shape=self.shape)
+        return ir.Tensor(array.reshape(self.shape.numpy()))
 
     def tobytes(self) -> bytes:
-        """The bytes, little-endian; two numbers of four bits to a byte, the first one low."""
+        """The bytes, little-endian. Two 4-bit numbers share a byte; the first number has the low bits."""
         return b"".join(bytes(part) for part in self._parts())
 
     def tofile(self, file: BinaryIO) -> None:
-        """Write the bytes, holding one part at a time."""
+        """Write the bytes, with one part at a time in memory."""
         for part in self._parts():
             file.write(part)
 
 
 class LazyWeight(StreamedTensor):
-    """A view of a stored tensor. A part is a block of it, or the whole where its axes move.
+    """A view of a stored tensor. A part is a block of the tensor, or the whole tensor if the view permutes its axes.
 
     Raises (on reading):
-        RequestError: where the stored tensor holds NaN or Inf, or numbers that the view's type cannot hold.
+        RequestError: if the stored tensor contains NaN or Inf, or numbers that the view's type cannot hold.
     """
 
     __slots__ = ("_stored", "_view")
@@ -126,15 +126,15 @@ class LazyWeight(StreamedTensor):
         super().__init__(self._converted_parts, self._view.dtype, self._view.shape, name or stored.name)
 
     def permuted(self, permutation: Sequence[int]) -> LazyWeight | None:
-        """The view with its axes permuted, or None where an earlier reshape stands in the way."""
-        now = self._view
-        if now.shape != tuple(self._stored.shape[axis] for axis in now.permutation):
+        """The view with its axes permuted, or None if the view was reshaped before."""
+        view = self._view
+        if view.shape != tuple(self._stored.shape[axis] for axis in view.permutation):
             return None
-        shape = tuple(now.shape[axis] for axis in permutation)
-        return self._derived(permutation=tuple(now.permutation[axis] for axis in permutation), shape=shape)
+        shape = tuple(view.shape[axis] for axis in permutation)
+        return self._derived(permutation=tuple(view.permutation[axis] for axis in permutation), shape=shape)
 
     def reshaped(self, shape: Sequence[int]) -> LazyWeight:
-        """The view with another shape of as many numbers."""
+        """The view with another shape of the same number of elements."""
         assert math.prod(shape) == math.prod(self._view.shape)
         return self._derived(shape=tuple(shape))
 
@@ -153,22 +153,23 @@ class LazyWeight(StreamedTensor):
         return f"LazyWeight<{self.dtype},{self.shape}>({self._stored.name})"
 
     def rows(self) -> Iterator[torch.Tensor]:
-        """The view a few rows at a time: float32 [rows, ...], the first axis in order. Its axes must not move."""
+        """The view in float32, a few rows at a time [rows, ...], in order. The view must not permute the axes."""
         assert self.in_order
-        wide = self.cast(ir.DataType.FLOAT)
+        float32_view = self.cast(ir.DataType.FLOAT)
         source, shape = _TORCH_BY_SOURCE[self._stored.dtype], self._view.shape
         row_bytes = math.prod(shape[1:]) * ITEM_BYTES[self._stored.dtype]
         for block in self._stored.blocks(max(BLOCK_BYTES // row_bytes, 1) * row_bytes):
-            yield wide._converted(torch.frombuffer(block, dtype=source)).view(-1, *shape[1:])
+            yield float32_view._converted(torch.frombuffer(block, dtype=source)).view(-1, *shape[1:])
 
     @property
     def in_order(self) -> bool:
-        """Whether the view's numbers lie in the order of the stored ones."""
+        """Whether the view's numbers are in the order of the stored numbers."""
         return self._view.permutation == tuple(range(len(self._stored.shape)))
 
     def numbers(self) -> torch.Tensor:
-        """The view as a torch tensor, read as it is asked for and held by nobody else."""
-        # cast before the axes move, and while reading: the whole is in memory in its new type alone
+        """Read the view into a new torch tensor."""
+        # numbers are cast block by block while they are read, before the axes are permuted: only the tensor of the new
+        # type is in memory completely
         whole = torch.empty(math.prod(self._stored.shape), dtype=_TORCH_BY_IR[self._view.dtype])
         if whole.dtype == _TORCH_BY_SOURCE[self._stored.dtype]:
             self._stored.read_into(bytes_of(whole))
@@ -184,7 +185,7 @@ class LazyWeight(StreamedTensor):
         yield from map(bytes_of, self._blocks() if self.in_order else [self.numbers()])
 
     def _blocks(self) -> Iterator[torch.Tensor]:
-        """The stored numbers in their order and the view's type."""
+        """The stored numbers in their order, in the view's type."""
         return map(self._converted, self._stored_numbers())
 
     def _stored_numbers(self) -> Iterator[torch.Tensor]:
@@ -197,11 +198,11 @@ class LazyWeight(StreamedTensor):
             return numbers
         return self._convert(numbers, torch.empty(len(numbers), dtype=_TORCH_BY_IR[self._view.dtype]))
 
-    def _convert(self, numbers: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
-        """`numbers` of the stored tensor, scaled and cast on their way to `place`."""
-        place.copy_(numbers if self._view.scale == 1.0 else numbers.float() * self._view.scale)
-        self._require_finite(numbers, place)
-        return place
+    def _convert(self, numbers: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Scale and cast `numbers` of the stored tensor into `target`; return `target`."""
+        target.copy_(numbers if self._view.scale == 1.0 else numbers.float() * self._view.scale)
+        self._require_finite(numbers, target)
+        return target
 
     def _require_finite(self, numbers: torch.Tensor, cast: torch.Tensor) -> None:
         if not _is_finite(cast):
@@ -214,30 +215,30 @@ class LazyWeight(StreamedTensor):
 
 
 def _is_finite(numbers: torch.Tensor) -> bool:
-    """Whether no number is NaN or Inf: the extremes tell, some twenty times as fast as asking each one."""
+    """Whether no number is NaN or Inf. The extremes show it about twenty times as fast as a check of each number."""
     return not numbers.numel() or all(math.isfinite(extreme) for extreme in numbers.aminmax())
 
 
 def bytes_of(numbers: torch.Tensor) -> memoryview:
-    """The bytes of a tensor, little-endian; nothing is copied where its numbers lie in order."""
+    """The bytes of a tensor, little-endian. Nothing is copied if the tensor is contiguous."""
     return memoryview(numbers.contiguous().numpy().reshape(-1)).cast("B")
 
 
-def lazy(tensor: ir.TensorProtocol) -> LazyWeight:
-    """`tensor` as a lazy weight, so that it can be derived from. It must be of a floating type."""
-    return tensor if isinstance(tensor, LazyWeight) else LazyWeight(_InMemory(tensor), _whole(tensor))
+def as_lazy_weight(tensor: ir.TensorProtocol) -> LazyWeight:
+    """`tensor` as a lazy weight, from which other views can be made. It must have a floating type."""
+    return tensor if isinstance(tensor, LazyWeight) else LazyWeight(_InMemory(tensor), _identity_view(tensor))
 
 
-def _whole(tensor: ir.TensorProtocol) -> _View:
+def _identity_view(tensor: ir.TensorProtocol) -> _View:
     shape = tuple(tensor.shape.numpy())
     return _View(tuple(range(len(shape))), shape, 1.0, tensor.dtype)
 
 
-def bind(model: ir.Model, component: Component, checkpoint: Checkpoint) -> None:
-    """Give each parameter that the graph uses its lazy weight.
+def bind_weights(model: ir.Model, component: Component, checkpoint: Checkpoint) -> None:
+    """Give each parameter that the graph uses its lazy weight, and remove the other parameters.
 
     Raises:
-        RequestError: where the checkpoint lacks a tensor, or has it in another shape or type.
+        RequestError: if the checkpoint lacks a tensor, or has it in another shape or type.
     """
     for value in list(model.graph.initializers.values()):
         if not value.uses() and not value.is_graph_output():

@@ -1,7 +1,7 @@
-"""The job of making a bundle's files, done in a process of its own: `export.worker_process`.
+"""Makes the files of a bundle in a separate process, `export.worker_process`.
 
-That process loads torch and does nothing else, so that it can fork a process for each component safely and cheaply
-whatever the caller's own process holds: threads, a notebook, another torch. `export.job` has the messages.
+That process loads torch and does nothing else. So it can fork a process for each component safely and cheaply, also if
+the caller's process has threads, is a notebook, or has loaded another torch. `export.job` has the messages.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from turbo_webnn.models.progress import ReportFraction
 from turbo_webnn.models.python_process import PythonProcess
 
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_ARENA_MAX": "2"}
-"""glibc would keep freed blocks of up to 32 MB; large weights pass through such blocks, and their memory is to go."""
+"""glibc would keep freed blocks of up to 32 MB. Large weights use such blocks, and their memory must be freed."""
 
 
 def run_worker(job: BundleJob, report: ReportFraction) -> None:
-    """Do `job` in a process of its own; return when its files are written. The process never outlives the call.
+    """Do `job` in a separate process; return when its files are written. The process ends before this returns.
 
     Raises:
-        RequestError: what the job cannot be served for, or that the process was killed.
-        OSError: where the files cannot be written.
+        RequestError: if the job cannot be served, or if the process was killed.
+        OSError: if the files cannot be written.
     """
     avoid = job.plan.source.folders
     with PythonProcess("turbo_webnn.export.worker_process", environment=_MEMORY, avoid=avoid) as process:
@@ -34,14 +34,14 @@ def run_worker(job: BundleJob, report: ReportFraction) -> None:
         if outcome.failed is not None:
             raise OSError(*outcome.failed)
         if not outcome.done:
-            raise _described(process.loss())
+            raise _error_of(process.loss())
 
 
 def read_outcome(lines: Iterable[str], report: ReportFraction) -> Event:
-    """The last event of `lines`; one that says nothing where the process ended without.
+    """Report the progress in `lines`; return the outcome, or an empty event if the process ended without an outcome.
 
     Raises:
-        RequestError: where a line is no event.
+        RequestError: if a line is no event.
     """
     for event in read_messages(lines, Event, "what the exporting process told"):
         if event.progress is None:
@@ -50,7 +50,7 @@ def read_outcome(lines: Iterable[str], report: ReportFraction) -> Event:
     return Event()
 
 
-def _described(loss: ChildLostError) -> Exception:
+def _error_of(loss: ChildLostError) -> Exception:
     """The error of a process that ended without an outcome."""
     if loss.status < 0:
         return RequestError(

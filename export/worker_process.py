@@ -11,13 +11,13 @@ from turbo_webnn.models.errors import RequestError
 
 
 def main() -> int:
-    """Do the job on standard input, which stays open for as long as the process lives that asked for it."""
+    """Do the job from standard input. Standard input stays open until the parent process ends."""
     parent = Parent()
     try:
         job = parent.receive(BundleJob)
         from turbo_webnn.export.assembly import assemble
 
-        gc.freeze()  # what libraries hold stays: no collection need look at it, nor copy its pages in a forked process
+        gc.freeze()  # objects of libraries stay alive: a collection would only copy their pages in forked processes
         assemble(job, lambda *progress: parent.send(Event(progress=progress)), sys.stdin.fileno())
     except RequestError as error:
         parent.send(Event(refused=str(error)))

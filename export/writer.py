@@ -1,4 +1,4 @@
-"""A finished graph onto disk: the .onnx file, and its weights beside it in shards."""
+"""Writes a finished graph to disk: the .onnx file, and its weights in shards beside it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from turbo_webnn.models.chain import Chain, Graph, Tensor
 from turbo_webnn.models.progress import ReportShare
 
 SHARD_BYTES = 1_900_000_000
-"""The newest WebNN samples' limit: browsers cap an ArrayBuffer just under 2 GiB."""
+"""The limit of the newest WebNN samples: the largest ArrayBuffer of browsers is slightly smaller than 2 GiB."""
 
 INLINE_BYTES = 1024
-"""Initializers up to this size stay in the .onnx file: shape-like inputs must be read with the graph."""
+"""Initializers up to this size stay in the .onnx file: inputs that are shapes must be read together with the graph."""
 
 _IN_FLIGHT_BYTES = 64 << 20
 
@@ -25,27 +25,35 @@ _IN_FLIGHT_BYTES = 64 << 20
 def write_chain(
     whole: ir.Model, links: Sequence[ir.Model], bundle: Path, path: str, progress: ReportShare, *, inline: bool = False
 ) -> Chain:
-    """Write the `links` of `whole` to `path` in the folder `bundle`; return the component's entry in the manifest.
+    """Write a component's graph, or its chain of graphs; return the component's entry in the manifest.
 
-    Several links of `model.onnx` become `model-1.onnx` and so on. The same model gives the same bytes.
-    Weights are made as they are written, a tensor at a time: beside the graph, or, with `inline`, into its file.
+    Several links of `model.onnx` become `model-1.onnx` and so on. The same model gives the same bytes. Weights are
+    computed while they are written, one tensor at a time.
+
+    Args:
+        whole: the graph before it was split.
+        links: the graphs to write; `whole` alone if it was not split.
+        bundle: the folder of the bundle.
+        path: the path of the .onnx file in the bundle.
+        progress: receives the fraction that is written.
+        inline: whether the weights are inside the .onnx file; else they are in shards beside it.
 
     Raises:
-        RequestError: where a weight cannot be written (NaN, Inf, out of float16's range), or one file is too small
-            for the weights.
+        RequestError: if a weight cannot be written (NaN, Inf, out of float16's range), or if the weights are too large
+            for one file.
     """
-    whole_path = PurePosixPath(path)
+    component_path = PurePosixPath(path)
     numbers = [""] if len(links) == 1 else [f"-{number}" for number in range(1, len(links) + 1)]
     (bundle / path).parent.mkdir(parents=True, exist_ok=True)
     graphs = []
     for done, (number, link) in enumerate(zip(numbers, links, strict=True)):
-        file = bundle / whole_path.with_stem(whole_path.stem + number)
+        file = bundle / component_path.with_stem(component_path.stem + number)
         graphs.append(_write_graph(link, bundle, file, _share(progress, done, len(links)), inline=inline))
     return Chain(_tensors(whole.graph.inputs), _tensors(whole.graph.outputs), tuple(graphs))
 
 
 def _share(progress: ReportShare, done: int, parts: int) -> ReportShare:
-    """ReportShare on the whole as the next part of `parts` makes it, after `done` of them."""
+    """The progress of the next part, converted to progress of all `parts`, of which `done` are finished."""
     return lambda fraction: progress((done + fraction) / parts)
 
 
@@ -54,7 +62,7 @@ def _write_graph(model: ir.Model, bundle: Path, path: Path, progress: ReportShar
     if inline:
         save_inline(model, path, INLINE_BYTES, progress)
     else:
-        _save_beside(model, path, progress)
+        _save_with_shards(model, path, progress)
     return Graph(
         files=tuple(describe(bundle, file) for file in (path, *_shards(path))),
         nodes=len(model.graph),
@@ -63,7 +71,7 @@ def _write_graph(model: ir.Model, bundle: Path, path: Path, progress: ReportShar
     )
 
 
-def _save_beside(model: ir.Model, path: Path, progress: ReportShare) -> None:
+def _save_with_shards(model: ir.Model, path: Path, progress: ReportShare) -> None:
     ir.save(
         model,
         path,
@@ -77,7 +85,7 @@ def _save_beside(model: ir.Model, path: Path, progress: ReportShare) -> None:
 
 
 def _shards(path: Path) -> list[Path]:
-    """The weights beside the graph at `path`, under the names that onnx-ir gives one shard and several."""
+    """The shards of the graph at `path`, by the names that onnx-ir gives to one shard and to several."""
     name = re.compile(rf"{re.escape(path.stem)}(-\d{{5}}-of-\d{{5}})?\.onnx\.data")
     return sorted(file for file in path.parent.iterdir() if name.fullmatch(file.name))
 
@@ -93,7 +101,7 @@ def _tensor(value: ir.Value) -> Tensor:
 
 
 def _require_static(model: ir.Model) -> None:
-    """Every value has a type and numbers for a shape: what the trace and the passes promise."""
+    """Assert that every value has a type and a static shape, as the trace and the passes ensure."""
     for node in model.graph:
         for value in node.outputs:
             static = value.dtype is not None and value.shape is not None and value.shape.is_static()

@@ -127,11 +127,11 @@ class Chain:
     float32_parts: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        given = set(self.inputs)
+        available = set(self.inputs)
         for graph in self.graphs:
-            _require_given(graph.inputs, given, graph.path)
-            given.update(graph.outputs)
-        _require_given(self.outputs, given, "the component")
+            _require_available(graph.inputs, available, graph.path)
+            available.update(graph.outputs)
+        _require_available(self.outputs, available, "the component")
 
     @property
     def nodes(self) -> int:
@@ -144,7 +144,7 @@ class Chain:
         return tuple(file for graph in self.graphs for file in graph.files)
 
 
-def _require_given(wanted: Iterable[Tensor], given: set[Tensor], where: str) -> None:
-    lacking = next((tensor for tensor in wanted if tensor not in given), None)
-    if lacking is not None:
-        raise ValueError(f"{where}: nothing gives {lacking.name}")
+def _require_available(tensors: Iterable[Tensor], available: set[Tensor], where: str) -> None:
+    missing = next((tensor for tensor in tensors if tensor not in available), None)
+    if missing is not None:
+        raise ValueError(f"{where}: nothing gives {missing.name}")

@@ -1,8 +1,8 @@
-"""Child processes that exchange lines of JSON with this one, and never outlive its block.
+"""Child processes that exchange lines of JSON with their parent. They end when the parent's `with` block ends.
 
-The parent holds a `ChildProcess`: it sends requests to the child's standard input and receives messages from its
-standard output. A child in Python holds a `Parent`, the other end. Each line is one value; msgspec reads it into the
-type that the receiver names.
+The parent has a `ChildProcess`: it sends requests to the child's standard input and receives messages from its
+standard output. A child in Python has a `Parent`, the other end. Each line is one value. msgspec converts it to the
+type that the receiver expects.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ Message = TypeVar("Message")
 
 
 class ChildLostError(Exception):
-    """A child process ended, or was ended because it did not answer in time; the text says which.
+    """A child process ended, or was killed because it did not answer in time; the message says which.
 
     Attributes:
-        status: its exit status; negative for the signal that ended it.
-        complaints: what it wrote to its standard error.
+        status: the exit status of the process; negative for the signal that ended it.
+        complaints: the text that the process wrote to its standard error.
     """
 
     def __init__(self, what: str, status: int, complaints: str) -> None:
@@ -44,20 +44,20 @@ class ChildLostError(Exception):
 
 
 def to_line(message: object) -> str:
-    """`message`, a dataclass or what JSON has, as one line without its end."""
-    return json.dumps(msgspec.to_builtins(message, str_keys=True, enc_hook=_plain))
+    """Convert `message`, a dataclass or a JSON value, to one line of JSON without the line end."""
+    return json.dumps(msgspec.to_builtins(message, str_keys=True, enc_hook=_to_json_value))
 
 
 def read_messages(lines: Iterable[str], kind: type[Message], where: str) -> Iterator[Message]:
-    """The values that `lines` hold, up to a last line without end: the process was ended while it wrote that.
+    """Read the values in `lines`. A last line without a line end is ignored: the process was killed while it wrote it.
 
     Args:
-        lines: of JSON.
+        lines: lines of JSON.
         kind: the type of a message.
-        where: what the lines are, for an error.
+        where: the name of the lines in error messages.
 
     Raises:
-        RequestError: where a line holds no value of type `kind`.
+        RequestError: if a line contains no value of type `kind`.
     """
     for line in lines:
         if not line.endswith("\n"):
@@ -68,12 +68,12 @@ def read_messages(lines: Iterable[str], kind: type[Message], where: str) -> Iter
 class ChildProcess:
     """The process of `command`, from `start` to `close`, or from the beginning of a `with` block to its end.
 
-    It is expected to end when its standard input does, should this process be killed. Ctrl-C reaches it through this
-    process alone. Its own processes end with it.
+    The command must end when its standard input ends, in case this process is killed. It does not receive Ctrl-C; this
+    process ends it. Its own child processes end together with it.
 
     Args:
-        environment: all its variables; None for those of this process.
-        grace_s: seconds that it has at the end to close down by itself; 0 to end it at once.
+        environment: all environment variables of the process; None for those of this process.
+        grace_s: seconds in which the process may end itself before it is killed; 0 to kill it at once.
     """
 
     def __init__(
@@ -84,13 +84,13 @@ class ChildProcess:
         self._grace_s = grace_s
 
     def start(self) -> None:
-        """Start it.
+        """Start the process.
 
         Raises:
-            OSError: where there is no such program.
+            OSError: if there is no such program.
         """
         with ExitStack() as stack:
-            # a pipe that nobody reads would fill
+            # a file, because a pipe that is not read would become full
             self._complaints = stack.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
             self._process = subprocess.Popen(
                 self._command,
@@ -101,13 +101,13 @@ class ChildProcess:
                 encoding="utf-8",
                 errors="replace",
                 env=self._environment,
-                start_new_session=True,  # so that its own processes end with it
+                start_new_session=True,  # so that its own child processes can be killed together with it
             )
             stack.callback(self.output.close)
             self._files = stack.pop_all()
 
     def close(self) -> None:
-        """End it: its input closes, and what has not ended in time is killed."""
+        """End the process: close its standard input, and kill it if it does not end in time."""
         with suppress(OSError):  # a request that was not read
             self._input.close()
         try:
@@ -127,12 +127,12 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """The process id."""
         return self._process.pid
 
     @property
     def output(self) -> IO[str]:
-        """Its standard output."""
+        """The standard output of the process."""
         assert self._process.stdout is not None
         return self._process.stdout
 
@@ -142,22 +142,22 @@ class ChildProcess:
         return self._process.stdin
 
     def send(self, request: object) -> None:
-        """Write `request` to its standard input; a process that has ended takes none."""
-        with suppress(OSError):  # what it answered, or its end, says why
+        """Write `request` to the standard input of the process. Nothing is written if the process has ended."""
+        with suppress(OSError):  # the next message, or the exit status, shows why
             self._input.write(to_line(request) + "\n")
             self._input.flush()
 
     def receive(self, kind: type[Message], where: str, *, limit_s: float | None = None) -> Message:
-        """Its next message.
+        """Receive the next message of the process.
 
         Args:
             kind: the type of the message.
-            where: what the message is, for an error.
-            limit_s: seconds after which it is killed; None for no limit.
+            where: the name of the message in error messages.
+            limit_s: seconds after which the process is killed; None for no limit.
 
         Raises:
-            ChildLostError: where none comes.
-            RequestError: where it is no value of type `kind`.
+            ChildLostError: if the process ends without a message.
+            RequestError: if the message is no value of type `kind`.
         """
         with self._time_limit(limit_s) as expired:
             message = next(read_messages(self.output, kind, where), None)
@@ -166,17 +166,17 @@ class ChildProcess:
             raise self.loss(f"no answer within {limit_s:g} s" if expired.is_set() else "the process has ended")
 
     def loss(self, what: str = "the process has ended") -> ChildLostError:
-        """The error that describes its end, for which this waits."""
+        """Wait for the end of the process; return the error that describes it."""
         return ChildLostError(what, self._process.wait(), self.complaints())
 
     def complaints(self) -> str:
-        """What it has written to its standard error, where it has ended; until then this would move where it writes."""
+        """The standard error of the process. Call this only after its end: it moves the file position."""
         self._complaints.seek(0)
         return self._complaints.read()
 
     @contextmanager
     def _time_limit(self, limit_s: float | None) -> Iterator[threading.Event]:
-        """Kill it where the block takes longer; the event is set then."""
+        """Kill the process if the block takes longer than `limit_s`. The event is then set."""
         expired = threading.Event()
         if limit_s is None:
             yield expired
@@ -204,7 +204,7 @@ class ChildProcess:
 class Parent:
     """The process that started this one: it sends requests to standard input and reads messages from standard output.
 
-    What libraries print goes to standard error from now on, for it is no message.
+    From now on the prints of libraries go to standard error, because they are no messages.
     """
 
     def __init__(self) -> None:
@@ -213,22 +213,22 @@ class Parent:
         self._lines: queue.Queue[str] | None = None
 
     def end_with_input(self) -> None:
-        """From now on this process ends, whatever it is doing, when no request can come any more; starts a thread."""
+        """Start a thread that ends this process at once when standard input ends."""
         lines = self._lines = queue.Queue()
 
-        def listen() -> None:
+        def read_requests() -> None:
             for line in sys.stdin:
                 lines.put(line)
             os._exit(0)
 
-        threading.Thread(target=listen, daemon=True).start()
+        threading.Thread(target=read_requests, daemon=True).start()
 
     def receive(self, kind: type[Message]) -> Message:
-        """Its next request, for which this waits.
+        """Wait for the next request; return it.
 
         Raises:
-            SystemExit: where it has ended.
-            RequestError: where it is no value of type `kind`.
+            SystemExit: if the parent has ended.
+            RequestError: if the request is no value of type `kind`.
         """
         line = sys.stdin.readline() if self._lines is None else self._lines.get()
         for request in read_messages([line], kind, "the request"):
@@ -240,10 +240,10 @@ class Parent:
         self._messages.write(to_line(message) + "\n")
 
 
-def _plain(value: Any) -> Any:
-    """A value that JSON has for one of a type that it has not."""
+def _to_json_value(value: Any) -> Any:
+    """A JSON value for a value whose type JSON does not have."""
     if isinstance(value, PurePath):
         return str(value)
-    if isinstance(value, SupportsIndex):  # a whole number of numpy's
+    if isinstance(value, SupportsIndex):  # an integer of numpy
         return operator.index(value)
     raise TypeError(f"{type(value).__name__} has no form in JSON")

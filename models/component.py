@@ -1,4 +1,4 @@
-"""What a component is: a part, its tensors at the boundary, and the checkpoint folder it lives in."""
+"""A component: a part, its tensors at the boundary, and the folder of its config and weights in a checkpoint."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from turbo_webnn.models.parts.part import Part
 
 _NOT_QUANTIZED: tuple[str, tuple[Any, ...]] = ("quantization_config", (None,))
-"""The libraries change the weights of any module whose config has another value."""
+"""The libraries change the weights of a module if its config has another value."""
 
 Kind = Literal["float", "int"]
 """`float` is the bundle's precision at the boundary; `int` is int32."""
 
 VAE_FACTOR = 8
-"""Pixels per latent, each way: AutoencoderKL halves three times (FACTS of both published VAEs)."""
+"""Pixels per latent along each side: AutoencoderKL halves pictures three times (so do both published VAEs)."""
 
 MAX_BATCH = 1024
-"""Pictures that one run may make: no device that these models fit holds more."""
+"""The most pictures of one run: no device that runs these models has memory for more."""
 
 MAX_SIDE = 32768
-"""Pixels along one side of a picture."""
+"""The most pixels along one side of a picture."""
 
 Batch = Annotated[int, Meta(ge=1, le=MAX_BATCH)]
 Pixels = Annotated[int, Meta(ge=VAE_FACTOR, le=MAX_SIDE, multiple_of=VAE_FACTOR)]
@@ -77,14 +77,14 @@ class Size:
 
 @dataclass(frozen=True)
 class DerivedDim:
-    """A number that `of` computes from the numbers `keys` of the component's config."""
+    """A dimension that the function `of` computes from the values of `keys` in the component's config."""
 
     keys: tuple[str, ...]
     of: Callable[..., int]
 
 
 Dim = int | str | DerivedDim
-"""A number, a field of `Size`, the name of a number in the component's config, or what such numbers make."""
+"""A number, a field of `Size`, the name of a number in the component's config, or a number computed from the config."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class TensorSpec:
     dims: tuple[Dim, ...]
 
     def shape(self, size: Size, config: Mapping[str, Any]) -> tuple[int, ...]:
-        """The static shape for `size`, with named dimensions read from `size`, else from `config`."""
+        """The static shape for `size`. Named dimensions are fields of `size` or values of `config`."""
         return tuple(_number(dim, size, config) for dim in self.dims)
 
 
@@ -108,15 +108,15 @@ def _number(dim: Dim, size: Size, config: Mapping[str, Any]) -> int:
 
 @dataclass(frozen=True)
 class Component:
-    """A part under the name that a family gives it: what becomes a graph.
+    """A part under the name that a family gives it. A component becomes a graph, or a chain of graphs.
 
     Attributes:
         name: the component's name in a bundle, and its folder there.
-        part: all that is said of its module class.
-        subfolder: where a diffusers folder keeps its config and weights.
-        inputs: the tensors it takes, in order.
-        outputs: the tensors it gives, in order.
-        tokenizer: the folder of the tokenizer whose ids it takes; None for what reads no text.
+        part: the description of its module class.
+        subfolder: the folder of its config and weights in a diffusers folder.
+        inputs: its input tensors, in order.
+        outputs: its output tensors, in order.
+        tokenizer: the folder of the tokenizer whose ids it reads; None if it reads no text.
     """
 
     name: str
@@ -128,12 +128,12 @@ class Component:
 
     @classmethod
     def of(cls, part: Part, name: str, subfolder: str | None = None, tokenizer: str | None = None) -> Component:
-        """The component `name` that is `part`; its folder has the same name where none is given."""
+        """Make the component `name` of `part`. The default of `subfolder` is `name`."""
         return cls(name, part, subfolder or name, part.inputs, part.outputs, tokenizer)
 
     @property
     def module(self) -> str:
-        """The class that computes it, by its name in diffusers or transformers."""
+        """The name of its module class in diffusers or transformers."""
         return self.part.module
 
     @property
@@ -142,31 +142,31 @@ class Component:
         return self.part.weights_stem
 
     def keys(self, parameter: str) -> tuple[str, ...]:
-        """What checkpoints call `parameter`, the published form first."""
+        """The names of `parameter` in checkpoints, the published form first."""
         rules = self.part.key_rules
         published = (new + parameter.removeprefix(own) for own, new in rules if parameter.startswith(own))
         return (*published, parameter)
 
     def without_inputs(self, names: frozenset[str]) -> Component:
-        """The component with the inputs `names` left out: its graph holds their numbers instead."""
+        """The component without the inputs `names`, whose numbers are constants of its graph instead."""
         return replace(self, inputs=tuple(spec for spec in self.inputs if spec.name not in names))
 
     def constants(self, size: Size) -> dict[str, tuple[float, ...]]:
-        """Its inputs that only the size decides, by name: one row of the batch each."""
+        """Its inputs that depend only on the size, by name: one row of the batch each."""
         names = {spec.name for spec in self.inputs}
         return {name: row for name, row in self.part.constants(size).items() if name in names}
 
     def require_served(self, config: Mapping[str, Any], where: str) -> None:
-        """Refuse a config that this component does not describe.
+        """Refuse a config that this component cannot serve.
 
         Raises:
-            RequestError: names the first value that differs, and those that are served.
+            RequestError: names the first value that is not served, and the values that are served.
         """
         architectures = config.get("architectures")
         first = architectures[0] if isinstance(architectures, list) and architectures else None
-        found = config.get("_class_name") or first
-        if found is not None and found != self.module:
-            raise RequestError(f"{where} describes {printable(str(found))}", f"{self.name} must be {self.module}")
+        module = config.get("_class_name") or first
+        if module is not None and module != self.module:
+            raise RequestError(f"{where} describes {printable(str(module))}", f"{self.name} must be {self.module}")
         convert_json(config, self.part.form, where, "give the config that its weights were saved with")
         for key, values in (*self.part.served, _NOT_QUANTIZED):
             value = config.get(key, values[0])
@@ -176,14 +176,14 @@ class Component:
                 raise RequestError(
                     f"{where} has {key} = {printable(repr(value))}", f"{self.name} is served with {served}"
                 )
-        for key in self._numbers():
+        for key in self._dimension_keys():
             if type(config.get(key)) is not int or config[key] < 1:
                 raise RequestError(
                     f"{where} has {key} = {printable(repr(config.get(key)))}", f"{self.name} needs a positive number"
                 )
 
-    def _numbers(self) -> list[str]:
-        """The numbers of the config that shapes at the boundary are made of."""
+    def _dimension_keys(self) -> list[str]:
+        """The keys of the config whose values are dimensions at the boundary, or give such dimensions."""
         dims = [dim for spec in (*self.inputs, *self.outputs) for dim in spec.dims]
         named = {dim for dim in dims if isinstance(dim, str) and not hasattr(Size, dim)}
         return sorted(named.union(*(dim.keys for dim in dims if isinstance(dim, DerivedDim))))

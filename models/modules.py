@@ -1,4 +1,4 @@
-"""The torch modules of the components, and the tensors of checkpoints under their names. Imports torch."""
+"""Builds the torch modules of components, and matches the tensors of checkpoints to their parameters. Imports torch."""
 
 from __future__ import annotations
 
@@ -15,34 +15,36 @@ from turbo_webnn.models.errors import LIBRARY_ERRORS, RequestError
 from turbo_webnn.models.printable import printable
 
 _HARMLESS = re.compile(r"(^|\.)(position_ids|num_batches_tracked)$")
-"""Buffers that older libraries saved and newer ones make anew: they say nothing that a config does not."""
+"""Buffers that older libraries saved and newer ones compute: they contain nothing that a config does not state."""
 
 
 def matched(component: Component, module: torch.nn.Module, checkpoint: Checkpoint) -> Checkpoint:
-    """`checkpoint` with its tensors under the names that `component.keys` gives, the published form first.
+    """`checkpoint` with each tensor under the first name that `component.keys` gives for its parameter.
 
-    Older names and shapes are brought up to date as the part says. Nothing is read.
+    The part converts older names and shapes. No numbers are read.
 
     Args:
-        component: the component that the checkpoint holds.
-        module: of `component`, on the meta device or fake.
-        checkpoint: its tensors, unread.
+        component: the component of the checkpoint.
+        module: the component's module, on the meta device or with fake tensors.
+        checkpoint: the tensors, whose numbers are not read yet.
 
     Raises:
-        RequestError: names a tensor that no parameter of the module reads, because the config is of another model or
-            the file has the parameter under two names: the picture would be another too.
+        RequestError: names a tensor that no parameter of the module reads, because the config is of another model, or
+            because the file has the parameter under two names. In both cases the picture would be wrong.
     """
     tensors = component.part.renamed(module, checkpoint.tensors)
-    ours: dict[str, StoredTensor] = {}
+    matched_tensors: dict[str, StoredTensor] = {}
     for name, parameter in module.state_dict().items():
         keys = component.keys(name)
         key = next((key for key in keys if key in tensors), None)
         if key is not None:
-            ours[keys[0]] = component.part.adapted(name, tensors[key], tuple(parameter.shape))
-    read = {stored.name for stored in ours.values()}
-    patterns = [*(getattr(module, "_keys_to_ignore_on_load_unexpected", None) or ()), _HARMLESS]
+            matched_tensors[keys[0]] = component.part.adapted(name, tensors[key], tuple(parameter.shape))
+    read_names = {stored.name for stored in matched_tensors.values()}
+    ignored = [*(getattr(module, "_keys_to_ignore_on_load_unexpected", None) or ()), _HARMLESS]
     unread = [
-        name for name in checkpoint.tensors.keys() - read if not any(re.search(pattern, name) for pattern in patterns)
+        name
+        for name in checkpoint.tensors.keys() - read_names
+        if not any(re.search(pattern, name) for pattern in ignored)
     ]
     if unread:
         more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
@@ -51,16 +53,16 @@ def matched(component: Component, module: torch.nn.Module, checkpoint: Checkpoin
             f"place for",
             "give the config that the weights were saved with",
         )
-    return Checkpoint(checkpoint.where, ours)
+    return Checkpoint(checkpoint.where, matched_tensors)
 
 
 def build(component: Component, config: Mapping[str, Any]) -> Any:
-    """The component's module in eval mode, its parameters made by whatever torch mode is active.
+    """Build the component's module in eval mode. The active torch mode makes its parameters.
 
-    Under `FakeTensorMode` or the `meta` device no parameter takes memory.
+    With `FakeTensorMode` or on the `meta` device the parameters need no memory.
 
     Raises:
-        RequestError: where the library cannot build a module from `config`.
+        RequestError: if the library cannot build a module from `config`.
     """
     try:
         return component.part.build(config)

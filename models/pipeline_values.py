@@ -1,6 +1,6 @@
-"""Config values that diffusers' pipelines read beside their modules: without them a picture is another one.
+"""Config values that diffusers' pipelines read in addition to those of their modules. They change the pictures.
 
-Sources: StableDiffusionPipeline, StableDiffusionXLPipeline and their image-to-image sisters in diffusers 0.42.
+Sources: StableDiffusionPipeline, StableDiffusionXLPipeline and their image-to-image pipelines in diffusers 0.42.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _UNSERVED: Mapping[str, str] = {
 
 
 def require_served_index(model_index: Mapping[str, Any], classes: Mapping[str, str], where: str) -> None:
-    """Refuse a pipeline whose own values change pictures in a way that no bundle repeats, or that has other parts.
+    """Refuse a pipeline whose values change pictures in a way that bundles cannot, or with other module classes.
 
     Args:
         model_index: the contents of `model_index.json`.
-        classes: by folder, the class that is served.
+        classes: the class that is served, by folder.
         where: the path of the file, for messages.
 
     Raises:
@@ -37,14 +37,17 @@ def require_served_index(model_index: Mapping[str, Any], classes: Mapping[str, s
     for key, effect in _UNSERVED.items():
         if model_index.get(key):
             raise RequestError(f"{where} has {key} = true: {effect}", "give a checkpoint where it is false")
-    for folder, served in classes.items():
-        named = class_in(model_index, folder)
-        if named not in (None, served):
-            raise RequestError(f"{where} names {printable(str(named))} for {folder}", f"served is {served}")
+    for folder, served_class in classes.items():
+        index_class = class_in(model_index, folder)
+        if index_class not in (None, served_class):
+            raise RequestError(f"{where} names {printable(str(index_class))} for {folder}", f"served is {served_class}")
 
 
 def class_in(model_index: Mapping[str, Any], name: str) -> str | None:
-    """The class that the pipeline loads from the folder `name`, whatever the config there says; None where unstated."""
+    """The class that `model_index.json` names for the folder `name`; None if it names none.
+
+    The pipeline loads this class, even if the config in the folder names another one.
+    """
     entry = model_index.get(name)
     return entry[1] if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], str) else None
 
@@ -55,40 +58,42 @@ def scheduler_config_in_use(
     where: str,
     schedulers: Sequence[Scheduler] = EULER_SCHEDULERS,
 ) -> dict[str, Any]:
-    """`config` of a scheduler, read from `where`, with what the pipeline makes of it.
+    """The config of a scheduler as the pipeline uses it.
 
-    StableDiffusionPipeline sets `steps_offset` to 1. One that is no number is left for the scheduler to refuse.
+    StableDiffusionPipeline sets `steps_offset` to 1. A `steps_offset` that is no number is not changed: the scheduler
+    refuses it.
 
     Args:
-        model_index: of the pipeline.
-        config: of the scheduler.
+        model_index: the contents of `model_index.json`.
+        config: the scheduler's config as the checkpoint has it.
         where: the path of `config`, for messages.
-        schedulers: those that are served.
+        schedulers: the schedulers that are served.
 
     Raises:
-        RequestError: where `model_index` names another class, which the pipeline would load in silence.
+        RequestError: if `model_index` names another class, which the pipeline would load without a warning.
     """
-    named, stated = class_in(model_index, "scheduler"), config.get("_class_name")
-    if named not in (None, stated) and stated in [scheduler.name for scheduler in schedulers]:
+    index_class, config_class = class_in(model_index, "scheduler"), config.get("_class_name")
+    if index_class not in (None, config_class) and config_class in [scheduler.name for scheduler in schedulers]:
         raise RequestError(
-            f"{where} is of {stated}, and model_index.json names {printable(str(named))}",
+            f"{where} is of {config_class}, and model_index.json names {printable(str(index_class))}",
             "give a checkpoint where both name one class",
         )
-    changed = dict(config)
+    used_config = dict(config)
     if model_index.get("_class_name") == _STABLE_DIFFUSION and isinstance(config.get("steps_offset", 0), int):
-        changed["steps_offset"] = 1
-    return changed
+        used_config["steps_offset"] = 1
+    return used_config
 
 
 def native_latent_size(model_index: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Rows and columns of latents that the pipeline draws where no size is named; None where the UNet states none.
+    """The default rows and columns of latents of the pipeline; None if the UNet's config states no `sample_size`.
 
-    StableDiffusionPipeline takes a `sample_size` below 64 of diffusers before 0.9 as an error, and draws 64.
+    StableDiffusionPipeline treats a `sample_size` below 64 from diffusers before 0.9 as an error, and uses 64.
     """
-    stated = config.get("sample_size")
-    if stated is None or isinstance(stated, list):
-        return None if stated is None else (stated[0], stated[1])
-    release = re.match(r"(\d+)\.(\d+)", str(config.get("_diffusers_version", "")))
-    old = release is not None and (int(release[1]), int(release[2])) < (0, 9)
-    side = 64 if old and model_index.get("_class_name") == _STABLE_DIFFUSION and stated < 64 else stated
+    sample_size = config.get("sample_size")
+    if sample_size is None or isinstance(sample_size, list):
+        return None if sample_size is None else (sample_size[0], sample_size[1])
+    version = re.match(r"(\d+)\.(\d+)", str(config.get("_diffusers_version", "")))
+    is_old = version is not None and (int(version[1]), int(version[2])) < (0, 9)
+    use_64 = is_old and model_index.get("_class_name") == _STABLE_DIFFUSION and sample_size < 64
+    side = 64 if use_64 else sample_size
     return side, side

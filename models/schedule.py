@@ -1,4 +1,4 @@
-"""A sampler's schedule as plain numbers, so that no consumer needs a scheduler of its own."""
+"""A sampler's schedule as plain numbers, so that consumers need no scheduler."""
 
 from __future__ import annotations
 
@@ -62,5 +62,8 @@ class Schedule:
     steps: Annotated[tuple[Step, ...], Meta(min_length=1, max_length=MAX_STEPS)]
 
     def first(self, strength: float) -> int:
-        """Where image to image enters: `int(steps·strength)` steps are left to run (diffusers' get_timesteps)."""
+        """The index of the first step of image to image: the last `int(steps·strength)` steps run.
+
+        Source: diffusers' get_timesteps.
+        """
         return len(self.steps) - min(int(len(self.steps) * strength), len(self.steps))

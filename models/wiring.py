@@ -1,4 +1,4 @@
-"""How the components of a pipeline draw a picture together, as data: a bundle's manifest carries it."""
+"""The connections between the components of a pipeline, as data. A bundle's manifest contains them."""
 
 from __future__ import annotations
 

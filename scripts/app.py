@@ -1,4 +1,4 @@
-"""The click group of `turbo-webnn`: every verb of `verbs/`."""
+"""The click group of `turbo-webnn` with the verbs of `verbs/`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `turbo-webnn` command: from its first line it can be stopped, and whatever happens it ends in a word of its own.
+"""The `turbo-webnn` command. It can be stopped at any time, and every error ends it with one line of text.
 
 Exit status:
     0: done.
@@ -19,7 +19,7 @@ from turbo_webnn.models.staging.interruption import ignore_stop_signals, stop_re
 REQUEST, DEFECT = 2, 3
 
 _HINTS = {"TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}
-"""Settings with which libraries keep their hints to themselves."""
+"""Settings that hide the hints of libraries."""
 
 
 def main() -> int:
@@ -29,8 +29,8 @@ def main() -> int:
     try:
         with stoppable():
             status = _run()
-    except BaseException as error:  # noqa: BLE001 - whatever it is becomes a line and a status
-        ignore_stop_signals()  # so that the word about it can be said
+    except BaseException as error:  # noqa: BLE001 - every error becomes a line and an exit status
+        ignore_stop_signals()  # so that the line about it is printed completely
         status = _fail(error, as_json=as_json)
     ignore_stop_signals()
     from turbo_webnn.scripts.console import finish
@@ -41,7 +41,7 @@ def main() -> int:
 
 def _run() -> int:
     os.environ.update({name: value for name, value in _HINTS.items() if name not in os.environ})
-    # what is imported from here on takes a moment, in which Ctrl-C is heard
+    # the imports from here on take time; Ctrl-C already works
     from turbo_webnn.scripts.console import prepare
 
     prepare()
@@ -62,7 +62,7 @@ def _run() -> int:
 
 
 def _fail(error: BaseException, *, as_json: bool) -> int:
-    """Say in one line why nothing came of it; return the exit status."""
+    """Print the error in one line; return the exit status."""
     from turbo_webnn.scripts.console import fail
 
     if stop_requested() or isinstance(error, KeyboardInterrupt):
@@ -75,9 +75,9 @@ def _fail(error: BaseException, *, as_json: bool) -> int:
         import traceback
 
         traceback.print_exception(error)
-    what = " ".join(f"{type(error).__name__}: {error}".split())
+    description = " ".join(f"{type(error).__name__}: {error}".split())
     return fail(
-        f"this is a defect of turbo-webnn ({what}); please report it with what TURBO_WEBNN_DEBUG=1 adds",
+        f"this is a defect of turbo-webnn ({description}); please report it with what TURBO_WEBNN_DEBUG=1 adds",
         DEFECT,
         as_json=as_json,
     )

@@ -24,7 +24,7 @@ from turbo_webnn.export.quantize.recipe import Recipe
 from turbo_webnn.export.quantize.sites import Site, sites
 from turbo_webnn.export.request import native_size
 from turbo_webnn.export.trace import trace
-from turbo_webnn.export.weights import bind
+from turbo_webnn.export.weights import bind_weights
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.json_file import write_json
@@ -95,7 +95,7 @@ def round_to_nearest(source: Source, block: int) -> Recipe:
 
 def _quantizable_sites(source: Source, component: Component) -> list[Site]:
     model = trace(component, source.config(component), native_size(source))
-    bind(model, component, source.checkpoint(component))
+    bind_weights(model, component, source.checkpoint(component))
     return list(sites(simplify(model, "q4f16").graph))
 
 

@@ -1,7 +1,7 @@
-"""Graph rewrites, one a file, and the order in which they run.
+"""Graph rewrites, one per file, and the order in which they run.
 
-Each pass has a name (`export.pass_names`) and, where there is more to say than types do, conditions: `requires` is
-checked before it runs and `ensures` after.
+Each pass has a name (`export.pass_names`). Some passes have conditions: `requires` is checked before the pass runs, and
+`ensures` after it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from turbo_webnn.export.overflows import NOTHING, Overflows
-from turbo_webnn.export.pass_names import SETTLING, SIMPLIFYING
+from turbo_webnn.export.overflows import NO_OVERFLOWS, Overflows
+from turbo_webnn.export.pass_names import BOUNDARY, SIMPLIFYING
 from turbo_webnn.export.passes.blank_pictures import BlankPictures
 from turbo_webnn.export.passes.drop_neutral import DropNeutral
 from turbo_webnn.export.passes.fold_constants import FoldConstants
@@ -27,18 +27,18 @@ from turbo_webnn.models.layouts.layout import Place
 from turbo_webnn.models.precision import BOUNDARY_TYPE, Precision
 
 Passes = dict[str, ir.passes.PassBase]
-"""By name, in the order in which they run."""
+"""Passes by name, in the order in which they run."""
 
 
-def pipeline(precision: Precision, overflows: Overflows = NOTHING) -> Passes:
+def simplifying_passes(precision: Precision, overflows: Overflows = NO_OVERFLOWS) -> Passes:
     """The passes that simplify a traced graph whose weights are bound.
 
     Args:
-        precision: of the bundle; fp32 has no pass "lower-precision".
+        precision: the precision of the bundle. With fp32 there is no pass "lower-precision".
         overflows: modules that stay in float32.
     """
     passes: Passes = {
-        "fold-weight-layout": FoldWeightLayout(),  # first: folding would hold each transposed weight
+        "fold-weight-layout": FoldWeightLayout(),  # first: constant folding would keep each transposed weight in memory
         "fold-constants": FoldConstants(),
         "drop-neutral": DropNeutral(),
         "merge-views": MergeViews(),
@@ -54,29 +54,29 @@ def pipeline(precision: Precision, overflows: Overflows = NOTHING) -> Passes:
     return passes
 
 
-def boundary(place: Place, size: Size) -> Passes:
+def boundary_passes(place: Place, size: Size) -> Passes:
     """The passes that give a finished graph the inputs and outputs that it has in `place`.
 
     Args:
-        place: of the component in its layout.
-        size: that of the graph in `place`.
+        place: the place of the component in its layout.
+        size: the size that the graph serves in `place`.
     """
     passes: Passes = {}
     if place.blanking is not None:
         passes["blank-pictures"] = BlankPictures(place.blanking, place.blanking.pictures.shape(size, {}))
     passes["set-boundary"] = SetBoundary(place.ports)
-    assert passes.keys() <= set(SETTLING)
+    assert passes.keys() <= set(BOUNDARY)
     return passes
 
 
 def simplify(
-    model: ir.Model, precision: Precision, overflows: Overflows = NOTHING, skip: Collection[str] = ()
+    model: ir.Model, precision: Precision, overflows: Overflows = NO_OVERFLOWS, skip: Collection[str] = ()
 ) -> ir.Model:
-    """Run the passes of `pipeline` over `model`, in place.
+    """Run the passes of `simplifying_passes` over `model`, in place.
 
     Args:
         model: a traced graph whose weights are bound.
-        precision: of the bundle.
+        precision: the precision of the bundle.
         overflows: modules that stay in float32.
         skip: names of passes to leave out.
 
@@ -84,19 +84,20 @@ def simplify(
         `model`.
 
     Raises:
-        RequestError: where a weight that a pass reads is damaged or out of range.
+        RequestError: if a weight that a pass reads is damaged or out of range.
     """
-    run(model, (each for name, each in pipeline(precision, overflows).items() if name not in skip))
+    passes = simplifying_passes(precision, overflows)
+    run_passes(model, (graph_pass for name, graph_pass in passes.items() if name not in skip))
     return model
 
 
-def run(model: ir.Model, passes: Iterable[ir.passes.PassBase]) -> None:
-    """Run `passes` over `model`, in place. An error in a pass is raised as it is, not as onnx-ir's PassError."""
-    chosen = [*passes]
-    if not chosen:
-        return  # onnx-ir's Sequential takes one or more
+def run_passes(model: ir.Model, passes: Iterable[ir.passes.PassBase]) -> None:
+    """Run `passes` over `model`, in place. An error in a pass is raised unchanged, not as onnx-ir's PassError."""
+    sequence = [*passes]
+    if not sequence:
+        return  # onnx-ir's Sequential needs at least one pass
     try:
-        ir.passes.Sequential(*chosen)(model)
+        ir.passes.Sequential(*sequence)(model)
     except ir.passes.PassError as error:
         if error.__cause__ is None:
             raise

@@ -1,4 +1,4 @@
-"""A safety checker also takes pictures, and gives back black those in which it finds something.
+"""Adds pictures as an input and an output to a safety checker: the pictures that it flags become black.
 
 Left alone: what the checker computes.
 """
@@ -11,12 +11,12 @@ import numpy as np
 import onnx_ir as ir
 
 from turbo_webnn.export.passes.conditions import ensure, require
-from turbo_webnn.export.passes.editing import add_initializer, ints
+from turbo_webnn.export.passes.editing import add_initializer, add_ints
 from turbo_webnn.models.layouts.layout import Blanking
 
 
 class BlankPictures(ir.passes.InPlacePass):
-    """See the module. `shape` is that of the pictures, the batch first."""
+    """See the module. `shape` is the shape of the pictures, the batch first."""
 
     def __init__(self, blanking: Blanking, shape: Sequence[int]) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class BlankPictures(ir.passes.InPlacePass):
         self._shape = tuple(shape)
 
     def requires(self, model: ir.Model) -> None:
-        """The flag is an output, the first input has a type, and the names of the pictures are free."""
+        """The flag is an output, the first input has a type, and the names of the pictures are not in use."""
         outputs = [str(value.name) for value in model.graph.outputs]
         if outputs.count(self._blanking.flag) != 1:
             require(model, [f"{self._blanking.flag} is no output"])
@@ -42,10 +42,11 @@ class BlankPictures(ir.passes.InPlacePass):
         assert dtype is not None
         pictures = ir.Value(name=names.pictures.name, type=ir.TensorType(dtype), shape=ir.Shape(self._shape))
         one = add_initializer(graph, "one", ir.tensor(np.array(1, dtype.numpy())))
-        each = ints(graph, f"{names.blanked}.shape", (self._shape[0], *[1] * (len(self._shape) - 1)))
-        found = _append(graph, "Cast", [flag], dtype, self._shape[:1], to=dtype)
-        kept = _append(graph, "Sub", [one, found], dtype, self._shape[:1])
-        factor = _append(graph, "Reshape", [kept, each], dtype, (self._shape[0], *[1] * (len(self._shape) - 1)))
+        factor_shape = (self._shape[0], *[1] * (len(self._shape) - 1))
+        factor_dims = add_ints(graph, f"{names.blanked}.shape", factor_shape)
+        flagged = _append(graph, "Cast", [flag], dtype, self._shape[:1], to=dtype)
+        unflagged = _append(graph, "Sub", [one, flagged], dtype, self._shape[:1])
+        factor = _append(graph, "Reshape", [unflagged, factor_dims], dtype, factor_shape)
         blanked = _append(graph, "Mul", [pictures, factor], dtype, self._shape)
         blanked.name = names.blanked
         graph.inputs.append(pictures)
@@ -53,12 +54,12 @@ class BlankPictures(ir.passes.InPlacePass):
         return ir.passes.PassResult(model, modified=True)
 
     def ensures(self, model: ir.Model) -> None:
-        """Pictures are the last input and the last output, of one type and shape."""
-        taken, blanked = model.graph.inputs[-1], model.graph.outputs[-1]
-        if (taken.name, blanked.name) != (self._blanking.pictures.name, self._blanking.blanked):
-            ensure(model, [f"the last input is {taken.name}, the last output {blanked.name}"])
-        if (taken.dtype, taken.shape) != (blanked.dtype, blanked.shape):
-            ensure(model, [f"{taken.name} and {blanked.name} are of two types or shapes"])
+        """Pictures are the last input and the last output, with the same type and shape."""
+        pictures, blanked = model.graph.inputs[-1], model.graph.outputs[-1]
+        if (pictures.name, blanked.name) != (self._blanking.pictures.name, self._blanking.blanked):
+            ensure(model, [f"the last input is {pictures.name}, the last output {blanked.name}"])
+        if (pictures.dtype, pictures.shape) != (blanked.dtype, blanked.shape):
+            ensure(model, [f"{pictures.name} and {blanked.name} are of two types or shapes"])
 
 
 def _append(

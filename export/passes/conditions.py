@@ -1,4 +1,4 @@
-"""Conditions of passes. One that does not hold is a defect of the pass or of its order, never a user's mistake."""
+"""Conditions of passes. A condition that does not hold is a defect of the pass or of the order, never a user error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def require(model: ir.Model, wrong: Iterable[str]) -> None:
     """Check what a pass requires.
 
     Args:
-        model: what the pass is about to run on.
+        model: the model before the pass.
         wrong: a text for each condition that does not hold.
 
     Raises:
@@ -25,7 +25,7 @@ def ensure(model: ir.Model, wrong: Iterable[str]) -> None:
     """Check what a pass ensures.
 
     Args:
-        model: what the pass ran on.
+        model: the model after the pass.
         wrong: a text for each condition that does not hold.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Small moves that several passes make on an onnx-ir graph."""
+"""Small operations on an onnx-ir graph that several passes use."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from turbo_webnn.export.weights import LazyWeight, lazy
+from turbo_webnn.export.weights import LazyWeight, as_lazy_weight
 
 SMALL = 1024
-"""Numbers in the largest constant that a pass looks into."""
+"""The most numbers of a constant that a pass reads."""
 
 
 def shape_of(value: ir.Value | None) -> tuple[int, ...] | None:
-    """The static shape of `value`, or None where a dimension is unknown."""
+    """The static shape of `value`, or None if a dimension is unknown."""
     if value is None or value.shape is None or not value.shape.is_static():
         return None
     return tuple(value.shape.numpy())
 
 
 def constant_of(value: ir.Value | None) -> np.ndarray | None:
-    """The numbers of a small constant, or None where `value` is computed, large, or a weight.
+    """The numbers of a small constant, or None if `value` is computed, large, or a weight.
 
-    A weight is no constant: what a graph looks like must not depend on a checkpoint's numbers.
+    A weight is not a constant here: the form of a graph must not depend on the numbers of a checkpoint.
     """
     tensor = ir.convenience.get_const_tensor(value) if value is not None else None
     if tensor is None or tensor.size > SMALL or isinstance(tensor, LazyWeight):
@@ -32,7 +32,7 @@ def constant_of(value: ir.Value | None) -> np.ndarray | None:
 
 
 def is_weight(value: ir.Value | None) -> bool:
-    """Whether `value` is an initializer of a floating type."""
+    """Whether `value` is an initializer with a floating type."""
     return (
         value is not None
         and value.is_initializer()
@@ -42,7 +42,7 @@ def is_weight(value: ir.Value | None) -> bool:
 
 
 def operand(node: ir.Node, index: int) -> ir.Value:
-    """The input `index` of `node`, which must be there."""
+    """The input `index` of `node`. It must exist."""
     value = node.inputs[index]
     assert value is not None, f"{node.op_type} {node.name} lacks its input {index}"
     return value
@@ -51,16 +51,16 @@ def operand(node: ir.Node, index: int) -> ir.Value:
 def weight_of(value: ir.Value) -> LazyWeight:
     """The tensor of a value for which `is_weight` holds."""
     assert value.const_value is not None
-    return lazy(value.const_value)
+    return as_lazy_weight(value.const_value)
 
 
-def sole_use(value: ir.Value) -> bool:
+def has_sole_use(value: ir.Value) -> bool:
     """Whether exactly one node input reads `value`, and no graph output does."""
     return len(value.uses()) == 1 and not value.is_graph_output()
 
 
 def add_initializer(graph: ir.Graph, name: str, tensor: ir.TensorProtocol) -> ir.Value:
-    """Put `tensor` into `graph` under a free name that begins with `name`."""
+    """Add `tensor` to `graph` under an unused name that begins with `name`."""
     free, count = name, 0
     while free in graph.initializers:
         count += 1
@@ -72,18 +72,19 @@ def add_initializer(graph: ir.Graph, name: str, tensor: ir.TensorProtocol) -> ir
     return value
 
 
-def ints(graph: ir.Graph, name: str, numbers: Sequence[int]) -> ir.Value:
-    """An int64 vector in `graph`, as shape-like inputs ask for."""
+def add_ints(graph: ir.Graph, name: str, numbers: Sequence[int]) -> ir.Value:
+    """Add an int64 vector to `graph`, for inputs that are shapes."""
     return add_initializer(graph, name, ir.tensor(np.array(numbers, np.int64)))
 
 
 def bypass(node: ir.Node, value: ir.Value) -> bool:
-    """Let everything that read `node`'s one output read `value`, and remove the node.
+    """Remove `node`, which has one output, and make the readers of the output read `value`.
 
-    onnx-ir's replace_nodes_and_values would give `value` the type and the name of what it takes over.
+    onnx-ir's replace_nodes_and_values would give `value` the type and the name of the output.
 
-    False, and nothing is done, where the output is the graph's own and `value` cannot be it: a graph output must
-    be some node's, and can bear one name.
+    Returns:
+        Whether it was done. It is not done if the output is an output of the graph and `value` cannot replace it,
+        because no node computes `value`, or because `value` is an output of the graph already.
     """
     output = node.outputs[0]
     graph = node.graph
@@ -99,7 +100,7 @@ def bypass(node: ir.Node, value: ir.Value) -> bool:
 
 
 def replace(node: ir.Node, new: ir.Node) -> None:
-    """Put the one-output `new` where the one-output `node` stood; the output keeps its name, type and shape."""
+    """Replace `node` by `new`. Both have one output; it keeps its name, type and shape."""
     graph = node.graph
     assert graph is not None
     new.metadata_props.update(node.metadata_props)

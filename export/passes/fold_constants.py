@@ -1,7 +1,7 @@
-"""What can be computed before the graph runs is computed: onnxscript's folding, bounded in size.
+"""Computes constant parts of the graph: onnxscript's folding, with a limit on the size of tensors.
 
-Constants become initializers, equal small ones become one, what nothing reads goes, and every value gets its
-shape. Left alone: anything that would read or make a tensor of more than `LARGEST` numbers.
+Constants become initializers. Equal small initializers become one. Unused nodes are removed, and every value gets its
+shape. Left alone: nodes that read or make a tensor of more than `LARGEST` numbers.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from turbo_webnn.export.passes.conditions import ensure
 from turbo_webnn.export.passes.editing import shape_of
 
 LARGEST = 1 << 17
-"""Numbers: the position embedding of a text encoder (77 × 1280) folds, no larger weight is touched."""
+"""The most numbers of a folded tensor: the position embedding of a text encoder (77 × 1280) folds, larger weights do
+not."""
 
 
 class FoldConstants(ir.passes.InPlacePass):
     """See the module."""
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        """Fold, and leave the graph tidy."""
-        # equal subexpressions first: each layer brings its own copy of the causal mask
+        """Fold constants, and remove what is unused afterwards."""
+        # equal subexpressions first: each layer has its own copy of the causal mask
         common.CommonSubexpressionEliminationPass()(model)
         optimizer.fold_constants(model, input_size_limit=LARGEST, output_size_limit=LARGEST)
         common.IdentityEliminationPass()(model)
@@ -33,9 +34,9 @@ class FoldConstants(ir.passes.InPlacePass):
         return ir.passes.PassResult(model, modified=True)
 
     def ensures(self, model: ir.Model) -> None:
-        """No Constant is left, and every value that a node gives has a type and a static shape."""
-        left = (node for node in model.graph if node.op_type == "Constant")
-        ensure(model, (f"Constant {node.name} is left" for node in left))
+        """No Constant is left, and every output of a node has a type and a static shape."""
+        constants = (node for node in model.graph if node.op_type == "Constant")
+        ensure(model, (f"Constant {node.name} is left" for node in constants))
         values = (value for node in model.graph for value in node.outputs if value.name)
         unknown = (value for value in values if value.dtype is None or shape_of(value) is None)
         ensure(model, (f"{value.name} has no type, or no static shape" for value in unknown))

@@ -1,7 +1,7 @@
-"""Transpose, Reshape, Unsqueeze and Squeeze of a weight become another lazy view of it.
+"""Replaces Transpose, Reshape, Unsqueeze, Squeeze and Flatten of a weight by another lazy view of the weight.
 
-Weights of any size: nothing is read. Left alone: a Transpose of a weight that was reshaped before, and
-what is an output of the graph.
+This works for weights of any size, because nothing is read. Left alone: a Transpose of a weight that was reshaped
+before, and nodes that compute an output of the graph.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ class FoldWeightLayout(ir.passes.InPlacePass):
     """See the module."""
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        """Fold what can be folded, in the order of the graph, so that chains fold whole."""
+        """Fold nodes in the order of the graph, so that complete chains fold."""
         modified = False
         for node in model.graph:
-            folded = _folded(node)
-            if folded is not None:
-                value = add_initializer(model.graph, f"{operand(node, 0).name}.{node.op_type.lower()}", folded)
+            view = _folded_view(node)
+            if view is not None:
+                value = add_initializer(model.graph, f"{operand(node, 0).name}.{node.op_type.lower()}", view)
                 bypass(node, value)
                 modified = True
         return ir.passes.PassResult(model, modified)
 
     def ensures(self, model: ir.Model) -> None:
-        """No node is left that gives a weight in another layout, where a view of it can."""
-        left = (node for node in model.graph if _folded(node) is not None)
-        ensure(model, (f"{node.op_type} {node.name} reads a weight alone" for node in left))
+        """No node is left that a view of a weight can replace."""
+        foldable = (node for node in model.graph if _folded_view(node) is not None)
+        ensure(model, (f"{node.op_type} {node.name} reads a weight alone" for node in foldable))
 
 
-def _folded(node: ir.Node) -> LazyWeight | None:
-    """The view of a weight that `node` gives, or None where it gives another thing."""
+def _folded_view(node: ir.Node) -> LazyWeight | None:
+    """The view of a weight that can replace `node`, or None if there is none."""
     if not node.inputs or not is_weight(node.inputs[0]) or node.outputs[0].is_graph_output():
         return None
     shape = shape_of(node.outputs[0])

@@ -1,7 +1,7 @@
-"""Chains of Reshape become one, chains of Transpose become one, and those that change nothing go.
+"""Merges chains of Reshape, merges chains of Transpose, and removes views that change nothing.
 
-Unsqueeze, Squeeze, Flatten, and a Transpose that moves only axes of size 1 are Reshapes too. Left alone: views of
-a value whose shape is not known. onnxscript's rules of the same name know no axes of size 1, and leave an Identity.
+Unsqueeze, Squeeze, Flatten, and a Transpose that moves only axes of size 1 count as Reshape. Left alone: views of a
+value whose shape is unknown. onnxscript's rules of the same name do not handle axes of size 1, and leave an Identity.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from turbo_webnn.export.passes.conditions import ensure
-from turbo_webnn.export.passes.editing import bypass, ints, operand, replace, shape_of
+from turbo_webnn.export.passes.editing import add_ints, bypass, operand, replace, shape_of
 
 _RESHAPES = frozenset({"Reshape", "Unsqueeze", "Squeeze", "Flatten"})
 
@@ -19,20 +19,21 @@ class MergeViews(ir.passes.InPlacePass):
     """See the module."""
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        """Merge until nothing changes: a merge can bring two others side by side."""
+        """Merge until nothing changes: a merge can make two other views adjacent."""
         modified = False
-        while sum([_merged(model.graph, node) for node in tuple(model.graph)]):
+        while sum([_merge(model.graph, node) for node in tuple(model.graph)]):
             modified = True
-        common.RemoveUnusedNodesPass()(model)  # the inner view of a pair, where nothing else reads it
+        common.RemoveUnusedNodesPass()(model)  # the first view of a pair, if nothing else reads it
         return ir.passes.PassResult(model, modified)
 
     def ensures(self, model: ir.Model) -> None:
-        """No view reads another of its kind, but one that gives an output of the graph."""
-        left = (node for node in model.graph if _reads_its_kind(node) and not node.outputs[0].is_graph_output())
-        ensure(model, (f"{node.op_type} {node.name} reads another view" for node in left))
+        """No view reads another view of its kind, except views that are outputs of the graph."""
+        inner = (node for node in model.graph if not node.outputs[0].is_graph_output())
+        mergeable = (node for node in inner if _reads_same_kind(node))
+        ensure(model, (f"{node.op_type} {node.name} reads another view" for node in mergeable))
 
 
-def _reads_its_kind(node: ir.Node) -> bool:
+def _reads_same_kind(node: ir.Node) -> bool:
     kind = next((kind for kind in (_RESHAPES, {"Transpose"}) if node.op_type in kind), None)
     if kind is None or shape_of(node.outputs[0]) is None or shape_of(node.inputs[0]) is None:
         return False
@@ -40,7 +41,7 @@ def _reads_its_kind(node: ir.Node) -> bool:
     return before is not None and before.op_type in kind
 
 
-def _merged(graph: ir.Graph, node: ir.Node) -> bool:
+def _merge(graph: ir.Graph, node: ir.Node) -> bool:
     if node.op_type in _RESHAPES:
         return _merge_reshape(graph, node)
     if node.op_type == "Transpose":
@@ -55,35 +56,35 @@ def _merge_reshape(graph: ir.Graph, node: ir.Node) -> bool:
         return False
     if shape == shape_of(source):
         return bypass(node, source)
-    through = before is not None and before.op_type in _RESHAPES
-    if node.op_type == "Reshape" and not through:
+    reads_reshape = before is not None and before.op_type in _RESHAPES
+    if node.op_type == "Reshape" and not reads_reshape:
         return False
-    origin = operand(before, 0) if through and before is not None else source
+    origin = operand(before, 0) if reads_reshape and before is not None else source
     replace(node, _reshape(graph, node, origin, shape))
     return True
 
 
 def _merge_transpose(graph: ir.Graph, node: ir.Node) -> bool:
     source, shape = operand(node, 0), shape_of(node.outputs[0])
-    from_shape = shape_of(source)
-    if shape is None or from_shape is None:
+    source_shape = shape_of(source)
+    if shape is None or source_shape is None:
         return False
     permutation = _permutation(node, len(shape))
     before = source.producer()
     if before is not None and before.op_type == "Transpose":
         first = _permutation(before, len(shape))
-        together = [first[axis] for axis in permutation]
-        replace(node, ir.node("Transpose", [before.inputs[0]], {"perm": together}, name=node.name))
+        merged = [first[axis] for axis in permutation]
+        replace(node, ir.node("Transpose", [before.inputs[0]], {"perm": merged}, name=node.name))
         return True
-    kept = [axis for axis in permutation if from_shape[axis] != 1]
-    if kept != sorted(kept):
+    long_axes = [axis for axis in permutation if source_shape[axis] != 1]
+    if long_axes != sorted(long_axes):
         return False
     replace(node, _reshape(graph, node, source, shape))
     return True
 
 
 def _reshape(graph: ir.Graph, node: ir.Node, source: ir.Value, shape: tuple[int, ...]) -> ir.Node:
-    return ir.node("Reshape", [source, ints(graph, f"{node.outputs[0].name}.shape", shape)], name=node.name)
+    return ir.node("Reshape", [source, add_ints(graph, f"{node.outputs[0].name}.shape", shape)], name=node.name)
 
 
 def _permutation(node: ir.Node, rank: int) -> list[int]:

@@ -1,7 +1,7 @@
-"""Each node is named after the module it comes from, and the exporter's notes about itself go.
+"""Names each node after its module, and removes the exporter's metadata.
 
-`down_blocks.0.resnets.0.conv1/Conv`: a finding that names a node says where in the model it stands. Names are
-unique: a second one of the same place and operator ends in `_1`. Values keep their names.
+For example `down_blocks.0.resnets.0.conv1/Conv`: the name of a node in a finding shows its place in the model. Names
+are unique: the second node of the same module and operator ends in `_1`. Values keep their names.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ class NameNodes(ir.passes.InPlacePass):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Name every node and clear all metadata."""
-        seen: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for node in model.graph:
             place = place_of(node)
             name = f"{place}/{node.op_type}" if place else node.op_type
-            count = seen[name]
-            seen[name] += 1
+            count = counts[name]
+            counts[name] += 1
             node.name = f"{name}_{count}" if count else name
         common.ClearMetadataAndDocStringPass()(model)
         return ir.passes.PassResult(model, modified=True)
@@ -34,5 +34,5 @@ class NameNodes(ir.passes.InPlacePass):
         """Names are unique, and no node has metadata."""
         counts = Counter(node.name for node in model.graph)
         ensure(model, (f"{count} nodes have the name {name}" for name, count in counts.items() if count > 1))
-        noted = (node for node in model.graph if node.metadata_props)
-        ensure(model, (f"{node.name} has metadata" for node in noted))
+        with_metadata = (node for node in model.graph if node.metadata_props)
+        ensure(model, (f"{node.name} has metadata" for node in with_metadata))

@@ -1,1 +1,1 @@
-"""Weights as integers of 8 and 4 bits: where they are, which grid each gets, and how the graph reads them."""
+"""Quantisation of weights to integers of 8 and 4 bits: the choice of a grid for each weight, and the graph rewrite."""

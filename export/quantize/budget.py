@@ -1,4 +1,4 @@
-"""The recipe of least error for a number of bytes, over all components of a bundle."""
+"""Chooses the recipe with the least error for a number of bytes, over all components of a bundle."""
 
 from __future__ import annotations
 
@@ -15,31 +15,33 @@ from turbo_webnn.models.errors import RequestError
 
 @dataclass(frozen=True)
 class Costs:
-    """What a component's weights would cost: choices by name, and the bytes that are none of a choice's."""
+    """The costs of a component's weights: the choices by weight name, and the bytes that do not depend on them."""
 
     choices: Mapping[str, list[Choice]]
     fixed: int
 
 
-def within_budget(asked: Quantization, by_component: Mapping[str, Costs]) -> Quantization:
-    """`asked` with the recipe of least error for its budget.
+def choose_recipe(quantization: Quantization, by_component: Mapping[str, Costs]) -> Quantization:
+    """`quantization` with the recipe that has the least error for its budget.
 
     Raises:
-        RequestError: where the budget is too small for these components.
+        RequestError: if the budget is too small for these components.
     """
-    assert asked.budget is not None
+    assert quantization.budget is not None
     pooled = {
-        (component, name): each for component, costs in by_component.items() for name, each in costs.choices.items()
+        (component, name): weight_choices
+        for component, costs in by_component.items()
+        for name, weight_choices in costs.choices.items()
     }
     fixed = sum(costs.fixed for costs in by_component.values())
     least = fixed + least_bytes(pooled)
-    if least > asked.budget:
+    if least > quantization.budget:
         raise RequestError(
-            f"the graphs take {least} bytes at the least, more than --size-budget {asked.budget}",
-            f"give {least} or more" + ("" if asked.bits == 4 else ", or --precision q4f16"),
+            f"the graphs take {least} bytes at the least, more than --size-budget {quantization.budget}",
+            f"give {least} or more" + ("" if quantization.bits == 4 else ", or --precision q4f16"),
         )
-    chosen = allocate(pooled, asked.budget - fixed)
+    allocation = allocate(pooled, quantization.budget - fixed)
     grids: dict[str, dict[str, Grid]] = {component: {} for component in by_component}
-    for (component, name), grid in chosen.items():
+    for (component, name), grid in allocation.items():
         grids[component][name] = grid
-    return replace(asked, recipe=Recipe(grids))
+    return replace(quantization, recipe=Recipe(grids))

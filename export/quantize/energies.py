@@ -1,7 +1,7 @@
-"""How strongly each channel enters each weight of a component: what rounding a number costs is weighed by it.
+"""The energy of each input channel of each weight of a component. It weights the rounding errors of the numbers.
 
-The error that a product makes is the weight's rounding error times what it meets. Where a few channels are strong,
-as those of a prompt's first token are in every cross-attention, their numbers are the ones to round well.
+The error of a product is the rounding error of the weight times the input. If a few channels are strong, as in every
+cross-attention, where the first token of a prompt has strong channels, their numbers must be rounded best.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from turbo_webnn.export.quantize.fit import Energies
 from turbo_webnn.export.torch_functions import FunctionMode, parameter_names
 
 _FLOOR = 1e-3
-"""Of the mean energy: a channel that the probe leaves silent may speak up for another prompt."""
+"""The least energy, as a part of the mean: a channel that is weak on the probe may be strong for another prompt."""
 
 
 class ChannelWatch(FunctionMode):
-    """Sums the squares of what each linear layer and each convolution takes, by channel."""
+    """Sums the squares of the input of each linear layer and each convolution, by channel."""
 
     def __init__(self, forward: nn.Module) -> None:
         super().__init__()
@@ -29,11 +29,11 @@ class ChannelWatch(FunctionMode):
         self._names = parameter_names(forward)
 
     def relative(self) -> Energies:
-        """The energies by the name of the weight, each to its mean; rounded, for other processors to agree."""
+        """The energies by weight name, relative to their mean; rounded, so that every processor gives the same."""
         return {name: _relative(energy) for name, energy in self.energies.items()}
 
     def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-        """Call `function`, and look at what its weight meets."""
+        """Add the energies of the input of `function`, and call `function`."""
         if function in (functional.linear, functional.conv2d) and id(arguments[1]) in self._names:
             value, name = arguments[0], self._names[id(arguments[1])]
             channels = -1 if function is functional.linear else 1

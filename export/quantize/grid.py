@@ -1,4 +1,4 @@
-"""How a quantised weight is written: bits a number, and numbers that share a scale."""
+"""The grid of a quantised weight: the bits of a number, and how many numbers share a scale."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 Method = Literal["search", "range"]
-"""How scales are found: by least squared error, or from a block's range, which is round to nearest."""
+"""How scales are found: `search` is by least squared error, `range` is round to nearest in the range of a block."""
 
 METHODS: tuple[Method, ...] = get_args(Method)
 
 BLOCKS = (128, 64, 32, 16)
-"""Numbers that may share a scale: what MatMulNBits takes, the leanest first."""
+"""How many numbers may share a scale: the block sizes of MatMulNBits, the grid with the fewest bytes first."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The integers that stand for a weight's numbers.
+    """The integers that represent a weight's numbers.
 
-    A number is `scale · (code − zero point)`, the scale one that float16 holds. In 4 bits each block has a zero
-    point; 8 bits are fine enough to do without.
+    A number is `scale · (code − zero point)`. The scale is a float16 number. With 4 bits each block has a zero point;
+    with 8 bits none is needed.
 
     Attributes:
-        bits: of a code: 4 or 8; 16 where the weight stays as it is.
-        block: numbers along the axis that is summed over that share a scale, or None for one scale a row.
+        bits: the bits of a code: 4 or 8; 16 if the weight is not quantised.
+        block: how many numbers along the summed axis share a scale; None for one scale per row.
 
     Raises:
-        ValueError: where there is no such grid.
+        ValueError: if there is no such grid.
     """
 
     bits: int
@@ -40,7 +40,7 @@ class Grid:
 
     @property
     def kept(self) -> bool:
-        """Whether the weight is not quantised at all."""
+        """Whether the weight is not quantised."""
         return self.bits == 16
 
     @property
@@ -59,11 +59,14 @@ class Grid:
         return (1 << (self.bits - 1)) - 1
 
     def blocks(self, shape: Sequence[int]) -> int:
-        """How many blocks a weight of `shape` has, rows first."""
+        """The number of blocks of a weight of `shape`, rows first."""
         return shape[0] if self.block is None else math.prod(shape) // self.block
 
     def nbytes(self, shape: Sequence[int], float_bytes: int = 2) -> int:
-        """Bytes of codes, scales and zero points of a weight of `shape`, rows first; `float_bytes` is its type's."""
+        """Bytes of codes, scales and zero points of a weight of `shape`, rows first.
+
+        `float_bytes` are the bytes of a number of the weight's float type.
+        """
         if self.kept:
             return math.prod(shape) * float_bytes
         zeros = -(-self.blocks(shape) * self.bits // 8) if self.has_zeros else 0
@@ -71,4 +74,4 @@ class Grid:
 
 
 KEPT = Grid(16)
-"""A weight that stays as it is."""
+"""The grid of a weight that is not quantised."""

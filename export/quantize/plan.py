@@ -1,4 +1,4 @@
-"""How a bundle's weights are to be quantised: by rule, by a recipe, or within a number of bytes."""
+"""The quantisation of a bundle's weights: by rules, by a recipe, or within a number of bytes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from turbo_webnn.models.precision import Form
 
 @dataclass(frozen=True)
 class Quantization:
-    """What is asked of a bundle's weights.
+    """How the weights of a bundle are quantised.
 
     Attributes:
-        bits: of most weights.
+        bits: the bits of most weights.
         form: how products by a weight are written.
-        budget: bytes that all graphs may take together, or None.
-        recipe: the grids to use, or None where rules or the budget decide.
+        budget: the most bytes of all graphs together, or None.
+        recipe: the grids to use; None if rules or the budget decide.
     """
 
     bits: int
@@ -27,5 +27,5 @@ class Quantization:
 
     @property
     def scales(self) -> Method:
-        """How scales are found: by search, where no recipe says otherwise."""
+        """How scales are found: by search, unless a recipe states another method."""
         return "search" if self.recipe is None else self.recipe.scales

@@ -1,4 +1,7 @@
-"""The grids that weights get where no recipe and no budget says otherwise, and those among which a budget chooses."""
+"""The grids of weights by the rules of their parts, and the grids among which a budget chooses.
+
+The rules apply if there is neither a recipe nor a budget.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from turbo_webnn.models.component import Component
 
 @dataclass(frozen=True)
 class Options:
-    """The grids that a weight may be on, the leanest first, the rule's own, and how much its noise counts."""
+    """The grids that a weight may have, the one with the fewest bytes first; the rule's grid; the noise's emphasis."""
 
     grids: tuple[Grid, ...]
     by_rule: Grid
@@ -20,7 +23,13 @@ class Options:
 
 
 def options_for(component: Component, sites: Sequence[Site], bits: int) -> dict[str, Options]:
-    """What may become of the weights of `sites`, by name, where most are to have `bits`, as the part's rules say."""
+    """The options of the weights of `sites`, by name, by the rules of the component's part.
+
+    Args:
+        component: the component of the weights.
+        sites: the weights.
+        bits: the bits of most weights.
+    """
     names = [site.name for site in sites]
     options = {}
     for site in sites:

@@ -1,4 +1,4 @@
-"""Where a graph multiplies or looks up a weight that may be quantised."""
+"""The sites of a graph: the nodes that read a weight which may be quantised."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from functools import cached_property
 
 import onnx_ir as ir
 
-from turbo_webnn.export.passes.editing import is_weight, operand, sole_use, weight_of
+from turbo_webnn.export.passes.editing import has_sole_use, is_weight, operand, weight_of
 from turbo_webnn.export.quantize.grid import BLOCKS, Grid
 from turbo_webnn.export.weights import LazyWeight
 
 SMALLEST = 1024
-"""Numbers: a weight of fewer is not worth the nodes."""
+"""The fewest numbers of a weight that is quantised: smaller weights save less than the additional nodes cost."""
 
 _WEIGHT_INPUT = {"MatMul": 1, "Gemm": 1, "Conv": 1, "Gather": 0}
 
@@ -23,7 +23,7 @@ class Site:
     """A node and its weight.
 
     Attributes:
-        rows: the weight as [rows, summed, ...]: what one output, or one row of a table, is made of comes first.
+        rows: the weight as [rows, summed, ...]. A row gives one output of a product, or is one row of a table.
     """
 
     node: ir.Node
@@ -36,29 +36,29 @@ class Site:
 
     @property
     def index(self) -> int:
-        """Which of the node's inputs it is."""
+        """The index of the weight in the node's inputs."""
         return _WEIGHT_INPUT[self.node.op_type]
 
     @property
     def name(self) -> str:
-        """What a recipe calls the weight: the parameter's name in the checkpoint's module."""
+        """The name of the weight in a recipe: the parameter's name in the checkpoint's module."""
         return str(self.rows.name)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
-        """Of `rows`."""
+        """The shape of `rows`."""
         return tuple(self.rows.shape.numpy())
 
     def nbytes(self, grid: Grid) -> int:
-        """What the weight takes on `grid`."""
+        """The bytes of the weight on `grid`."""
         return grid.nbytes(self.shape, int(self.rows.dtype.itemsize))
 
     def grids(self, bits: int) -> list[Grid]:
-        """The grids of `bits` that the weight can be on, the leanest first.
+        """The grids of `bits` that the weight can have, the one with the fewest bytes first.
 
-        A product's blocks are those of MatMulNBits, evenly many in a row: MatMulNBits pads the 4-bit zero points of
-        a row to whole bytes, and WebNN's reading of it does not; of one block in a row LiteRT builds nothing. A table
-        has no 4 bits: its rows are gathered as integers.
+        The weight of a MatMul has the block sizes of MatMulNBits, with an even number of blocks in a row. MatMulNBits
+        pads the 4-bit zero points of a row to whole bytes, but WebNN's implementation of it does not, and LiteRT cannot
+        build a graph with one block in a row. A table has no 4-bit grids, because its rows are gathered as integers.
         """
         summed = self.shape[1]
         if self.node.op_type == "MatMul":
@@ -71,10 +71,10 @@ class Site:
 
 
 def sites(graph: ir.Graph) -> Iterator[Site]:
-    """Every weight of `SMALLEST` numbers or more that one MatMul, Gemm, Conv or Gather reads, in order."""
+    """Every weight of at least `SMALLEST` numbers that exactly one MatMul, Gemm, Conv or Gather reads, in order."""
     for node in graph:
         index = _WEIGHT_INPUT.get(node.op_type)
-        if index is None or not is_weight(node.inputs[index]) or not sole_use(operand(node, index)):
+        if index is None or not is_weight(node.inputs[index]) or not has_sole_use(operand(node, index)):
             continue
         rows = _rows(node, weight_of(operand(node, index)))
         if rows is not None and rows.in_order and rows.size >= SMALLEST:
@@ -82,7 +82,7 @@ def sites(graph: ir.Graph) -> Iterator[Site]:
 
 
 def _rows(node: ir.Node, weight: LazyWeight) -> LazyWeight | None:
-    """`weight` as [rows, summed, ...], or None where it is another thing than a matrix, a filter or a table."""
+    """`weight` as [rows, summed, ...], or None if it is not a matrix, a filter or a table."""
     rank = len(weight.shape)
     if node.op_type == "MatMul":
         return weight.permuted([1, 0]) if rank == 2 else None

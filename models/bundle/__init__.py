@@ -1,4 +1,4 @@
-"""The bundle: static graphs in a folder, and the manifest that says all a consumer needs to know."""
+"""The bundle: static graphs in a folder, and the manifest with everything else that a consumer needs."""
 
 from turbo_webnn.models.bundle.bundle import Bundle, describe
 from turbo_webnn.models.bundle.destination import named_files, require_bundle_place, staged

@@ -1,7 +1,7 @@
-"""Whether a manifest's components fit each other, its size, its tokenizers and the contract of its family.
+"""Checks that a manifest's components fit each other, its size, its tokenizers and the contract of its family.
 
-What runs a bundle takes that for granted: without it each misfit would show as an error of its own in the midst of a
-run. Whether graphs are what the manifest says is asked where they are loaded.
+Programs that run a bundle rely on this. Without the check a misfit would cause some other error during a run. Whether
+the graphs are as the manifest states is checked when they are loaded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def first_misfit(manifest: Manifest) -> str | None:
-    """What does not fit first, in words; None where all does, or the family is none that is known."""
+    """A text that describes the first misfit; None if there is none, or if the family is unknown."""
     return next(_misfits(manifest), None)
 
 
@@ -59,9 +59,12 @@ def _component_misfits(manifest: Manifest, component: Component, chain: Chain) -
 def _condition_misfits(
     conditions: Mapping[str, tuple[float, ...]], fixed: Set[str], component: Component, chain: Chain
 ) -> Iterator[str]:
-    """Where the rows of `conditions` are not the ones that the component reads; its graph holds those of `fixed`."""
-    read = {chain.names.get(spec.name, spec.name): spec.name for spec in component.inputs}
-    shapes = {read[tensor.name]: tensor.shape for tensor in chain.inputs if tensor.name in read}
+    """The differences between the rows of `conditions` and those that the component reads.
+
+    The inputs `fixed` are constants of the graph.
+    """
+    contract_names = {chain.names.get(spec.name, spec.name): spec.name for spec in component.inputs}
+    shapes = {contract_names[tensor.name]: tensor.shape for tensor in chain.inputs if tensor.name in contract_names}
     for name, row in conditions.items():
         if name not in shapes:
             yield f"{component.name} takes no {name}"
@@ -72,31 +75,31 @@ def _condition_misfits(
 
 
 def _fits(tensor: Tensor, spec: TensorSpec, component: Component, manifest: Manifest) -> bool:
-    """Whether `tensor` has the shape that `spec` says, as far as the manifest tells the numbers."""
+    """Whether `tensor` has the shape of `spec`, as far as the manifest contains the numbers."""
     dims = list(spec.dims)
-    if dims == [1] and tensor.shape == ():  # a number may lose its one dimension
+    if dims == [1] and tensor.shape == ():  # one number may be a scalar
         return True
     channels = dims[1] if len(dims) > 1 else None
     if manifest.components[component.name].adapters.get(spec.name) == "first_half" and isinstance(channels, int):
         dims[1] = 2 * channels
-    read = [entry.length for name, entry in manifest.tokenizers.items() if component.tokenizer in (None, name)]
-    lengths = set(read) or {TOKENS}
-    # one prompt may serve all pictures: who takes nothing else may take them one by one
-    alone = all(each.dims[0] == "batch" for each in component.inputs)
-    batches = {manifest.size.batch, 1} if alone else {manifest.size.batch}
+    tokenizers = manifest.tokenizers.items()
+    lengths = {tokenizer.length for name, tokenizer in tokenizers if component.tokenizer in (None, name)} or {TOKENS}
+    # one prompt may serve all pictures: a component with only batched inputs may have batch 1
+    only_batched = all(input_spec.dims[0] == "batch" for input_spec in component.inputs)
+    batches = {manifest.size.batch, 1} if only_batched else {manifest.size.batch}
     return len(dims) == len(tensor.shape) and all(
-        found in _numbers(dim, manifest.size, lengths, batches) if _is_known(dim) else found > 0
-        for dim, found in zip(dims, tensor.shape, strict=True)
+        number in _allowed_numbers(dim, manifest.size, lengths, batches) if _is_known(dim) else number > 0
+        for dim, number in zip(dims, tensor.shape, strict=True)
     )
 
 
 def _is_known(dim: Dim) -> bool:
-    """Whether no config is needed to tell the number."""
+    """Whether the number follows without a config."""
     return isinstance(dim, int) or (isinstance(dim, str) and hasattr(Size, dim))
 
 
-def _numbers(dim: Dim, size: Size, lengths: set[int], batches: set[int]) -> set[int]:
-    """What `dim` may be."""
+def _allowed_numbers(dim: Dim, size: Size, lengths: set[int], batches: set[int]) -> set[int]:
+    """The numbers that the dimension `dim` may have."""
     if dim == TOKENS:
         return lengths
     if dim == "batch":
@@ -105,7 +108,7 @@ def _numbers(dim: Dim, size: Size, lengths: set[int], batches: set[int]) -> set[
 
 
 def _width(chains: Mapping[str, Chain], component: Component, spec: TensorSpec) -> int:
-    """The last dimension of what `spec` describes, which is there and has one."""
+    """The last dimension of the tensor of `spec`. The tensor must exist and must not be a scalar."""
     chain = chains[component.name]
     name = chain.names.get(spec.name, spec.name)
     tensors = chain.inputs if spec in component.inputs else chain.outputs

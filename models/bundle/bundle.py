@@ -1,4 +1,4 @@
-"""A bundle on disk, opened: its files are there, and are those that the manifest names."""
+"""An opened bundle on disk: its files exist and match the manifest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from turbo_webnn.models.families.registry import family_named
 _WHOLE = "copy the bundle whole, or export it anew"
 
 _TRIES = 5
-"""How often a bundle is read again that another run replaces meanwhile."""
+"""How often a bundle is read if another run replaces it at the same time."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Bundle:
     """A bundle on disk.
 
     Attributes:
-        states: of its files when they were opened, by path; what shows later that one was replaced. Empty where the
-            files were not looked at.
+        states: the states of its files when the bundle was opened, by path, which show later whether a file was
+            replaced. Empty if the files were not read.
     """
 
     folder: Path
@@ -36,45 +36,44 @@ class Bundle:
 
     @classmethod
     def open(cls, folder: str | Path) -> Bundle:
-        """Open the bundle in `folder`, whose files must be those that its manifest names, by their sha256.
+        """Open the bundle in `folder`, and check the sha256 of every file that its manifest names.
 
-        A file is read once on this machine for as long as it stays the same one (`models.digests`).
+        A file is read only once on this machine until it changes (`models.digests`).
 
         Raises:
-            RequestError: where there is no bundle, or a file that the manifest names is missing, damaged or
-                unreadable.
+            RequestError: if there is no bundle, or if a file that the manifest names is missing, damaged or unreadable.
         """
-        return cls._opened(folder, damaged=Bundle._damaged)
+        return cls._open(folder, find_damage=Bundle._find_damage)
 
     @classmethod
     def open_unread(cls, folder: str | Path) -> Bundle:
-        """Open the bundle in `folder`; files are looked for, not read.
+        """Open the bundle in `folder`; check that its files exist, without reading them.
 
         Raises:
-            RequestError: where there is no bundle, or a file that the manifest names is missing or of another size.
+            RequestError: if there is no bundle, or if a file that the manifest names is missing or has another size.
         """
-        return cls._opened(folder, damaged=lambda _bundle: None)
+        return cls._open(folder, find_damage=lambda _bundle: None)
 
     @classmethod
-    def _opened(cls, place: str | Path, damaged: Callable[[Bundle], str | None]) -> Bundle:
-        require_types(folder=(place, str | Path))
-        folder = Path(place)
+    def _open(cls, folder: str | Path, find_damage: Callable[[Bundle], str | None]) -> Bundle:
+        require_types(folder=(folder, str | Path))
+        folder = Path(folder)
         for tries_left in reversed(range(_TRIES)):
-            before = _state(folder / MANIFEST)
-            if before is None:
+            manifest_state = _state(folder / MANIFEST)
+            if manifest_state is None:
                 raise RequestError(f"{folder} is not a bundle: it has no {MANIFEST}", "make one: turbo-webnn export")
             manifest = read_manifest(folder)
             states = {file.path: _state(folder / file.path) for file in manifest.named_files()}
             bundle = cls(folder, manifest, {path: state for path, state in states.items() if state is not None})
-            wrong = bundle._misfit() or damaged(bundle)
-            if wrong is None:
+            fault = bundle._find_misfit() or find_damage(bundle)
+            if fault is None:
                 return bundle
-            if not tries_left or _state(folder / MANIFEST) == before:  # else it was replaced while it was read
-                raise RequestError(wrong, _WHOLE)
+            if not tries_left or _state(folder / MANIFEST) == manifest_state:  # else replaced while it was read
+                raise RequestError(fault, _WHOLE)
         raise AssertionError("the last try returns or raises")
 
-    def _misfit(self) -> str | None:
-        """What is wrong with the first file that is missing, elsewhere or of another size; None where none is."""
+    def _find_misfit(self) -> str | None:
+        """A text about the first file that is missing, outside the bundle or of another size; None if there is none."""
         resolved = self.folder.resolve()
         for file in self.files():
             path, state = self.folder / file.path, self.states.get(file.path)
@@ -86,19 +85,19 @@ class Bundle:
                 return f"{path} has {state.bytes} bytes, the manifest says {file.bytes}"
         return None
 
-    def _damaged(self) -> str | None:
-        """What is wrong with the first file that is not the one named in the manifest; None where none is."""
+    def _find_damage(self) -> str | None:
+        """A text about the first file that cannot be read or has another sha256; None if there is none."""
         files = list(self.files())
         try:
             digests = sha256_of_all(self.folder / file.path for file in files)
         except OSError as error:
             return f"{error.filename} cannot be read ({error.strerror})"
-        wrong = (file for file in files if digests[self.folder / file.path] != file.sha256)
-        return next((_mismatch(self.folder, file) for file in wrong), None)
+        damaged = (file for file in files if digests[self.folder / file.path] != file.sha256)
+        return next((_mismatch(self.folder, file) for file in damaged), None)
 
     @property
     def family(self) -> Family:
-        """The family of its pipeline; RequestError where this version knows none of that name."""
+        """The family of its pipeline; RequestError if this version has no family of that name."""
         return family_named(self.manifest.family, str(self.folder))
 
     def files(self) -> Iterator[BundleFile]:
@@ -106,12 +105,12 @@ class Bundle:
         return self.manifest.named_files()
 
     def chain(self, component: str) -> Chain:
-        """The component's entry; RequestError where the bundle has none."""
+        """The component's entry; RequestError if the bundle has none."""
         chain = self.manifest.components.get(component)
         if chain is None:
-            held = ", ".join(self.manifest.components)
+            names = ", ".join(self.manifest.components)
             raise RequestError(
-                f"{self.folder} has no {component}", f"it has {held}: export with --component {component}"
+                f"{self.folder} has no {component}", f"it has {names}: export with --component {component}"
             )
         return chain
 
@@ -121,31 +120,31 @@ class Bundle:
 
     @contextmanager
     def unchanged(self, files: Iterable[BundleFile]) -> Iterator[None]:
-        """Around the reading of `files`: they are those that were opened, before and after.
+        """Check before and after the block, which reads `files`, that they did not change since the bundle was opened.
 
         Raises:
-            RequestError: where one was replaced or removed since.
+            RequestError: if a file was replaced or removed since then.
         """
         files = tuple(files)
         self._require_opened(files)
         try:
             yield
         except RequestError:
-            self._require_opened(files)  # what went wrong in the block may come of that
+            self._require_opened(files)  # a changed file may be the cause of the error in the block
             raise
         self._require_opened(files)
 
     def _require_opened(self, files: Iterable[BundleFile]) -> None:
         for file in files:
-            opened, now = self.states.get(file.path), _state(self.folder / file.path)
-            if opened is not None and (now is None or not now.is_same_content(opened)):
+            opened, current = self.states.get(file.path), _state(self.folder / file.path)
+            if opened is not None and (current is None or not current.is_same_content(opened)):
                 raise RequestError(
                     f"{self.folder / file.path} was replaced or removed since the bundle was opened",
                     "open the bundle anew",
                 )
 
     def require_intact(self, files: Iterable[BundleFile] | None = None) -> None:
-        """Read every file, or those of `files`, and compare its sha256; RequestError names the first that differs."""
+        """Read `files`, by default every file, and compare their sha256; RequestError names the first that differs."""
         for file in self.files() if files is None else files:
             try:
                 digest = read_sha256(self.folder / file.path)
@@ -165,7 +164,7 @@ def _mismatch(folder: Path, file: BundleFile) -> str:
 
 
 def _state(path: Path) -> FileState | None:
-    """The state of the regular file at `path`; None where there is none."""
+    """The state of the regular file at `path`; None if there is none."""
     try:
         return FileState.of(path) if path.is_file() else None
     except OSError:

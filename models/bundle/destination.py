@@ -1,4 +1,4 @@
-"""Where a bundle is written: beside its destination, in whose place it comes in one step."""
+"""The destination of a bundle: the bundle is written to a folder beside it, and then replaces it in one step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from turbo_webnn.models.staging import require_free, staged_folder
 
 
 def named_files(folder: Path) -> Collection[str] | None:
-    """The files that the bundle at `folder` names as its own, its manifest among them; None where it is no bundle."""
+    """The paths of the bundle's files, including its manifest; None if `folder` is no bundle."""
     try:
         manifest = read_manifest(folder)
     except RequestError:
@@ -21,12 +21,12 @@ def named_files(folder: Path) -> Collection[str] | None:
 
 
 def require_bundle_place(destination: Path, *, overwrite: bool) -> None:
-    """Refuse a destination where no bundle may be written; RequestError as `models.staging.require_free` raises it."""
+    """Refuse a destination where no bundle may be written; RequestError as `models.staging.require_free`."""
     require_free(destination, overwrite=overwrite, named=named_files)
 
 
 def staged(destination: Path, *, overwrite: bool) -> AbstractContextManager[Path]:
-    """A folder to write a bundle in, which takes the place of `destination` when the block ends well.
+    """A folder to write a bundle in. It replaces `destination` when the block ends without an error.
 
     Raises:
         RequestError: as `models.staging.staged_folder`.

@@ -22,7 +22,7 @@ from turbo_webnn.models.staging import folder_lock, write_whole
 from turbo_webnn.models.wiring import Wiring
 
 FORMAT = 2
-"""Version of the manifest; a consumer refuses a newer one."""
+"""Version of the manifest. A consumer refuses newer versions."""
 
 MANIFEST = "manifest.json"
 
@@ -105,7 +105,7 @@ class Manifest:
             raise ValueError("two entries name one file")
 
     def named_files(self) -> Iterator[BundleFile]:
-        """Every file of the bundle but the manifest itself and its report."""
+        """Every file of the bundle, except the manifest itself and the report."""
         for chain in self.components.values():
             yield from chain.files
         for tokenizer in self.tokenizers.values():
@@ -113,34 +113,34 @@ class Manifest:
         yield from self.files
 
     def to_json(self) -> dict[str, Any]:
-        """The manifest as it is written."""
-        held = asdict(self)
+        """The manifest as it is written to the file."""
+        manifest_json = asdict(self)
         size = {
-            **held["size"],
+            **manifest_json["size"],
             "latent_height": self.size.latent_height,
             "latent_width": self.size.latent_width,
         }
-        return {"format": held.pop("format"), **held, "size": size}
+        return {"format": manifest_json.pop("format"), **manifest_json, "size": size}
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of the bundle at `folder`.
+    """Read the manifest of the bundle at `folder`.
 
     Raises:
-        RequestError: where there is none, it is of a newer format, lacks a field, holds what does not belong there,
+        RequestError: if there is none, it has another format, lacks a field, has an unknown field or a wrong value,
             names a file outside the bundle, or describes components that do not fit each other.
     """
     path = folder / MANIFEST
-    value = read_json(path)
-    version = value.get("format")
+    manifest_json = read_json(path)
+    version = manifest_json.get("format")
     if version != FORMAT:
         newer = type(version) is int and version > FORMAT
         right = "update turbo-webnn" if newer else _ANEW
         raise RequestError(f"{path} has format {printable(repr(version), 40)}, this reads {FORMAT}", right)
-    manifest = convert_json(value, Manifest, str(path), _ANEW)
-    written = manifest.to_json()
-    require_same_keys(value, written, str(path), _ANEW)
-    if value["size"] != written["size"]:
+    manifest = convert_json(manifest_json, Manifest, str(path), _ANEW)
+    expected_json = manifest.to_json()
+    require_same_keys(manifest_json, expected_json, str(path), _ANEW)
+    if manifest_json["size"] != expected_json["size"]:
         raise RequestError(f"{path} has latents of another size than its pictures", _ANEW)
     misfit = first_misfit(manifest)
     if misfit is not None:
@@ -149,22 +149,22 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def update_manifest(folder: Path, change: Callable[[Manifest], Manifest]) -> None:
-    """Write what `change` makes of the manifest of the bundle at `folder`, as it is now.
+    """Read the manifest of the bundle at `folder`, apply `change` to it, and write the result.
 
-    No other update comes in between, so that none is lost.
+    A lock keeps other updates out meanwhile, so that none is lost.
 
     Raises:
-        RequestError: as `read_manifest`, `write_manifest` and `change` raise it.
+        RequestError: as `read_manifest`, `write_manifest` and `change`.
     """
     with folder_lock(folder.resolve()):
         write_manifest(folder, change(read_manifest(folder)))
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `manifest` into the bundle at `folder`, whole or not at all.
+    """Write `manifest` into the bundle at `folder`, completely or not at all.
 
     Raises:
-        RequestError: where it cannot be written.
+        RequestError: if it cannot be written.
     """
     try:
         write_whole({folder / MANIFEST: json_bytes(manifest.to_json())})

@@ -15,16 +15,16 @@ from turbo_webnn.models.wiring import Outputs, Wiring, split_output
 
 @dataclass(frozen=True)
 class Family:
-    """A pipeline class and what it is made of, in the order in which a picture passes through it.
+    """A pipeline class and its components, in the order in which they run.
 
     Attributes:
-        name: as a bundle's manifest states it.
+        name: the name of the family in a bundle's manifest.
         pipeline: the class that a checkpoint's `model_index.json` names.
-        components: those that every checkpoint has.
-        wiring: how they draw together.
-        schedulers: those whose schedules it is drawn by.
-        optional: components that are exported where they are asked for: a checkpoint may lack them, and a pipeline
-            draws without.
+        components: the components that every checkpoint has.
+        wiring: the connections between the components.
+        schedulers: the schedulers that are served.
+        optional: components that are exported only on request: a checkpoint may lack them, and a pipeline works
+            without them.
     """
 
     name: str
@@ -50,10 +50,10 @@ class Family:
         return self.component(self.wiring.decoder)
 
     def component(self, name: str) -> Component:
-        """The component of that name.
+        """The component `name`.
 
         Raises:
-            RequestError: where this family has none.
+            RequestError: if this family has no such component.
         """
         for component in self.known:
             if component.name == name:
@@ -62,13 +62,13 @@ class Family:
         raise RequestError(f"{self.pipeline} has no component {name!r}", f"it has {names}")
 
     def require_agreement(self, configs: Mapping[str, Mapping[str, Any]]) -> None:
-        """Refuse components whose tensors do not fit each other, as those of two checkpoints mixed.
+        """Refuse components whose tensors do not fit each other, for example from two checkpoints.
 
         Args:
-            configs: by component name; what is not among them is not compared.
+            configs: the configs by component name. Components without a config are not compared.
 
         Raises:
-            RequestError: where the denoiser reads other widths than the text encoders give.
+            RequestError: if the denoiser reads other widths than the text encoders give.
         """
         misfit = self.width_misfit(
             configs.keys(), lambda component, spec: spec.shape(Size(), configs[component.name])[-1]
@@ -77,34 +77,35 @@ class Family:
             raise RequestError(misfit, "give a checkpoint whose parts belong together")
 
     def width_misfit(self, present: Set[str], width: Callable[[Component, TensorSpec], int]) -> str | None:
-        """Where the denoiser reads states of other widths than the text encoders give; None where it does not.
+        """A text about states whose width differs between text encoders and denoiser; None if all widths agree.
 
         Args:
-            present: names of the components that are there. Without the denoiser and all text encoders nothing is
-                compared.
-            width: of a tensor of a component.
+            present: the names of the components to compare. Nothing is compared unless the denoiser and all text
+                encoders are among them.
+            width: returns the width of a component's tensor.
         """
         denoiser = self.denoiser
         if not {denoiser.name, *(encoder.name for encoder in self.text_encoders)} <= present:
             return None
         inputs = {spec.name: spec for spec in denoiser.inputs}
         for name, outputs in self.wiring.conditions.items():
-            joined = sum(width(*self.output(output)) for output in outputs)
-            read = width(denoiser, inputs[name])
-            if read != joined:
-                return f"the text encoders give {name} of width {joined}, the {denoiser.part.noun} reads {read}"
+            output_width = sum(width(*self.output(output)) for output in outputs)
+            input_width = width(denoiser, inputs[name])
+            if input_width != output_width:
+                noun = denoiser.part.noun
+                return f"the text encoders give {name} of width {output_width}, the {noun} reads {input_width}"
         return None
 
     def output(self, output: str) -> tuple[Component, TensorSpec]:
-        """The component and its output that `output`, as `component.output`, names."""
+        """The component and its output tensor that `output` names, in the form `component.output`."""
         name, tensor = split_output(output)
         component = self.component(name)
         return component, next(spec for spec in component.outputs if spec.name == tensor)
 
     def inputs_from(self, component: Component) -> Mapping[str, Outputs]:
-        """The inputs of `component` that other components give, by name.
+        """The inputs of `component` that other components compute, by name.
 
-        A decoder's latents are those of the encoder: both are relative to the scaling factor.
+        A decoder reads the latents of the encoder: both have the same scale.
         """
         if component.name == self.wiring.denoiser:
             return self.wiring.conditions
@@ -125,22 +126,24 @@ class Family:
 
     @property
     def text_to_image(self) -> tuple[str, ...]:
-        """The components that a picture drawn from text passes through."""
+        """The components that text to image runs."""
         return (*(encoder.name for encoder in self.text_encoders), self.wiring.denoiser, self.wiring.decoder)
 
     @property
     def image_to_image(self) -> tuple[str, ...]:
-        """The components that a picture drawn from another one passes through; none where there is no encoder."""
+        """The components that image to image runs; empty if there is no encoder."""
         if self.wiring.encoder is None:
             return ()
         encoders = (encoder.name for encoder in self.text_encoders)
         return (*encoders, self.wiring.encoder, self.wiring.denoiser, self.wiring.decoder)
 
     def chosen(self, names: Iterable[str], *, fed: bool = False) -> tuple[Component, ...]:
-        """The components of `names`, or all where none is named; where `fed`, also those that give them inputs.
+        """The components `names`, or all components if `names` is empty.
+
+        With `fed` they include the components that compute inputs of the others.
 
         Raises:
-            RequestError: where this family lacks one.
+            RequestError: if this family lacks one.
         """
         chosen = {name: self.component(name) for name in names}
         pending = list(chosen.values()) if fed else []

@@ -1,7 +1,7 @@
-"""The families that are known: ours, and those that installed packages add.
+"""The known families: those of this package, and those of installed packages.
 
 A package adds a family by an entry point of the group `turbo_webnn.families` that names a `Family`. Entry points are
-read only where none of ours serves; modules of the working folder are never among them.
+read only if no family of this package fits. Modules of the working folder are never read.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ GROUP = "turbo_webnn.families"
 FAMILIES = (STABLE_DIFFUSION, STABLE_DIFFUSION_XL)
 
 REPLACEABLE: Mapping[str, Component] = {part.subfolder: part for part in (VAE_DECODER, SAFETY_CHECKER)}
-"""What another source may give in place of a checkpoint's own, by subfolder."""
+"""The components that another source may replace, by subfolder."""
 
 
 def family_named(name: str, where: str) -> Family:
-    """The family of that name; RequestError where there is none."""
-    found = find_family(name)
-    if found is None:
+    """The family `name`; RequestError if there is none."""
+    family = find_family(name)
+    if family is None:
         raise RequestError(f"{where} is of the family {name!r}", f"known are {', '.join(f.name for f in _all())}")
-    return found
+    return family
 
 
 def find_family(name: str) -> Family | None:
-    """The family of that name; None where there is none."""
+    """The family `name`; None if there is none."""
     return next((family for family in _all() if family.name == name), None)
 
 
@@ -42,14 +42,14 @@ def family_of(model_index: Mapping[str, Any], where: str) -> Family:
     """The family of a checkpoint, by the pipeline class that its `model_index.json` names.
 
     Raises:
-        RequestError: where no family serves that class.
+        RequestError: if no family serves that class.
     """
-    found = model_index.get("_class_name")
+    pipeline = model_index.get("_class_name")
     for family in _all():
-        if family.pipeline == found:
+        if family.pipeline == pipeline:
             return family
     served = ", ".join(family.pipeline for family in _all())
-    wrong = f"{where} names no pipeline class" if found is None else f"{where} holds a {found}"
+    wrong = f"{where} names no pipeline class" if pipeline is None else f"{where} holds a {pipeline}"
     raise RequestError(wrong, f"served are {served}")
 
 
@@ -60,14 +60,14 @@ def _all() -> Iterator[Family]:
 
 @cache
 def _installed() -> tuple[Family, ...]:
-    """Families of other packages; RequestError names an entry point that gives none."""
-    return tuple(_loaded(entry) for entry in entry_points(group=GROUP))
+    """The families of other packages; RequestError names an entry point that is no family."""
+    return tuple(_load(entry) for entry in entry_points(group=GROUP))
 
 
-def _loaded(entry: Any) -> Family:
+def _load(entry: Any) -> Family:
     try:
         family = entry.load()
-    except Exception as error:  # whatever another package's import raises
+    except Exception as error:  # the import of another package may raise anything
         raise RequestError(
             f"the entry point {entry.name!r} of {GROUP} does not load ({error})", "update or remove its package"
         ) from error

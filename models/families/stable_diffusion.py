@@ -11,7 +11,7 @@ from turbo_webnn.models.parts.unet_2d_condition import UNet2DCondition
 from turbo_webnn.models.wiring import Wiring
 
 VAE_FOLDER = "vae"
-"""Where a diffusers folder keeps both halves of its VAE."""
+"""The subfolder of the VAE in a diffusers folder, for decoder and encoder."""
 
 TEXT_ENCODER = Component.of(ClipText(), "text_encoder", tokenizer="tokenizer")
 UNET = Component.of(UNet2DCondition(tokens=TOKENS), "unet")

@@ -1,7 +1,7 @@
-"""What a layout is: where a bundle's files lie, what its tensors are called there, and which types cross the boundary.
+"""A layout: the paths of a bundle's files, and the names and types of its tensors at the boundary.
 
-A component's contract (`models.family`) says what it computes; a layout says how that looks to the program which
-loads it. The layouts themselves are the entries of `models/layouts/`.
+The contract of a component is its inputs and outputs (`models.component`). A layout states which files, names and types
+a program expects for them. The layouts are the files of `models/layouts/`.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.precision import FORMS, PRECISIONS, Form, Precision
 
 Outputs = Callable[[Component, Mapping[str, Any]], Mapping[str, TensorSpec]]
-"""What a component gives in place of its contract's outputs, from the component and its config.
+"""The outputs of a component's graph in place of its contract's outputs, from the component and its config.
 
-The keys are the contract's names, and the tensors' own where the contract has no such thing."""
+The keys are the contract's names, or the tensors' own names if the contract has no such tensor."""
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
-"""What `tokenizers` and transformers.js read."""
+"""The files that `tokenizers` and transformers.js read."""
 
 
 @dataclass(frozen=True)
 class Port:
-    """How a tensor of the contract crosses the boundary.
+    """The name and the form of a tensor of the contract at the boundary of a graph.
 
     Attributes:
-        name: what it is called there.
-        dtype: numpy's name of its type there; None for the contract's.
-        scalar: whether its one number has no dimension there.
+        name: the name of the tensor at the boundary.
+        dtype: numpy's name of its type at the boundary; None for the contract's type.
+        scalar: whether a tensor of one number has no dimension at the boundary.
     """
 
     name: str
@@ -41,12 +41,12 @@ class Port:
 
 @dataclass(frozen=True)
 class Blanking:
-    """Pictures that a safety checker takes besides, and gives back black where it finds something.
+    """Pictures as an additional input and output of a safety checker. Flagged pictures are black in the output.
 
     Attributes:
-        flag: the output that says for each picture of the batch whether it does.
-        pictures: as they come in.
-        blanked: the name of those that go out, of the same shape.
+        flag: the output that states for each picture of the batch whether it is flagged.
+        pictures: the input of pictures.
+        blanked: the name of the output of pictures, which has the same shape.
     """
 
     flag: str
@@ -59,12 +59,12 @@ class Place:
     """A component in a layout.
 
     Attributes:
-        path: its .onnx file, relative to the bundle.
-        ports: by the contract's name, for the tensors that cross the boundary otherwise than the contract says.
-        outputs: what it gives where that is not what the contract says; None where it is.
-        adapters: by the contract's name, what makes the contract's tensor of the one here.
-        batch: pictures at a time where that does not follow the bundle's.
-        blanking: what it does to pictures besides; None for nothing.
+        path: the component's .onnx file, relative to the bundle.
+        ports: by the contract's name, the ports of tensors that differ from the contract at the boundary.
+        outputs: the outputs of the graph if they differ from the contract; else None.
+        adapters: by the contract's name, the conversion of the graph's tensor to the contract's tensor.
+        batch: the batch of the graph; None for the bundle's batch.
+        blanking: the additional input and output of pictures; None if there are none.
     """
 
     path: str
@@ -75,34 +75,34 @@ class Place:
     blanking: Blanking | None = None
 
     def traced(self, component: Component, config: Mapping[str, Any]) -> Component:
-        """`component` with the outputs that its graph has here."""
+        """`component` with the outputs that its graph has in this place."""
         if self.outputs is None:
             return component
         return replace(component, outputs=tuple(self.outputs(component, config).values()))
 
     def names(self, component: Component, config: Mapping[str, Any]) -> dict[str, str]:
-        """By the contract's name, what is called otherwise here."""
-        given = self.outputs(component, config) if self.outputs is not None else {}
-        names = {name: spec.name for name, spec in given.items()} | {
+        """By the contract's name, the graph's names that differ from it."""
+        outputs = self.outputs(component, config) if self.outputs is not None else {}
+        names = {name: spec.name for name, spec in outputs.items()} | {
             name: port.name for name, port in self.ports.items()
         }
-        return {name: here for name, here in names.items() if here != name}
+        return {name: graph_name for name, graph_name in names.items() if graph_name != name}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a bundle of one family lies on disk for one kind of program.
+    """The files of a bundle of one family for one kind of program.
 
     Attributes:
-        name: as `--layout` takes it.
-        family: the family that it is a layout of, by name.
-        places: the components that it has, by name.
-        glue: files of the small graphs between them (`export.glue`), by name.
-        precisions: those that its programs read.
-        forms: of quantised products, those that its names stand for.
-        inline: whether weights lie in the .onnx file; else in shards beside it.
-        reads_manifest: whether its programs learn from the manifest what graphs there are and what they take.
-        tokenizer_files: what a tokenizer's folder holds.
+        name: the name of the layout, as in `--layout`.
+        family: the name of the family.
+        places: the places of its components, by name.
+        glue: the files of the small graphs between the components (`export.glue`), by name.
+        precisions: the precisions that its programs read.
+        forms: the forms of quantised products that its file names stand for.
+        inline: whether weights are inside the .onnx file; else they are in shards beside it.
+        reads_manifest: whether its programs read the graphs and their inputs from the manifest.
+        tokenizer_files: the files in a tokenizer's folder.
         diffusers_files: whether it has `model_index.json` and the configs of a diffusers folder.
     """
 
@@ -118,27 +118,31 @@ class Layout:
     diffusers_files: bool = False
 
     def chosen(self, names: Collection[str], available: Collection[str]) -> tuple[str, ...]:
-        """The components `names` in the layout's own order, or all that are `available` where none is named.
+        """The components `names` in the order of the layout; all `available` ones if `names` is empty.
 
-        The small graphs come where none of the available ones is missing.
+        The small graphs follow if no available component is missing.
 
         Raises:
-            RequestError: where it has no such component.
+            RequestError: if the layout has no component of a name.
         """
         for name in names:
             if name not in self.places:
                 raise RequestError(
                     f"the layout {self.name} has no component {name!r}", f"it has {', '.join(self.places)}"
                 )
-        whole = [name for name in self.places if name in available]
-        chosen = [name for name in self.places if name in (names or whole)]
-        return (*chosen, *(self.glue if set(chosen) >= set(whole) else ()))
+        complete = [name for name in self.places if name in available]
+        chosen = [name for name in self.places if name in (names or complete)]
+        return (*chosen, *(self.glue if set(chosen) >= set(complete) else ()))
 
     def require_freedom(self, *, chains: bool, baked: bool) -> None:
-        """Refuse what only a program that reads the manifest can follow: chains of graphs, and inputs left out.
+        """Refuse chains of graphs and omitted inputs if the layout's programs do not read the manifest.
+
+        Args:
+            chains: whether components may be split into chains of graphs.
+            baked: whether inputs are constants of the graph.
 
         Raises:
-            RequestError: where one is asked for and its programs read none.
+            RequestError: if one of them is true and the programs do not read the manifest.
         """
         if (chains or baked) and not self.reads_manifest:
             raise RequestError(

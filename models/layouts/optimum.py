@@ -18,16 +18,18 @@ def _moments(component: Component, _config: Mapping[str, Any]) -> dict[str, Tens
     return {component.outputs[0].name: component.part.moments}
 
 
-def _every_state(component: Component, config: Mapping[str, Any]) -> dict[str, TensorSpec]:
-    """What goes into each layer, of which the last is what the contract gives, and what comes out of all.
+def _all_states(component: Component, config: Mapping[str, Any]) -> dict[str, TensorSpec]:
+    """The final states and the input states of each layer. The contract's states are the input of the last layer.
 
-    The pooled embeddings come first where there are any: diffusers looks for them by their place.
+    The pooled embeddings, if there are any, come first: diffusers finds them by their position.
     """
     states, *pooled = component.outputs
-    last = config["num_hidden_layers"] - 1
-    named = [replace(states, name=name) for name in ("last_hidden_state", *(f"hidden_states.{i}" for i in range(last)))]
-    given = {spec.name: spec for spec in (*pooled, *named)}
-    return {**given, states.name: replace(states, name=f"hidden_states.{last}")}
+    last_layer = config["num_hidden_layers"] - 1
+    named = [
+        replace(states, name=name) for name in ("last_hidden_state", *(f"hidden_states.{i}" for i in range(last_layer)))
+    ]
+    outputs = {spec.name: spec for spec in (*pooled, *named)}
+    return {**outputs, states.name: replace(states, name=f"hidden_states.{last_layer}")}
 
 
 _UNET = Place("unet/model.onnx", {"timestep": Port("timestep", scalar=True)})
@@ -41,7 +43,7 @@ _STABLE_DIFFUSION = Layout(
     "optimum",
     STABLE_DIFFUSION.name,
     {"text_encoder": Place("text_encoder/model.onnx"), "unet": _UNET, **_VAE},
-    # its transformers (below 4.58) splits words with the tokenizer that reads these two
+    # its version of transformers (below 4.58) has a tokenizer that reads these two files
     tokenizer_files=(*TOKENIZER_FILES, "vocab.json", "merges.txt"),
     diffusers_files=True,
 )
@@ -50,8 +52,8 @@ _XL = replace(
     _STABLE_DIFFUSION,
     family=STABLE_DIFFUSION_XL.name,
     places={
-        "text_encoder": Place("text_encoder/model.onnx", outputs=_every_state),
-        "text_encoder_2": Place("text_encoder_2/model.onnx", outputs=_every_state),
+        "text_encoder": Place("text_encoder/model.onnx", outputs=_all_states),
+        "text_encoder_2": Place("text_encoder_2/model.onnx", outputs=_all_states),
         "unet": _UNET,
         **_VAE,
     },

@@ -17,22 +17,24 @@ LAYOUTS = (*map(webnn, FAMILIES), *WEBNN_DEVELOPER_PREVIEW, ORT_WEB_DEMO, *OPTIM
 
 
 def layout_of(name: str, family: str, precision: Precision, form: Form | None = None) -> Layout:
-    """The layout `name` of a bundle of `family` in `precision`; of the forms of quantised products, in `form`.
+    """The layout `name` for `family`, `precision` and the form `form` of quantised products.
 
     Raises:
-        RequestError: where there is none; says which the family has, and in what precisions.
+        RequestError: if there is none; it lists the layouts of the family and their precisions.
     """
-    installed = None if family in {known.name for known in FAMILIES} else find_family(family)
+    installed = None if family in {own_family.name for own_family in FAMILIES} else find_family(family)
     layouts = LAYOUTS if installed is None else (*LAYOUTS, webnn(installed))
     named = [layout for layout in layouts if layout.name == name]
     for layout in named:
         if layout.family == family and precision in layout.precisions and (form or layout.forms[0]) in layout.forms:
             return layout
-    there = dict.fromkeys(f"{each.name} in {' or '.join(each.precisions)}" for each in layouts if each.family == family)
+    available = dict.fromkeys(
+        f"{layout.name} in {' or '.join(layout.precisions)}" for layout in layouts if layout.family == family
+    )
     if not named:
         wrong = f"there is no layout {name!r}"
     elif family not in {layout.family for layout in named}:
         wrong = f"the layout {name} is none for {family}"
     else:
         wrong = f"the layout {name} has no {family} in {precision}"
-    raise RequestError(wrong, f"{family} has {'; '.join(there)}")
+    raise RequestError(wrong, f"{family} has {'; '.join(available)}")

@@ -14,10 +14,10 @@ from turbo_webnn.models.layouts.layout import Blanking, Layout, Place, Port
 from turbo_webnn.models.parts.safety_checker import SAFETY_PIXELS
 from turbo_webnn.models.precision import BOUNDARY_TYPE, PRECISIONS, Precision
 
-_HALF: tuple[Precision, ...] = tuple(each for each in PRECISIONS if BOUNDARY_TYPE[each] == "float16")
+_HALF: tuple[Precision, ...] = tuple(precision for precision in PRECISIONS if BOUNDARY_TYPE[precision] == "float16")
 
 STABLE_DIFFUSION_PAGE = Layout(
-    # one file each, fetched whole: the page passes no external data
+    # one file per graph: the page does not pass external data to onnxruntime-web
     "webnn-developer-preview",
     STABLE_DIFFUSION.name,
     {
@@ -42,8 +42,8 @@ STABLE_DIFFUSION_PAGE = Layout(
 )
 
 XL_PAGE = Layout(
-    # It asks for these names whatever the precision: `q4f16` is what it was published with. Each graph's outputs are
-    # bound as the next one's inputs, and its text encoders read one prompt for all pictures.
+    # The page loads these file names for every precision; it was published with `q4f16`. The outputs of a graph are
+    # bound as inputs of the next graph. The text encoders read one prompt for all pictures.
     "webnn-developer-preview",
     STABLE_DIFFUSION_XL.name,
     {

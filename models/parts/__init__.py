@@ -1,1 +1,1 @@
-"""Parts: one file for each torch module class, with everything that is said of it. None imports torch on its own."""
+"""Parts: one file for each torch module class, with its whole description. Importing a part does not import torch."""

@@ -1,4 +1,4 @@
-"""AutoencoderKL: its decoder, from latents to pictures, and its encoder, from pictures to latents."""
+"""AutoencoderKL: the decoder, from latents to pictures, and the encoder, from pictures to latents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from turbo_webnn.models.parts.config_types import (
     require_plausible,
     require_types,
 )
-from turbo_webnn.models.parts.libraries import current_keys, load_diffusers, row
+from turbo_webnn.models.parts.libraries import constant_rows, load_diffusers, rename_keys
 from turbo_webnn.models.parts.part import Config, Part, ServedValues
 from turbo_webnn.models.parts.probe_inputs import coarse_latents, pictures
 from turbo_webnn.models.parts.weight_rules import FINE_BITS, WeightRules
@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from turbo_webnn.models.checkpoint import StoredTensor
 
 SCALING_FACTOR = 0.18215
-"""AutoencoderKL's own, for a config that states none."""
+"""AutoencoderKL's default, for a config without a scaling factor."""
 
 _PIXELS = ("batch", 3, "height", "width")
 
 MOMENTS = "latent_parameters"
-"""Mean and logarithm of the variance of latents, along the channels: what the encoder may give in a layout."""
+"""The mean and the logarithm of the variance of latents, joined along the channels: the encoder's output in some
+layouts."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class AutoencoderForm:
     """The config of AutoencoderKL.
 
     Raises:
-        ValueError: where blocks and channels are not equally many, groups do not divide the channels, or the sizes
-            are those of no model.
+        ValueError: if the numbers of blocks and of channels differ, groups do not divide the channels, or the sizes are
+            implausible.
     """
 
     in_channels: Width = 3
@@ -76,12 +77,12 @@ class AutoencoderForm:
 
 @dataclass(frozen=True)
 class _AutoencoderKL(Part):
-    """What both halves share.
+    """The common base of decoder and encoder.
 
     Attributes:
-        latent_statistics: whether the pipeline honours the mean and deviation of latents that a config may state.
-            SDXL's do; SD's do not.
-        channels: of the latents.
+        latent_statistics: whether the pipeline uses the mean and the standard deviation of latents that a config may
+            state. SDXL's pipelines do; SD's do not.
+        channels: the channels of the latents.
     """
 
     latent_statistics: bool = False
@@ -91,20 +92,20 @@ class _AutoencoderKL(Part):
     noun = "VAE"
     weights_stem = "diffusion_pytorch_model"
     form = AutoencoderForm
-    # errors are seen at once, pixel by pixel, and its weights are few
+    # its errors are visible in single pixels, and it has few weights
     weights = WeightRules(
         kept=("conv_in.weight", "conv_out.weight"), doubled=("down_blocks.0.",), blocks="up_blocks", least=FINE_BITS
     )
     gains = {  # noqa: RUF012 - read only
         # a random UNet leaves most of its input's noise in the latents, some 20 times what a trained one leaves
         "post_quant_conv.weight": 0.05,
-        # so that most pixels stay inside -1..1
+        # keeps most pixels inside -1..1
         "decoder.conv_out.weight": 0.5,
     }
 
     @property
     def served(self) -> ServedValues:
-        """What the graph relies on."""
+        """The config values that the graph needs."""
         return (("latent_channels", (self.channels,)), ("in_channels", (3,)), ("out_channels", (3,)))
 
     @property
@@ -116,24 +117,24 @@ class _AutoencoderKL(Part):
         return _class().from_config(dict(config)).eval()
 
     def renamed(self, module: Any, tensors: Mapping[str, StoredTensor]) -> Mapping[str, StoredTensor]:
-        """By diffusers' own rules."""
-        return current_keys(module, tensors)
+        """The tensors, renamed by diffusers' rules."""
+        return rename_keys(module, tensors)
 
     def adapted(self, name: str, stored: StoredTensor, shape: tuple[int, ...]) -> StoredTensor:
-        """Older VAEs attend by 1×1 convolutions, whose weights are those of linear layers."""
+        """The tensor in `shape`: older VAEs have 1×1 convolutions in place of the linear layers of their attention."""
         is_convolution = ".attentions." in name and stored.shape == (*shape, 1, 1)
         return replace(stored, shape=shape) if is_convolution else stored
 
     def load(self, folder: Path, variant: str | None, dtype: Any) -> tuple[Any, Sequence[str]]:
-        """By diffusers."""
+        """Load the module with diffusers."""
         return load_diffusers(_class(), folder, variant, dtype)
 
     def statistics(self, config: Config) -> tuple[list[float], list[float]] | None:
-        """Mean and standard deviation of each channel of the latents; None where the pipeline uses none.
+        """The mean and the standard deviation of each channel of the latents; None if the pipeline uses none.
 
-        StableDiffusionXLPipeline decodes `latents · std / scaling_factor + mean`, where the config has both, and
-        encodes the inverse. StableDiffusionPipeline reads neither. Here both are part of the graphs, so that dividing
-        by the scaling factor, as every consumer does, is right.
+        If the config has both, StableDiffusionXLPipeline decodes `latents · std / scaling_factor + mean`, and encodes
+        with the inverse. StableDiffusionPipeline reads neither. Here both are part of the graphs, so that consumers
+        only divide by the scaling factor.
         """
         mean, std = config.get("latents_mean"), config.get("latents_std")
         if not self.latent_statistics or mean is None or std is None:
@@ -148,7 +149,7 @@ class _AutoencoderKL(Part):
 
 @dataclass(frozen=True)
 class AutoencoderKLDecoder(_AutoencoderKL):
-    """Latents, divided by the scaling factor, to pictures."""
+    """The decoder: latents, divided by the scaling factor, to pictures."""
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -164,12 +165,12 @@ class AutoencoderKLDecoder(_AutoencoderKL):
         """Pictures [batch, 3, H, W]."""
         statistics = self.statistics(module.config)
         if statistics is not None:
-            mean, std = (row(numbers, 1).view(1, -1, 1, 1) for numbers in statistics)
+            mean, std = (constant_rows(numbers, 1).view(1, -1, 1, 1) for numbers in statistics)
             latent_sample = latent_sample * std + mean
         return module.decode(latent_sample, return_dict=False)[0]
 
     def reference(self, module: Any, component: Component, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
-        """As the pipelines decode."""
+        """Decode as the pipelines do."""
         latents = inputs["latent_sample"]
         statistics = self.statistics(module.config)
         if statistics is not None:
@@ -184,7 +185,7 @@ class AutoencoderKLDecoder(_AutoencoderKL):
 
 @dataclass(frozen=True)
 class AutoencoderKLEncoder(_AutoencoderKL):
-    """Pictures to the mean of their latents, not yet scaled."""
+    """The encoder: pictures to the mean of their latents, not scaled."""
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -198,13 +199,13 @@ class AutoencoderKLEncoder(_AutoencoderKL):
 
     @property
     def moments(self) -> TensorSpec:
-        """What it gives in place of the mean where a layout asks for it: `MOMENTS`."""
+        """The output `MOMENTS`, which some layouts have in place of the mean."""
         return TensorSpec(MOMENTS, "float", ("batch", 2 * self.channels, "latent_height", "latent_width"))
 
     def trace(self, module: Any, component: Component, size: Size, sample: Any) -> Any:
-        """The mean of the latents, or `MOMENTS` where the component gives them.
+        """The mean of the latents, or `MOMENTS` if that is the component's output.
 
-        For the mean, the variance's half of the last convolution is never computed.
+        For the mean, the half of the last convolution that gives the variance is not computed.
         """
         from torch import nn
 
@@ -214,26 +215,26 @@ class AutoencoderKLEncoder(_AutoencoderKL):
             return self._relative(module.config, moments if conv is None else conv(moments))
         if conv is None:
             return self._relative(module.config, moments.chunk(2, dim=1)[0])
-        half = conv.out_channels // 2
-        mean = nn.functional.conv2d(moments, conv.weight[:half], conv.bias[:half])
+        mean_channels = conv.out_channels // 2
+        mean = nn.functional.conv2d(moments, conv.weight[:mean_channels], conv.bias[:mean_channels])
         return self._relative(module.config, mean)
 
     def _relative(self, config: Config, latents: Any) -> Any:
-        """Mean, or mean and logarithm of the variance, relative to the statistics of latents where there are any."""
+        """Normalise the mean, or mean and logarithm of the variance, by the statistics of latents if there are any."""
         import torch
 
         statistics = self.statistics(config)
         if statistics is None:
             return latents
-        mean, std = (row(numbers, 1).view(1, -1, 1, 1) for numbers in statistics)
+        mean, std = (constant_rows(numbers, 1).view(1, -1, 1, 1) for numbers in statistics)
         if latents.shape[1] == len(statistics[0]):
             return (latents - mean) / std
-        means, variances = latents.chunk(2, dim=1)
-        spread = row([2 * math.log(number) for number in statistics[1]], 1).view(1, -1, 1, 1)
-        return torch.cat([(means - mean) / std, variances - spread], dim=1)
+        means, log_variances = latents.chunk(2, dim=1)
+        log_variance = constant_rows([2 * math.log(number) for number in statistics[1]], 1).view(1, -1, 1, 1)
+        return torch.cat([(means - mean) / std, log_variances - log_variance], dim=1)
 
     def reference(self, module: Any, component: Component, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
-        """As the image-to-image pipelines encode, with the mean in place of a sample."""
+        """Encode as the image-to-image pipelines do, with the mean in place of a sample."""
         latents = module.encode(inputs["sample"]).latent_dist.mode()
         statistics = self.statistics(module.config)
         if statistics is not None:

@@ -1,4 +1,4 @@
-"""CLIP's text encoders: CLIPTextModel, and CLIPTextModelWithProjection, which also gives pooled embeddings."""
+"""CLIP's text encoders: CLIPTextModel, and CLIPTextModelWithProjection, which also outputs pooled embeddings."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ from turbo_webnn.models.parts.config_types import (
 )
 from turbo_webnn.models.parts.libraries import load_transformers
 from turbo_webnn.models.parts.part import Config, Part, ServedValues
-from turbo_webnn.models.parts.probe_inputs import seeded
+from turbo_webnn.models.parts.probe_inputs import seeded_generator
 from turbo_webnn.models.parts.weight_rules import WeightRules
 
 TOKENS = 77
 """Length of a CLIP prompt: max_position_embeddings of every published text encoder."""
 
 CARRYING = ("self_attn.v_proj.weight", "self_attn.out_proj.weight", "text_projection.weight")
-"""What CLIP's attention moves from token to token, and what is made of it in the end. With 8 bits in these, pictures
-of a trained small pipeline were at 45.8 dB instead of 43.3, as with 8 bits in all of its text encoder; with 8 bits in
-queries and keys, which take as much, at 43.2."""
+"""The weights of the values that CLIP's attention moves between tokens, and of the final projection. With 8 bits in
+these weights, pictures of a trained small pipeline had 45.8 dB instead of 43.3, the same as with 8 bits in the whole
+text encoder. With 8 bits in queries and keys, which need the same space, they had 43.2."""
 
 FIRST_LAYER = "encoder.layers.0."
-"""Twice the bits: with 4 bits there, the noise of pictures rose by 88 percent."""
+"""The layer that gets twice the bits: with 4 bits in it, the noise of pictures increased by 88 percent."""
 
 _SERVED: ServedValues = (
     ("max_position_embeddings", (TOKENS,)),
     ("hidden_act", ("gelu", "quick_gelu")),
-    ("text_config", (None,)),  # transformers reads the config of a whole CLIP there, and nothing beside it
+    ("text_config", (None,)),  # if there is one, transformers reads only it and ignores the rest of the config
 )
 
 _UNPROJECTED_ATTENTION: ServedValues = (("use_attention_mask", (False, None)),)
-"""StableDiffusionPipeline hides padding from the encoder where its config says so; StableDiffusionXLPipeline does
-not look."""
+"""StableDiffusionPipeline masks padding if the config of the encoder sets this; StableDiffusionXLPipeline does not read
+it."""
 
 
 @dataclass(frozen=True)
 class ClipForm:
-    """What CLIP's text and vision models have in common.
+    """The common config values of CLIP's text and vision models.
 
     Raises:
-        ValueError: where the heads do not divide the width, or the sizes are those of no model.
+        ValueError: if the heads do not divide the width, or if the sizes are implausible.
     """
 
     hidden_size: Width
@@ -69,10 +69,10 @@ class ClipForm:
             heads = f"{self.num_attention_heads} attention heads"
             raise ValueError(f"{heads} do not divide a width of {self.hidden_size}")
         layer = 4 * self.hidden_size**2 + 2 * self.hidden_size * self.intermediate_size
-        require_plausible(self.num_hidden_layers * layer + self._embedded())
+        require_plausible(self.num_hidden_layers * layer + self._embedding_weights())
 
-    def _embedded(self) -> int:
-        """Weights of the embedding."""
+    def _embedding_weights(self) -> int:
+        """The number of weights of the embedding."""
         return 0
 
 
@@ -93,12 +93,12 @@ class ClipTextForm(ClipForm):
     max_position_embeddings: Width = 77
     eos_token_id: Annotated[int, Meta(ge=0)] = 49407
 
-    def _embedded(self) -> int:
+    def _embedding_weights(self) -> int:
         return self.vocab_size * self.hidden_size
 
 
 States = Literal["last_hidden_state", "hidden_states"]
-"""The final states, or those before the last layer, which nothing computes then."""
+"""The final states, or the states before the last layer. In the second case the last layer is not computed."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class ClipText(Part):
     """CLIPTextModel.
 
     Attributes:
-        states: which states the pipeline reads.
+        states: the states that the pipeline reads.
     """
 
     states: States = "last_hidden_state"
@@ -115,7 +115,7 @@ class ClipText(Part):
     noun = "text encoder"
     weights_stem = "model"
     form: ClassVar[type[object]] = ClipTextForm
-    key_rules: ClassVar[tuple[tuple[str, str], ...]] = (("", "text_model."),)  # transformers 5 saves without
+    key_rules: ClassVar[tuple[tuple[str, str], ...]] = (("", "text_model."),)  # transformers 5 saves without the prefix
     weights = WeightRules(doubled=(FIRST_LAYER,), fine=((), CARRYING), ignored_prefix="text_model.")
     gains = {"token_embedding.weight": 0.02, "position_embedding.weight": 0.01}  # noqa: RUF012 - read only
 
@@ -126,16 +126,16 @@ class ClipText(Part):
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
-        """States of every token."""
+        """The states of every token."""
         return (TensorSpec(self.states, "float", ("batch", TOKENS, "hidden_size")),)
 
     @property
     def served(self) -> ServedValues:
-        """What the graph relies on."""
+        """The config values that the graph needs."""
         return (*_SERVED, *(_UNPROJECTED_ATTENTION if self.states == "last_hidden_state" else ()))
 
     def build(self, config: Config) -> Any:
-        """The module in float32: a published config names the type that it was saved in, not that of the trace."""
+        """The module in float32. A published config names the type in which it was saved, which is ignored."""
         import torch
         from transformers import CLIPTextConfig
 
@@ -144,7 +144,7 @@ class ClipText(Part):
         )
 
     def load(self, folder: Path, variant: str | None, dtype: Any) -> tuple[Any, Sequence[str]]:
-        """By transformers."""
+        """Load the module with transformers."""
         return load_transformers(self._class(), folder, variant, dtype)
 
     def trace(self, module: Any, component: Component, size: Size, input_ids: Any) -> Any:
@@ -152,13 +152,13 @@ class ClipText(Part):
         import torch
 
         names = [spec.name for spec in component.outputs]
-        # positions are made in the trace: the module's own buffer has no numbers under fake tensors
+        # positions are computed in the trace: the module's own buffer has no numbers under fake tensors
         positions = torch.arange(TOKENS).unsqueeze(0)  # [1, 77]
         encoder = getattr(module, "text_model", module)
-        layers = any(name.startswith("hidden_states") for name in names)
-        states = encoder(input_ids=input_ids, position_ids=positions, output_hidden_states=layers)
+        has_layer_states = any(name.startswith("hidden_states") for name in names)
+        states = encoder(input_ids=input_ids, position_ids=positions, output_hidden_states=has_layer_states)
         by_layer = {f"hidden_states.{index}": state for index, state in enumerate(states.hidden_states or ())}
-        # what no output is made of is dropped from the graph: the last layer where its states are not read
+        # nodes that no output needs are dropped from the graph: the last layer if its states are not read
         outputs: Mapping[str, Callable[[], Any]] = {
             "last_hidden_state": lambda: states.last_hidden_state,
             "hidden_states": lambda: states.hidden_states[-2],
@@ -169,21 +169,21 @@ class ClipText(Part):
         return tuple(by_layer[name] if name in by_layer else outputs[name]() for name in names)
 
     def reference(self, module: Any, component: Component, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
-        """As both pipelines call it; SDXL's reads the states before the last layer."""
+        """Encode as both pipelines do. SDXL's pipeline reads the states before the last layer."""
         names = [spec.name for spec in component.outputs]
         outputs = module(inputs["input_ids"], output_hidden_states="hidden_states" in names)
         return tuple(outputs[name][-2] if name == "hidden_states" else outputs[name] for name in names)
 
     def probe(self, spec: TensorSpec, shape: tuple[int, ...], config: Config) -> Any:
-        """Two prompts: a short one padded with the end-of-text token, a long one with "!" (id 0), as families differ.
+        """Two prompts: a short one, padded with the end-of-text token, and a long one, padded with "!" (id 0).
 
-        A CLIP vocabulary ends with the tokens for start and end of text.
+        The families pad in these two ways. A CLIP vocabulary ends with the tokens for start and end of text.
         """
         import torch
 
         batch, length = shape
         start, end = config["vocab_size"] - 2, config["vocab_size"] - 1
-        ids = torch.randint(1, start, (batch, length), generator=seeded(), dtype=torch.int32)
+        ids = torch.randint(1, start, (batch, length), generator=seeded_generator(), dtype=torch.int32)
         ids[:, 0] = start
         ids[0, length // 8 :] = end
         ids[1, length // 2] = end
@@ -205,25 +205,26 @@ class ClipTextWithProjection(ClipText):
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
-        """States of every token, and the embedding of the text."""
+        """The states of every token, and the embedding of the text."""
         return (*super().outputs, TensorSpec("text_embeds", "float", ("batch", "projection_dim")))
 
     @property
     def served(self) -> ServedValues:
-        """What the graph relies on."""
+        """The config values that the graph needs."""
         return _SERVED
 
 
 def _pooled(states: Any, ids: Any, end: int) -> Any:
-    """The states at the end of the text, [batch, width], as CLIPTextModel picks them.
+    """The states at the end of the text, [batch, width], as CLIPTextModel selects them.
 
-    That is the first place of the token `end`, or of the highest id where a config says 2, as all published before
-    2023 do. WebNN has no int64, which ArgMax gives; and what it would take to gather a place of each row. So each
-    place is ranked in int32, earlier ones higher, and the highest is picked by a product, which is exact.
+    The end is the first position of the token `end`. If `end` is 2, as in all configs published before 2023, it is the
+    first position of the highest id. WebNN does not have int64, the output type of ArgMax, and cannot gather another
+    position in each row. So each position gets a rank in int32, higher for earlier ones, and an exact product selects
+    the position of the highest rank.
     """
     import torch
 
     ranks = ids if end == 2 else (ids == end).to(torch.int32)  # [batch, 77]
     ranks = ranks * TOKENS - torch.arange(TOKENS, dtype=torch.int32)  # no two are equal
-    picked = (ranks == ranks.amax(dim=1, keepdim=True)).to(states.dtype)
-    return (picked.unsqueeze(1) @ states).squeeze(1)
+    selection = (ranks == ranks.amax(dim=1, keepdim=True)).to(states.dtype)
+    return (selection.unsqueeze(1) @ states).squeeze(1)

@@ -1,4 +1,4 @@
-"""What parts of one library have in common: loading, and diffusers' renaming of older parameter names."""
+"""Functions for the parts of one library: loading modules, and diffusers' renaming of older parameter names."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ if TYPE_CHECKING:
 
 
 def load_transformers(module: type, folder: Path, variant: str | None, dtype: Any) -> tuple[Any, Sequence[str]]:
-    """A module of transformers in `dtype` from `folder`, and the parameters that were missing there."""
+    """Load a module of transformers in `dtype` from `folder`; return it and the parameters that are missing there."""
     return _load(module, folder, variant, dtype=dtype)
 
 
 def load_diffusers(module: type, folder: Path, variant: str | None, dtype: Any) -> tuple[Any, Sequence[str]]:
-    """A module of diffusers in `dtype` from `folder`, and the parameters that were missing there.
+    """Load a module of diffusers in `dtype` from `folder`; return it and the parameters that are missing there.
 
-    low_cpu_mem_usage needs accelerate and lowers nothing here: float32 weights stay mapped files, and the peak of
-    float16 ones is theirs and the file's.
+    low_cpu_mem_usage needs accelerate and saves no memory here: float32 weights stay in memory-mapped files, and the
+    peak for float16 weights is their size plus the size of the file.
     """
     return _load(module, folder, variant, torch_dtype=dtype, low_cpu_mem_usage=False)
 
 
 def _load(module: Any, folder: Path, variant: str | None, **options: Any) -> tuple[Any, Sequence[str]]:
-    loaded, information = module.from_pretrained(
+    loaded_module, loading_info = module.from_pretrained(
         folder, variant=variant, use_safetensors=True, local_files_only=True, output_loading_info=True, **options
     )
-    return loaded, sorted(information["missing_keys"])
+    return loaded_module, sorted(loading_info["missing_keys"])
 
 
-def current_keys(module: Any, tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
-    """The tensors of a checkpoint of diffusers under the names that `module` has today.
+def rename_keys(module: Any, tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
+    """The tensors of a checkpoint of diffusers under the current parameter names of `module`.
 
-    diffusers asks for a state dict and moves its values, whatever they are, to their newer names.
+    diffusers' function takes a state dict and moves its values to the newer names. The values may be of any type.
     """
     return dict(module._fix_state_dict_keys_on_load(OrderedDict(tensors)))
 
 
-def row(numbers: Sequence[float], batch: int) -> Any:
-    """`numbers` as each row of a batch, [batch, numbers], in float32, for a trace.
+def constant_rows(numbers: Sequence[float], batch: int) -> Any:
+    """A tensor with `numbers` in each row of a batch, [batch, numbers], in float32, for a trace.
 
-    They are made one by one: a tensor made of numbers would be a parameter without any, under fake tensors.
+    Each column is made by `torch.full`. Under fake tensors, a tensor made from a list would have no numbers.
     """
     import torch
 

@@ -1,7 +1,7 @@
-"""A part: all that is said of one torch module class, or of one half of an autoencoder.
+"""The interface of a part: the description of one torch module class, or of one half of an autoencoder.
 
 A part is a frozen object without state. A family names it as a `Component` and connects it to others. Methods that
-need torch import it themselves, so that a program that only runs bundles does not load it.
+need torch import it themselves, so that programs that only run bundles do not load it.
 """
 
 from __future__ import annotations
@@ -25,17 +25,16 @@ ServedValues = tuple[tuple[str, tuple[Any, ...]], ...]
 
 
 class Part(ABC):
-    """What every stage needs to know of a module class.
+    """The description of a module class, for all stages of an export and a verification.
 
     Attributes:
-        module: the class, by its name in its library.
-        noun: what messages call it.
-        weights_stem: file name of its weights in a diffusers folder, before `.safetensors`.
+        module: the name of the class in its library.
+        noun: the noun for the module in messages.
+        weights_stem: the file name of its weights in a diffusers folder, before `.safetensors`.
         form: the types and bounds of the numbers in its config.
-        served: config values that the graph relies on; another value is refused.
-        key_rules: prefixes of the module's own parameter names, and the prefixes of published keys instead, where the
-            published form differs from the module's.
-        weights: how its weights are quantised where neither a recipe nor a budget says otherwise.
+        served: the config values that the graph needs; other values are refused.
+        key_rules: pairs of prefixes: of the module's own parameter names, and of published keys, if these differ.
+        weights: the rules for the quantisation of its weights, if there is neither a recipe nor a budget.
         gains: for random weights (`synth`), factors by the end of a parameter's name that keep activations in the
             range of a trained model's.
     """
@@ -51,71 +50,71 @@ class Part(ABC):
     @property
     @abstractmethod
     def inputs(self) -> tuple[TensorSpec, ...]:
-        """The tensors that it takes, in order."""
+        """The input tensors, in order."""
 
     @property
     @abstractmethod
     def outputs(self) -> tuple[TensorSpec, ...]:
-        """The tensors that it gives, in order."""
+        """The output tensors, in order."""
 
     @property
     def served(self) -> ServedValues:
-        """Config values that the graph relies on."""
+        """The config values that the graph needs."""
         return ()
 
     @abstractmethod
     def build(self, config: Config) -> Any:
-        """The module that `config` describes, its parameters made by whatever torch mode is active.
+        """Build the module that `config` describes. The active torch mode makes its parameters.
 
-        Under `FakeTensorMode` or the `meta` device no parameter takes memory. What the library raises for a config
-        that it cannot build is left to the caller (`models.modules.build`).
+        With `FakeTensorMode` or on the `meta` device the parameters need no memory. The caller (`models.modules.build`)
+        handles the errors of the library for a config that it cannot build.
         """
 
     def renamed(self, module: Any, tensors: Mapping[str, StoredTensor]) -> Mapping[str, StoredTensor]:
-        """A checkpoint's tensors, with older names brought up to date as the library does it.
+        """The tensors of a checkpoint, with older names converted to current ones as the library does.
 
         Args:
-            module: of this part, on the meta device or fake.
-            tensors: by their names in the checkpoint.
+            module: the module of this part, on the meta device or with fake tensors.
+            tensors: the tensors by their names in the checkpoint.
         """
         return tensors
 
     def adapted(self, name: str, stored: StoredTensor, shape: tuple[int, ...]) -> StoredTensor:
-        """The stored tensor as the parameter `name` of `shape` reads it, where older files have another shape."""
+        """The stored tensor in the `shape` of the parameter `name`, for older files with another shape."""
         return stored
 
     @abstractmethod
     def load(self, folder: Path, variant: str | None, dtype: Any) -> tuple[Any, Sequence[str]]:
-        """The module in `dtype` by the library's own loader, from `folder`; and the parameters that were missing."""
+        """Load the module in `dtype` from `folder` with the library's loader; return it and the missing parameters."""
 
     def prepare(self, module: Any) -> Any:
-        """The module as it can be traced; it may be changed in place."""
+        """Prepare the module for the trace; it may be changed in place."""
         return module
 
     @abstractmethod
     def trace(self, module: Any, component: Component, size: Size, *inputs: Any, **_names: Any) -> Any:
-        """What is traced: the outputs of `component`, a tensor or a tuple of them, from its inputs in order.
+        """The traced function: from the inputs of `component` in order, compute its outputs, a tensor or a tuple.
 
-        A part names its inputs; the names become those of the traced program's placeholders.
+        A part gives names to the inputs. They become the names of the placeholders in the traced program.
 
-        `component` may have other outputs than the part (a layout's), or fewer inputs (numbers in the graph instead).
+        `component` may have other outputs than the part (those of a layout), or fewer inputs (constants of the graph).
         """
 
     @abstractmethod
     def reference(self, module: Any, component: Component, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
-        """What diffusers' pipeline makes of `inputs`, by name, with `module`: the outputs of `component` in order."""
+        """Compute the outputs of `component`, in order, from `inputs` by name, as diffusers' pipeline does."""
 
     @abstractmethod
     def probe(self, spec: TensorSpec, shape: tuple[int, ...], config: Config) -> Any:
-        """A tensor for the input `spec` as it is met in use, seeded: on it activations are measured.
+        """Make a realistic, seeded tensor for the input `spec`, on which activations are measured.
 
-        Asked for inputs alone that no other component gives.
+        This is called only for inputs that no other component computes.
         """
 
     def constants(self, size: Size) -> Mapping[str, tuple[float, ...]]:
-        """Inputs that only the size decides, by name: one row of the batch each."""
+        """The inputs that depend only on the size, by name: one row of the batch each."""
         return {}
 
     def without_statistics(self, config: Config) -> dict[str, Any]:
-        """`config` without what the graph does already, for a pipeline that would do it once more."""
+        """`config` without the values that the graph already applies, so that a pipeline does not apply them again."""
         return dict(config)

@@ -1,11 +1,11 @@
-"""Seeded inputs that parts are measured on: pictures and latents. Each function imports torch itself."""
+"""Seeded inputs for the measurement of parts: pictures and latents. Each function imports torch itself."""
 
 from __future__ import annotations
 
 from typing import Any
 
 
-def seeded() -> Any:
+def seeded_generator() -> Any:
     """A torch generator whose numbers are the same in every run."""
     import torch
 
@@ -27,7 +27,7 @@ def pictures(shape: tuple[int, ...]) -> Any:
     third = height // 3
     both[:, 0, :third, :third] = 1.0  # saturated red
     both[:, 1:, :third, :third] = -1.0
-    noise = torch.rand(both[..., -third:, -third:].shape, generator=seeded())
+    noise = torch.rand(both[..., -third:, -third:].shape, generator=seeded_generator())
     both[..., -third:, -third:] = 2 * noise - 1
     return both
 
@@ -38,5 +38,5 @@ def coarse_latents(shape: tuple[int, ...]) -> Any:
     from torch.nn import functional
 
     batch, channels, height, width = shape
-    coarse = torch.randn(batch, channels, height // 4, width // 4, generator=seeded())
+    coarse = torch.randn(batch, channels, height // 4, width // 4, generator=seeded_generator())
     return functional.interpolate(coarse, (height, width), mode="bicubic")

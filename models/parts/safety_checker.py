@@ -1,4 +1,4 @@
-"""StableDiffusionSafetyChecker: which pictures a page must not show, by CLIP's vision model."""
+"""StableDiffusionSafetyChecker: flags pictures that must not be shown, with CLIP's vision model."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from turbo_webnn.models.parts.probe_inputs import pictures
 from turbo_webnn.models.parts.weight_rules import WeightRules
 
 SAFETY_PIXELS = 224
-"""Side of the picture that CLIP's vision models read."""
+"""The side of the pictures that CLIP's vision models read."""
 
-_CARE = 0.01
-"""Added to every score where one of the special concepts is seen (StableDiffusionSafetyChecker)."""
+_ADJUSTMENT = 0.01
+"""Added to every score of a picture that shows one of the special concepts (StableDiffusionSafetyChecker)."""
 
 
 @dataclass(frozen=True)
@@ -75,35 +75,35 @@ class SafetyChecker(Part):
         from transformers import CLIPConfig
 
         clip = CLIPConfig(**config)
-        # only what is inside can be asked: the class itself says that it knows no sdpa
+        # set on the inner config, because the class itself does not accept sdpa
         clip.vision_config._attn_implementation = "sdpa"
         return _class()._from_config(clip, dtype=torch.float32).eval()
 
     def load(self, folder: Path, variant: str | None, dtype: Any) -> tuple[Any, Sequence[str]]:
-        """By transformers."""
+        """Load the module with transformers."""
         return load_transformers(_class(), folder, variant, dtype)
 
     def prepare(self, module: Any) -> Any:
-        """It reads all positions: which ones there are is a buffer, without numbers under fake tensors."""
+        """Make the module read all positions: its position ids are a buffer, without numbers under fake tensors."""
         embeddings = module.vision_model.embeddings
         embeddings.position_embedding = _all_positions(embeddings.position_embedding.weight)
         return module
 
     def trace(self, module: Any, component: Component, size: Size, clip_input: Any) -> Any:
-        """1 where a picture shows what it should not, [batch], as diffusers' forward_onnx decides.
+        """1 for each picture that must not be shown, [batch], as diffusers' forward_onnx decides.
 
-        WebNN has no reduction of truth values, so the greatest score is compared instead of every one.
+        WebNN has no reduction of booleans, so the largest score is compared instead of each score.
         """
         import torch
 
-        seen = module.visual_projection(module.vision_model(clip_input)[1])  # [batch, width]
-        special = _cosines(seen, module.special_care_embeds) - module.special_care_embeds_weights
-        care = (special.amax(dim=1, keepdim=True) > 0).to(special.dtype) * _CARE
-        scores = _cosines(seen, module.concept_embeds) - module.concept_embeds_weights + care
+        embeds = module.visual_projection(module.vision_model(clip_input)[1])  # [batch, width]
+        special_scores = _cosines(embeds, module.special_care_embeds) - module.special_care_embeds_weights
+        adjustment = (special_scores.amax(dim=1, keepdim=True) > 0).to(special_scores.dtype) * _ADJUSTMENT
+        scores = _cosines(embeds, module.concept_embeds) - module.concept_embeds_weights + adjustment
         return (scores.amax(dim=1) > 0).to(torch.int32)
 
     def reference(self, module: Any, component: Component, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
-        """As diffusers decides on the device; the pictures that it would blacken are empty here."""
+        """Decide as diffusers' forward_onnx does. The pictures that it would blacken are empty here."""
         clip_input = inputs["clip_input"]
         empty = clip_input.new_zeros(len(clip_input), 1, 1, 3)
         return (module.forward_onnx(clip_input, empty)[1].int(),)
@@ -114,7 +114,7 @@ class SafetyChecker(Part):
 
 
 def _all_positions(weight: Any) -> Any:
-    """A module that gives the whole position embedding `weight` whatever it is asked for."""
+    """A module that returns the whole position embedding `weight` for any positions."""
     from torch import nn
 
     class AllPositions(nn.Module):  # type: ignore[misc]  # torch is untyped here
@@ -128,11 +128,11 @@ def _all_positions(weight: Any) -> Any:
     return AllPositions()
 
 
-def _cosines(seen: Any, concepts: Any) -> Any:
-    """Of the angles between the rows of both, [batch, concepts]."""
+def _cosines(embeds: Any, concepts: Any) -> Any:
+    """The cosines of the angles between the rows of both, [batch, concepts]."""
     from torch import nn
 
-    return nn.functional.normalize(seen) @ nn.functional.normalize(concepts).t()
+    return nn.functional.normalize(embeds) @ nn.functional.normalize(concepts).t()
 
 
 def _class() -> Any:

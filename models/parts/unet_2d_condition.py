@@ -28,25 +28,25 @@ from turbo_webnn.models.parts.config_types import (
     require_plausible,
     require_types,
 )
-from turbo_webnn.models.parts.libraries import current_keys, load_diffusers, row
+from turbo_webnn.models.parts.libraries import constant_rows, load_diffusers, rename_keys
 from turbo_webnn.models.parts.part import Config, Part, ServedValues
-from turbo_webnn.models.parts.probe_inputs import coarse_latents, seeded
+from turbo_webnn.models.parts.probe_inputs import coarse_latents, seeded_generator
 from turbo_webnn.models.parts.weight_rules import WeightRules
 
 TIME_IDS = 6
 """Height and width of the original, top and left of the crop, height and width of the target."""
 
 GUIDANCE = 0.0
-"""The guidance scale of turbo models: none."""
+"""The guidance scale of turbo models, which use no guidance."""
 
 TIMESTEPS = (999.0, 249.0)
-"""The first and the last that a turbo model is asked for, one for each sample of the probe."""
+"""The first and the last timestep of a turbo model, one for each sample of the probe."""
 
 SIGMAS = (14.6146, 0.6932)
-"""Theirs, of the scaled_linear schedule that every served scheduler has."""
+"""The sigmas of `TIMESTEPS` in the scaled_linear schedule, which every served scheduler has."""
 
 _STEERING = ("time_embedding.linear", "add_embedding.linear")
-"""One vector of these steers every block: 8 bits, for a thousandth of the bytes."""
+"""These layers give one vector that all blocks read. They get 8 bits, and have a thousandth of the bytes."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class UnetForm:
     """The config of UNet2DConditionModel.
 
     Raises:
-        ValueError: where blocks and channels are not equally many, groups do not divide the channels, or the sizes
-            are those of no model.
+        ValueError: if the numbers of blocks and of channels differ, groups do not divide the channels, or the sizes are
+            implausible.
     """
 
     sample_size: Side | Annotated[tuple[Side, ...], Meta(min_length=2, max_length=2)] | None = None
@@ -73,7 +73,7 @@ class UnetForm:
     cross_attention_dim: Width | Annotated[tuple[Width, ...], Meta(max_length=8)] = 1280
     norm_num_groups: Width | None = 32
     norm_eps: Positive = 1e-5
-    time_cond_proj_dim: Annotated[int, Meta(ge=4, le=32768)] | None = None  # 4 is the least that has two frequencies
+    time_cond_proj_dim: Annotated[int, Meta(ge=4, le=32768)] | None = None  # 4 is the least with two frequencies
     addition_time_embed_dim: Width | None = None
     projection_class_embeddings_input_dim: Width | None = None
     act_fn: str = "silu"
@@ -99,19 +99,19 @@ class UnetForm:
         require_groups(self.block_out_channels, self.norm_num_groups)
         deepest = max(_flat(self.transformer_layers_per_block)) + 1
         resnets = 2 * max(_flat(self.layers_per_block)) + 1
-        # of a transformer's layer some 24 numbers a squared channel, of a resnet two convolutions of 3 by 3
+        # a transformer layer has about 24·width² weights, a resnet has two 3×3 convolutions
         require_plausible(sum(resnets * width**2 * (18 + 24 * deepest) for width in self.block_out_channels))
 
 
 def _flat(numbers: int | tuple[int | tuple[int, ...], ...]) -> list[int]:
-    """The numbers of a nest of them; 0 where there is none."""
+    """The numbers of nested tuples; 0 if there is none."""
     if isinstance(numbers, int):
         return [numbers]
     return [number for inner in numbers for number in _flat(inner)] or [0]
 
 
 def _pooled_width(embedded: int, per_number: int) -> int:
-    """Width of the text embeddings beside the embedded time ids."""
+    """The width of the text embeddings: that of the whole embedding without the embedded time ids."""
     return embedded - TIME_IDS * per_number
 
 
@@ -120,9 +120,9 @@ class UNet2DCondition(Part):
     """UNet2DConditionModel.
 
     Attributes:
-        tokens: how many states of text it attends to.
-        channels: of the latents.
-        text_time: whether it also reads the text's embedding and the picture's size, as SDXL's does.
+        tokens: the number of text states that it attends to.
+        channels: the channels of the latents.
+        text_time: whether it also reads the text's embedding and the picture's size, as SDXL's UNet does.
     """
 
     tokens: int
@@ -133,20 +133,20 @@ class UNet2DCondition(Part):
     noun = "UNet"
     weights_stem = "diffusion_pytorch_model"
     form = UnetForm
-    # What enters and what leaves goes through the first and the last convolution alone, and they are small. The first
-    # block and the last get twice the bits: with 8 there and 4 in the rest, the prediction at the first timestep was
-    # at 64 dB instead of 25.
+    # All inputs and outputs go through the first and the last convolution, which are small. The first and the last
+    # block get twice the bits: with 8 bits in them and 4 bits in the rest, the prediction at the first timestep had
+    # 64 dB instead of 25.
     weights = WeightRules(
         kept=("conv_in.weight", "conv_out.weight"),
         doubled=("down_blocks.0.",),
         blocks="up_blocks",
         fine=(_STEERING, ()),
-        emphasis=1.0,  # of so many weights, noise in one is drowned
+        emphasis=1.0,  # with so many weights, noise in one of them has little effect
     )
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        """Scaled latents, the timestep, and what conditions it."""
+        """Scaled latents, the timestep, and the conditions."""
         base = (
             TensorSpec("sample", "float", ("batch", self.channels, "latent_height", "latent_width")),
             TensorSpec("timestep", "float", (1,)),
@@ -168,7 +168,7 @@ class UNet2DCondition(Part):
 
     @property
     def served(self) -> ServedValues:
-        """What the graph relies on."""
+        """The config values that the graph needs."""
         return (
             ("in_channels", (self.channels,)),
             ("out_channels", (self.channels,)),
@@ -185,26 +185,26 @@ class UNet2DCondition(Part):
         return _class().from_config(dict(config)).eval()
 
     def renamed(self, module: Any, tensors: Mapping[str, Any]) -> Mapping[str, Any]:
-        """By diffusers' own rules."""
-        return current_keys(module, tensors)
+        """The tensors, renamed by diffusers' rules."""
+        return rename_keys(module, tensors)
 
     def load(self, folder: Path, variant: str | None, dtype: Any) -> tuple[Any, Sequence[str]]:
-        """By diffusers."""
+        """Load the module with diffusers."""
         return load_diffusers(_class(), folder, variant, dtype)
 
     def trace(self, module: Any, component: Component, size: Size, sample: Any, timestep: Any, *conditions: Any) -> Any:
-        """The noise seen in the first input, of its shape."""
+        """The noise predicted for the first input, in its shape."""
         names = [spec.name for spec in component.inputs[2:]]
         added = dict(zip(names, conditions, strict=True))
         states = added.pop("encoder_hidden_states")
         if self.text_time and "time_ids" not in added:
-            added["time_ids"] = row(time_ids(size), size.batch)  # [batch, 6]
+            added["time_ids"] = constant_rows(time_ids(size), size.batch)  # [batch, 6]
         guidance = guidance_embedding(module.config)
-        cond = None if guidance is None else row(guidance, sample.shape[0])  # [batch, time_cond_proj_dim]
+        cond = None if guidance is None else constant_rows(guidance, sample.shape[0])  # [batch, time_cond_proj_dim]
         return module(sample, timestep, states, timestep_cond=cond, added_cond_kwargs=added, return_dict=False)[0]
 
     def reference(self, module: Any, component: Component, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
-        """As both pipelines call it."""
+        """Call the module as both pipelines do."""
         conditions = dict(inputs)
         sample, timestep = conditions.pop("sample"), conditions.pop("timestep")
         states = conditions.pop("encoder_hidden_states")
@@ -220,7 +220,7 @@ class UNet2DCondition(Part):
         import torch
 
         if spec.name == "sample":
-            noise, picture = torch.randn(shape, generator=seeded()), coarse_latents(shape)
+            noise, picture = torch.randn(shape, generator=seeded_generator()), coarse_latents(shape)
             noised = [(picture[i] + sigma * noise[i]) / math.sqrt(sigma**2 + 1) for i, sigma in enumerate(SIGMAS)]
             return torch.stack(noised)
         if spec.name == "timestep":
@@ -233,7 +233,7 @@ class UNet2DCondition(Part):
 
 
 def time_ids(size: Size) -> tuple[float, ...]:
-    """SDXL's statement that the picture is asked for uncropped and in its own size.
+    """SDXL's time ids for a picture that is not cropped and not resized.
 
     Source: diffusers' StableDiffusionXLPipeline._get_add_time_ids with its defaults.
     """

@@ -1,1 +1,1 @@
-"""Schedulers: one file for each kind of diffusers' scheduler that a schedule of plain numbers can repeat."""
+"""Schedulers: one file for each kind of diffusers' scheduler whose steps a schedule of plain numbers can state."""

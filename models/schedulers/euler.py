@@ -1,7 +1,7 @@
 """EulerDiscreteScheduler, and EulerAncestralDiscreteScheduler, which adds noise after each step but the last.
 
-With x the latents, sigma and sigma' the noise before and after the step, and e what the denoiser makes of
-x / sqrt(sigma² + 1): x ← x + (sigma' − sigma)·e.
+A step is x ← x + (sigma' − sigma)·e. x are the latents, sigma and sigma' are the noise levels before and after the
+step, and e is the denoiser's output for x / sqrt(sigma² + 1).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from turbo_webnn.models.schedule import Combination, Schedule, Step
 from turbo_webnn.models.schedulers.scheduler import Scheduler
 
 MAX_TRAIN_TIMESTEPS = 100_000
-"""Published models have 1000; the number is the length of an array."""
+"""The largest number of training timesteps. It is the length of an array; published models have 1000."""
 
 _CHOICES: Mapping[str, tuple[object, ...]] = {
     "beta_schedule": ("linear", "scaled_linear", "squaredcos_cap_v2"),
@@ -32,11 +32,11 @@ _SIGMAS = ("sigma_min", "sigma_max")
 
 
 class Euler(Scheduler):
-    """One of the two classes.
+    """One of the two Euler schedulers.
 
     Args:
-        name: the class.
-        ancestral: whether it adds noise.
+        name: the name of the class.
+        ancestral: whether the scheduler adds noise after a step.
     """
 
     def __init__(self, name: str, *, ancestral: bool) -> None:
@@ -44,32 +44,32 @@ class Euler(Scheduler):
         self._ancestral = ancestral
 
     def require_served(self, config: Mapping[str, Any]) -> None:
-        """Refuse what predicts something else than the noise, and values that the class has no meaning for."""
-        predicted = config.get("prediction_type", "epsilon")
-        if predicted != "epsilon":
-            raise RequestError(f"the scheduler predicts {_shown(predicted, quoted=True)}", "served is 'epsilon'")
+        """Refuse prediction types other than noise, and values that the class does not know."""
+        prediction_type = config.get("prediction_type", "epsilon")
+        if prediction_type != "epsilon":
+            raise RequestError(f"the scheduler predicts {_shown(prediction_type, quoted=True)}", "served is 'epsilon'")
         _require_choices(config)
         _require_numbers(config)
 
     def schedule(self, config: Mapping[str, Any], count: int) -> Schedule:
-        """The schedule of `count` steps, by diffusers' own sigmas."""
+        """The schedule of `count` steps, from the sigmas that diffusers computes."""
         scheduler = self.reference(config)
         scheduler.set_timesteps(count)
         sigmas = [float(sigma) for sigma in scheduler.sigmas]
         timesteps = [float(timestep) for timestep in scheduler.timesteps]
-        if all(map(math.isfinite, sigmas)) and not _fall(sigmas[: count + 1]):
+        if all(map(math.isfinite, sigmas)) and not _is_falling(sigmas[: count + 1]):
             raise RequestError(
                 f"the scheduler's {count} steps have sigmas that do not fall",
                 "give the checkpoint's own scheduler_config.json",
             )
         steps = (
-            _ancestral(timestep, *ends) if self._ancestral else euler_step(timestep, *ends)
-            for timestep, ends in zip(timesteps, pairwise(sigmas), strict=False)
+            _ancestral_step(timestep, *step_sigmas) if self._ancestral else euler_step(timestep, *step_sigmas)
+            for timestep, step_sigmas in zip(timesteps, pairwise(sigmas), strict=False)
         )
         return Schedule(float(scheduler.init_noise_sigma), tuple(steps))
 
     def reference(self, config: Mapping[str, Any]) -> Any:
-        """Diffusers' own."""
+        """The scheduler of diffusers."""
         if self._ancestral:
             from diffusers.schedulers.scheduling_euler_ancestral_discrete import EulerAncestralDiscreteScheduler
 
@@ -86,7 +86,7 @@ EULER_SCHEDULERS = (
 
 
 def euler_step(timestep: float, sigma: float, next_sigma: float, noise: float = 0.0) -> Step:
-    """The step from `sigma` down to `next_sigma`, after which `noise` of standard normal noise is added."""
+    """The step from `sigma` down to `next_sigma`. `noise` times standard normal noise is added after the step."""
     return Step(
         timestep=timestep,
         input_scale=1 / math.sqrt(sigma**2 + 1),
@@ -96,15 +96,15 @@ def euler_step(timestep: float, sigma: float, next_sigma: float, noise: float = 
     )
 
 
-def _ancestral(timestep: float, sigma: float, next_sigma: float) -> Step:
-    """k-diffusion's ancestral step: part of the way down is noise, and the step goes down that much further."""
-    if sigma == 0:  # no schedule; it is refused with its other numbers
+def _ancestral_step(timestep: float, sigma: float, next_sigma: float) -> Step:
+    """k-diffusion's ancestral step: it goes below `next_sigma`, and adds the noise that is missing to `next_sigma`."""
+    if sigma == 0:  # this is no valid schedule; `export.schedules` refuses it
         return euler_step(timestep, sigma, next_sigma)
     up = (next_sigma**2 * (sigma**2 - next_sigma**2) / sigma**2) ** 0.5
     return euler_step(timestep, sigma, (next_sigma**2 - up**2) ** 0.5, up)
 
 
-def _fall(sigmas: list[float]) -> bool:
+def _is_falling(sigmas: list[float]) -> bool:
     return all(sigma > 0 and sigma >= following >= 0 for sigma, following in pairwise(sigmas))
 
 

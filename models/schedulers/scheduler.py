@@ -1,4 +1,4 @@
-"""A scheduler: a class of diffusers whose steps are affine, so that a bundle can state them as numbers."""
+"""The interface of a scheduler: a class of diffusers with affine steps, which a bundle can state as numbers."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from turbo_webnn.models.schedule import Schedule
 
 
 class Scheduler(ABC):
-    """A class of diffusers by its name there.
+    """A scheduler class of diffusers.
 
     Attributes:
-        name: the class, as a scheduler's config states it.
+        name: the name of the class, as in a scheduler's config.
     """
 
     name: str
 
     @abstractmethod
     def require_served(self, config: Mapping[str, Any]) -> None:
-        """Refuse a config whose steps a bundle cannot state, without diffusers.
+        """Refuse a config whose steps a bundle cannot state. diffusers is not imported.
 
         Raises:
-            RequestError: names the value, and what would be served.
+            RequestError: names the value that is not served, and the values that are served.
         """
 
     @abstractmethod
     def reference(self, config: Mapping[str, Any]) -> Any:
-        """The scheduler as diffusers' pipelines have it. diffusers is imported here."""
+        """Make the scheduler as diffusers' pipelines do. This imports diffusers."""
 
     @abstractmethod
     def schedule(self, config: Mapping[str, Any], count: int) -> Schedule:
-        """The schedule of `count` steps. What diffusers raises is left to the caller.
+        """Make the schedule of `count` steps. The caller handles the errors that diffusers raises.
 
         Raises:
-            RequestError: where the numbers make no schedule.
+            RequestError: if the numbers make no valid schedule.
         """
 
 
 def scheduler_of(config: Mapping[str, Any], schedulers: Sequence[Scheduler]) -> Scheduler:
-    """The one of `schedulers` that `config` is of, if its steps can be stated.
+    """Find the scheduler of `config` in `schedulers`.
 
     Raises:
-        RequestError: where the class is not served, or a value is not one that the class has a meaning for.
+        RequestError: if the class is not served, or if a value of the config is not served.
     """
     name = config.get("_class_name")
     for scheduler in schedulers:

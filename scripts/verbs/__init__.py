@@ -1,1 +1,1 @@
-"""The verbs of `turbo-webnn`, one a module: a few lines each over the package that does its work."""
+"""The verbs of `turbo-webnn`, one per module. Each is a few lines that call a function of the package."""

@@ -1,4 +1,4 @@
-"""`turbo-webnn bench`: bundles timed, beside PyTorch and other exporters."""
+"""`turbo-webnn bench`: times bundles, PyTorch and graphs of other exporters."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def bench(
     from turbo_webnn.runtime.bench.bench import bench as measure
     from turbo_webnn.runtime.ort.environment import environment
 
-    named = None if reference is None else {"name": reference, "variant": variant, "revision": revision}
+    reference_source = None if reference is None else {"name": reference, "variant": variant, "revision": revision}
     reports = []
     for bundle in [Bundle.open(folder) for folder in folders]:
         with progress(shown=not as_json) as report:
@@ -54,7 +54,7 @@ def bench(
                 measure(
                     bundle,
                     settings,
-                    reference=named,
+                    reference=reference_source,
                     compiled=compiled,
                     graphs=graphs,
                     components=components,

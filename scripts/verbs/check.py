@@ -1,4 +1,4 @@
-"""`turbo-webnn check`: what keeps a bundle off WebNN."""
+"""`turbo-webnn check`: finds the reasons why a bundle does not run on WebNN."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`turbo-webnn export`: a checkpoint becomes a bundle."""
+"""`turbo-webnn export`: makes a bundle from a checkpoint."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def export(
     from turbo_webnn.export.request import ExportRequest
     from turbo_webnn.models.source import open_source
 
-    request = ExportRequest(**options)  # the other options have its fields' names
+    request = ExportRequest(**options)  # the names of the other options are its fields
     request.require_files()
-    opened = open_source(
+    checkpoint = open_source(
         source,
         variant=variant,
         revision=revision,
@@ -84,13 +84,13 @@ def export(
         judge=request.plan,
         progress=not as_json,
     )
-    for line in opened.notices:
+    for line in checkpoint.notices:
         notice(line)
     with progress(shown=not as_json) as report:
-        bundle = run_plan(request.plan(opened), report)
+        bundle = run_plan(request.plan(checkpoint), report)
     if as_json:
         manifest = bundle.manifest.to_json()
-        show_json({"bundle": str(request.output), "notices": opened.notices, "manifest": manifest})
+        show_json({"bundle": str(request.output), "notices": checkpoint.notices, "manifest": manifest})
         return
     for chain in bundle.manifest.components.values():
         for graph in chain.graphs:

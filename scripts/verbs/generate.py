@@ -1,4 +1,4 @@
-"""`turbo-webnn generate`: a bundle draws a prompt."""
+"""`turbo-webnn generate`: draws a prompt with a bundle."""
 
 from __future__ import annotations
 
@@ -53,20 +53,20 @@ def generate(
             strength=strength,
             progress=lambda name, done, total: report(name, "running", done / total),
         )
-    paths = _numbered(output, len(result.images))
+    paths = _output_paths(output, len(result.images))
     save_images(dict(zip(paths, result.images, strict=True)))
     if as_json:
-        pictures = [str(path) for path in paths]
-        show_json({"pictures": pictures, "prompt_cut": result.prompt_cut, "flagged": list(result.flagged)})
+        picture_paths = [str(path) for path in paths]
+        show_json({"pictures": picture_paths, "prompt_cut": result.prompt_cut, "flagged": list(result.flagged)})
         return
     if result.prompt_cut:
         show(f"the prompt is longer than 77 tokens; left out: {result.prompt_cut}")
-    for path, refused in zip_longest(paths, result.flagged, fillvalue=False):
-        show(f"{path}{' is black: the safety checker refused the picture' if refused else ''}")
+    for path, is_flagged in zip_longest(paths, result.flagged, fillvalue=False):
+        show(f"{path}{' is black: the safety checker refused the picture' if is_flagged else ''}")
 
 
-def _numbered(output: Path, count: int) -> list[Path]:
-    """Where `count` pictures go: to `output`, or, where there are several, numbered beside it."""
+def _output_paths(output: Path, count: int) -> list[Path]:
+    """The paths of `count` pictures: `output` for one picture, else `output` with a number for each."""
     if count == 1:
         return [output]
     return [output.with_stem(f"{output.stem}-{number}") for number in range(1, count + 1)]

@@ -1,4 +1,4 @@
-"""`turbo-webnn serve`: a page that draws in the browser."""
+"""`turbo-webnn serve`: serves a page that draws in the browser."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ def serve(folder: Path, host: str, port: int, as_json: bool) -> None:
             show_json({"url": server.url})
         else:
             show(f"{server.url} draws with {folder}; Ctrl-C ends it")
-        sys.stdout.flush()  # whoever reads a pipe waits for the address
+        sys.stdout.flush()  # a program that reads the pipe waits for the address
         server.serve_forever()

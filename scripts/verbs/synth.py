@@ -1,4 +1,4 @@
-"""`turbo-webnn synth`: an architecture with seeded random weights, as a diffusers folder."""
+"""`turbo-webnn synth`: writes an architecture with seeded random weights as a diffusers folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`turbo-webnn verify`: a bundle against PyTorch, or against another bundle."""
+"""`turbo-webnn verify`: compares a bundle with PyTorch or another bundle."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def verify(
     from turbo_webnn.runtime.verification.publish import PAGE
     from turbo_webnn.runtime.verification.verify import verify as compare
 
-    drawn, seed_numbers, step_numbers = first_prompts(prompts), _numbers("--seeds", seeds), _numbers("--steps", steps)
+    prompt_texts = first_prompts(prompts)
+    seed_numbers, step_numbers = _parse_numbers("--seeds", seeds), _parse_numbers("--steps", steps)
     bundle = Bundle.open(folder)
     other: Source | Bundle
     if (Path(reference) / MANIFEST).is_file():
@@ -67,30 +68,30 @@ def verify(
         other = open_source(reference, variant=variant, revision=revision, parts=parts(vae=vae), progress=not as_json)
         for line in other.notices:
             notice(line)
-    unkept: list[str] = []
+    notices: list[str] = []
     with progress(shown=not as_json) as report:
         parity = compare(
             bundle,
             other,
-            prompts=drawn,
+            prompts=prompt_texts,
             seeds=seed_numbers,
             steps=step_numbers,
             trace=trace,
             provider=settings,
-            notice=unkept.append,
+            notice=notices.append,
             progress=lambda name, done, total: report(name, "comparing", done / total),
         )
     if as_json:
         show_json(parity.to_json())
     else:
-        show("\n".join([parity_table(parity), *([] if unkept else [str(folder / PAGE)])]))
-    for line in unkept:
+        show("\n".join([parity_table(parity), *([] if notices else [str(folder / PAGE)])]))
+    for line in notices:
         notice(line)
     sys.exit(0 if parity.passed else 1)
 
 
-def _numbers(option: str, text: str) -> tuple[int, ...]:
-    """Numbers between commas, each once; RequestError where `text` is something else."""
+def _parse_numbers(option: str, text: str) -> tuple[int, ...]:
+    """Parse numbers between commas, without duplicates; RequestError if `text` has another form."""
     try:
         return tuple(dict.fromkeys(int(number) for number in text.split(",")))
     except ValueError:

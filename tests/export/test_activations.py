@@ -15,13 +15,13 @@ from safetensors.numpy import load_file, save_file
 
 from tests.graphs import run
 from tests.refusal import refusal
-from turbo_webnn.export.activations import measure, overflowing
+from turbo_webnn.export.activations import find_overflows, measure_activations
 from turbo_webnn.export.overflows import Overflows
 from turbo_webnn.export.passes import simplify
-from turbo_webnn.export.probes import SIZE, probe
+from turbo_webnn.export.probes import SIZE, make_probe
 from turbo_webnn.export.streaming import meta_forward, run_streamed
 from turbo_webnn.export.trace import trace
-from turbo_webnn.export.weights import bind
+from turbo_webnn.export.weights import bind_weights
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.source import EMBEDDED, Source, open_source
 from turbo_webnn.runtime.reference.torch_modules import load
@@ -60,8 +60,8 @@ def test_what_is_measured_is_what_the_modules_give() -> None:
         vae.get_submodule(name).register_forward_hook(
             lambda _module, _inputs, output, name=name: given.update({name: float(output.abs().max())})
         )
-    expected = vae.decode(probe(component, source)["latent_sample"]).sample
-    largest = measure(component, source).results
+    expected = vae.decode(make_probe(component, source)["latent_sample"]).sample
+    largest = measure_activations(component, source).results
     assert len(given) == 3
     assert {name: largest[name] for name in given} == pytest.approx(given, rel=1e-4)
     assert largest["decoder.conv_out"] == pytest.approx(float(expected.abs().max()), rel=1e-4)
@@ -71,7 +71,7 @@ def test_what_is_measured_is_what_the_modules_give() -> None:
 def test_a_streamed_component_computes_what_the_loaded_one_does(name: str) -> None:
     source = open_source("tiny")
     component = source.family.component(name)
-    inputs = probe(component, source)
+    inputs = make_probe(component, source)
     config = source.config(component)
     assert {key: tuple(value.shape) for key, value in inputs.items()} == {
         spec.name: (2,) if spec.name == "timestep" else spec.shape(SIZE, config) for spec in component.inputs
@@ -91,7 +91,7 @@ def test_a_streamed_component_computes_what_the_loaded_one_does(name: str) -> No
 
 def test_a_planted_overflow_is_found_where_it_is(planted: Source) -> None:
     decoder, encoder = (planted.family.component(name) for name in ("vae_decoder", "vae_encoder"))
-    overflows = overflowing(decoder, planted)
+    overflows = find_overflows(decoder, planted)
     found = overflows.results
     assert set(found) == {
         "decoder.up_blocks.2.upsamplers.0.conv",
@@ -101,8 +101,8 @@ def test_a_planted_overflow_is_found_where_it_is(planted: Source) -> None:
     }
     assert 65504 < found["decoder.up_blocks.3.resnets.1"] < found["decoder.up_blocks.2.upsamplers.0.conv"] < 1e6
     assert not overflows.inside
-    assert overflowing(decoder, planted) == overflows  # the probe is seeded
-    assert overflowing(encoder, planted) == Overflows()
+    assert find_overflows(decoder, planted) == overflows  # the probe is seeded
+    assert find_overflows(encoder, planted) == Overflows()
 
 
 def test_a_planted_overflow_is_contained(planted: Source) -> None:
@@ -113,13 +113,13 @@ def test_a_planted_overflow_is_contained(planted: Source) -> None:
 
     def decoded(overflows: Overflows) -> np.ndarray:
         model = trace(component, planted.config(component), Size(1, 64, 64))
-        bind(model, component, planted.checkpoint(component))
+        bind_weights(model, component, planted.checkpoint(component))
         simplify(model, "fp16", overflows)
         assert model.graph.outputs[0].dtype == ir.DataType.FLOAT16
         return run(model, latent_sample=latents)[0]
 
     assert not np.isfinite(decoded(Overflows())).all()
-    held = compare(expected, decoded(overflowing(component, planted)))
+    held = compare(expected, decoded(find_overflows(component, planted)))
     assert held.finite
     assert held.psnr > 60
 
@@ -131,7 +131,7 @@ def test_scores_of_attention_and_squares_inside_a_layer_norm_are_looked_at(tmp_p
             tensors[key] *= 300
 
     source = changed(tmp_path / "sharp", TEXT, sharpen)
-    found = overflowing(source.family.component("text_encoder"), source)
+    found = find_overflows(source.family.component("text_encoder"), source)
     assert (set(found.results), set(found.inside)) == (set(), {"encoder.layers.1.self_attn"})
 
     def shift(tensors: dict[str, np.ndarray]) -> None:
@@ -139,7 +139,7 @@ def test_scores_of_attention_and_squares_inside_a_layer_norm_are_looked_at(tmp_p
         tensors[key][:, 0] = 300  # 300² is beyond float16, 300 is not
 
     source = changed(tmp_path / "shifted", TEXT, shift)
-    found = overflowing(source.family.component("text_encoder"), source)
+    found = find_overflows(source.family.component("text_encoder"), source)
     assert not found.results
     assert {place.rpartition(".")[2] for place in found.inside} == {"layer_norm1", "layer_norm2", "final_layer_norm"}
 
@@ -150,7 +150,7 @@ def test_numbers_that_float32_cannot_hold_either_are_refused(tmp_path: Path) -> 
             tensors[f"{name}.weight"] = tensors[f"{name}.weight"].astype(np.float32) * 1e30
 
     source = changed(tmp_path / "exploded", VAE, explode)
-    said = refusal(overflowing, source.family.component("vae_encoder"), source)
+    said = refusal(find_overflows, source.family.component("vae_encoder"), source)
     assert re.fullmatch(
         "vae_encoder of exploded computes (inf|nan) in its forward, even in float32; the checkpoint is damaged", said
     )

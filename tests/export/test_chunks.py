@@ -8,7 +8,7 @@ import onnx_ir as ir
 import pytest
 
 from tests.graphs import constant, graph, operators, run
-from turbo_webnn.export.chunks import split
+from turbo_webnn.export.chunks import split_graph
 from turbo_webnn.models.byte_size import parse_bytes
 from turbo_webnn.models.errors import RequestError
 
@@ -48,7 +48,7 @@ X = RNG.normal(size=(1, 4)).astype(np.float32)
 
 def test_links_are_as_few_and_as_even_as_they_can_be() -> None:
     model = weighted(ROW, *"abcd")
-    links = split(model, 3 * SQUARE)
+    links = split_graph(model, 3 * SQUARE)
     assert [operators(link) for link in links] == [["MatMul", "MatMul"], ["MatMul", "MatMul"]]
     assert [boundary(link) for link in links] == [(["x"], ["q"]), (["q"], ["y"])]
     assert [list(link.graph.initializers) for link in links] == [["a", "b"], ["c", "d"]]
@@ -57,8 +57,8 @@ def test_links_are_as_few_and_as_even_as_they_can_be() -> None:
 
 def test_a_graph_within_the_limit_stays_one() -> None:
     model = weighted(ROW, *"abcd")
-    assert split(model, 4 * SQUARE) == [model]
-    assert split(model, None) == [model]
+    assert split_graph(model, 4 * SQUARE) == [model]
+    assert split_graph(model, None) == [model]
 
 
 def test_a_link_reads_inputs_of_the_whole_and_values_of_any_link_before_it() -> None:
@@ -67,7 +67,7 @@ def test_a_link_reads_inputs_of_the_whole_and_values_of_any_link_before_it() -> 
         { p = MatMul(x, a) early = Add(p, t) q = MatMul(early, b) r = MatMul(q, c) s = Add(r, t) y = Add(s, early) }""",
         *"abc",
     )
-    links = split(model, SQUARE)
+    links = split_graph(model, SQUARE)
     assert [boundary(link) for link in links] == [
         (["x"], ["p"]),
         (["p", "t"], ["early", "q"]),
@@ -86,7 +86,7 @@ def test_the_cut_is_made_where_few_bytes_cross() -> None:
           y = MatMul(n, b) }""",
         *"ab",
     )
-    links = split(model, SQUARE)
+    links = split_graph(model, SQUARE)
     assert boundary(links[0])[1] == ["m"]
     np.testing.assert_array_equal(run_chain(links, x=X)["y"], run(model, x=X)[0])
 
@@ -98,7 +98,7 @@ def test_only_floats_of_the_boundary_cross_where_it_can_be_avoided() -> None:
           w = Where(n, i, x) q = MatMul(w, b) y = Relu(q) }""",
         *"ab",
     )
-    first, second = split(model, SQUARE)
+    first, second = split_graph(model, SQUARE)
     assert boundary(first)[1] in (["p"], ["w"])
     assert {value.dtype for value in second.graph.inputs} == {ir.DataType.FLOAT}
 
@@ -109,7 +109,7 @@ def test_a_weight_that_two_links_read_is_in_both_and_counts_in_each() -> None:
         { p = MatMul(x, a) q = MatMul(p, b) r = MatMul(q, a) y = MatMul(r, b) }""",
         *"ab",
     )
-    links = split(model, SQUARE)
+    links = split_graph(model, SQUARE)
     assert [list(link.graph.initializers) for link in links] == [["a"], ["b"], ["a"], ["b"]]
     np.testing.assert_array_equal(run_chain(links, x=X)["y"], run(model, x=X)[0])
 
@@ -121,7 +121,7 @@ def test_no_weight_is_read() -> None:
     model = weighted(ROW, *"abcd")
     for name, value in model.graph.initializers.items():
         value.const_value = ir.LazyTensor(read, ir.DataType.FLOAT, ir.Shape([4, 4]), name=name)
-    assert len(split(model, SQUARE)) == 4
+    assert len(split_graph(model, SQUARE)) == 4
 
 
 def test_a_limit_below_one_node_is_refused() -> None:
@@ -129,7 +129,7 @@ def test_a_limit_below_one_node_is_refused() -> None:
     model.graph[2].name = "third/MatMul"
     model.graph[0].name = "first/MatMul"
     with pytest.raises(RequestError, match=r"first/MatMul alone reads 64 bytes.*--max-graph-bytes 63; give 64 or more"):
-        split(model, SQUARE - 1)
+        split_graph(model, SQUARE - 1)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
 
-from turbo_webnn.export.glue import GLUE, Numbers, glue
+from turbo_webnn.export.glue import GLUE, GlueParameters, make_glue
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.schedule import Schedule
 from turbo_webnn.models.schedulers.euler import euler_step
@@ -22,18 +22,18 @@ RNG = np.random.default_rng(2)
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
-def numbers(batch: int = 4, height: int = 512, width: int = 512) -> Numbers:
+def numbers(batch: int = 4, height: int = 512, width: int = 512) -> GlueParameters:
     schedule = Schedule(SIGMA, (euler_step(999.0, SIGMA, 0.0),))
-    return Numbers(Size(batch, height, width), schedule, FACTOR, (768, 1280), 1280)
+    return GlueParameters(Size(batch, height, width), schedule, FACTOR, (768, 1280), 1280)
 
 
-def session(name: str, made: Numbers) -> ort.InferenceSession:
-    proto = ir.to_proto(glue(name, made))
+def session(name: str, made: GlueParameters) -> ort.InferenceSession:
+    proto = ir.to_proto(make_glue(name, made))
     onnx.checker.check_model(proto, full_check=True)
     return ort.InferenceSession(proto.SerializeToString())
 
 
-def run(name: str, made: Numbers, **inputs: NDArray[Any]) -> list[NDArray[Any]]:
+def run(name: str, made: GlueParameters, **inputs: NDArray[Any]) -> list[NDArray[Any]]:
     return session(name, made).run(None, inputs)  # type: ignore[no-any-return]
 
 
@@ -80,7 +80,7 @@ def test_concat_reads_no_number_of_its_sample() -> None:
 
 def test_every_input_reaches_an_output() -> None:
     for name in GLUE:
-        model = glue(name, numbers())
+        model = make_glue(name, numbers())
         behind = {value.name for value in model.graph.outputs}
         for node in reversed(list(model.graph)):
             assert any(value.name in behind for value in node.outputs), f"{name}: {node.name}"
@@ -89,7 +89,7 @@ def test_every_input_reaches_an_output() -> None:
 
 
 def test_concat_meets_its_sample_before_any_cast() -> None:
-    model = glue("concat", numbers())
+    model = make_glue("concat", numbers())
     (sample,) = (value for value in model.graph.inputs if value.name == "sample")
     assert [(node.op_type, node.outputs[0].dtype) for node in sample.consumers()] == [("Mul", ir.DataType.INT32)]
 

@@ -13,7 +13,7 @@ from tests.graphs import constant, graph
 from tests.refusal import refusal
 from turbo_webnn.export import inline
 from turbo_webnn.export.inline import save_inline
-from turbo_webnn.export.weights import lazy
+from turbo_webnn.export.weights import as_lazy_weight
 
 WEIGHT = np.random.default_rng(0).normal(size=(300, 70)).astype(np.float32)
 
@@ -29,7 +29,7 @@ def made() -> ir.Model:
     constant(model, "half", WEIGHT.astype(np.float16))
     weight = model.graph.initializers["w"]
     assert weight.const_value is not None
-    weight.const_value = lazy(weight.const_value).scaled(2.0)
+    weight.const_value = as_lazy_weight(weight.const_value).scaled(2.0)
     return model
 
 

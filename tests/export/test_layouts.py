@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.conftest import exported, run_command
-from turbo_webnn.export.component_graph import settle
+from turbo_webnn.export.component_graph import apply_boundary
 from turbo_webnn.export.inline import save_inline
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.component import Size
@@ -163,7 +163,7 @@ def test_the_programs_of_sd_turbo_get_what_ours_computes(tiny_fp16: Path, tmp_pa
     for name in ("text_encoder", "unet", "vae_decoder"):
         ours, theirs = bundle.path(bundle.chain(name).graphs[0]), tmp_path / places[name].path
         model = ir.load(ours)
-        settle(model, places[name], bundle.manifest.size)
+        apply_boundary(model, places[name], bundle.manifest.size)
         theirs.parent.mkdir(parents=True, exist_ok=True)
         save_inline(model, theirs, 1024, lambda _done: None)
         onnx.checker.check_model(str(theirs), full_check=True)
@@ -187,7 +187,7 @@ def test_a_safety_checker_of_the_sd_page(tmp_path: Path) -> None:
       above = Greater(mean, nil) has_nsfw_concepts = Cast <to = 6> (above) }"""
     model = ir.from_proto(onnx.shape_inference.infer_shapes(onnx.parser.parse_model(text)))
     place = layout_of("webnn-developer-preview", "stable-diffusion", "fp16").places["safety_checker"]
-    settle(model, place, Size(2, 512, 512))
+    apply_boundary(model, place, Size(2, 512, 512))
     ir.save(model, tmp_path / "checker.onnx")
     pictures = RNG.random((2, 224, 224, 3)).astype(np.float16)
     clip = np.stack([np.full((3, 224, 224), 0.5), np.full((3, 224, 224), -0.5)]).astype(np.float16)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.refusal import refusal
-from turbo_webnn.export.schedules import schedules_of
+from turbo_webnn.export.schedules import make_schedules
 from turbo_webnn.models.schedule import Step
 
 BASE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
@@ -53,7 +53,7 @@ def by_numbers(step: Step, latents: torch.Tensor, noise: torch.Tensor) -> torch.
 )
 def test_a_schedule_computes_what_diffusers_computes(name: str, options: dict[str, Any]) -> None:
     config = {"_class_name": name, **BASE, **options}
-    found, schedules = schedules_of(config)
+    found, schedules = make_schedules(config)
     assert found == name
     for count, schedule in schedules.items():
         theirs = getattr(diffusers, name).from_config(config)
@@ -102,10 +102,10 @@ def test_a_schedule_computes_what_diffusers_computes(name: str, options: dict[st
     ids=str,
 )
 def test_what_is_no_schedule_is_one_line(options: dict[str, Any]) -> None:
-    assert len(refusal(schedules_of, {"_class_name": EULER, **BASE, **options})) < 400
+    assert len(refusal(make_schedules, {"_class_name": EULER, **BASE, **options})) < 400
 
 
 def test_a_library_that_is_absent_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("diffusers.schedulers.scheduling_euler_discrete.is_scipy_available", lambda: False)
-    said = refusal(schedules_of, {"_class_name": EULER, **BASE, "use_beta_sigmas": True})
+    said = refusal(make_schedules, {"_class_name": EULER, **BASE, "use_beta_sigmas": True})
     assert "scipy" in said

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from turbo_webnn.export import weights
-from turbo_webnn.export.weights import LazyWeight, lazy
+from turbo_webnn.export.weights import LazyWeight, as_lazy_weight
 from turbo_webnn.models.checkpoint import Checkpoint
 from turbo_webnn.models.errors import RequestError
 
@@ -80,6 +80,6 @@ def test_passes_may_not_hold_large_weights(tmp_path: Path) -> None:
 
 
 def test_a_constant_of_the_graph_derives_likewise() -> None:
-    view = lazy(ir.tensor(NUMBERS)).permuted([1, 0])
+    view = as_lazy_weight(ir.tensor(NUMBERS)).permuted([1, 0])
     assert view is not None
     np.testing.assert_array_equal(view.numpy(), NUMBERS.T)

@@ -14,8 +14,7 @@ from tests.graphs import graph, operators, run
 from tests.refusal import refusal
 from turbo_webnn.export.job import BundleJob
 from turbo_webnn.export.pass_names import REQUIRED, SIMPLIFYING, SKIPPABLE
-from turbo_webnn.export.passes import pipeline, simplify
-from turbo_webnn.export.passes import run as run_passes
+from turbo_webnn.export.passes import run_passes, simplify, simplifying_passes
 from turbo_webnn.export.passes.drop_neutral import DropNeutral
 from turbo_webnn.export.passes.lower_precision import LowerPrecision
 from turbo_webnn.export.passes.merge_views import MergeViews
@@ -38,8 +37,8 @@ TEXT = """g (float[2,3] x) => (float[2,4] y)
 
 
 def test_the_names_are_those_of_the_pipeline() -> None:
-    assert tuple(pipeline("fp16")) == SIMPLIFYING
-    assert set(SIMPLIFYING) - set(pipeline("fp32")) == {"lower-precision"}
+    assert tuple(simplifying_passes("fp16")) == SIMPLIFYING
+    assert set(SIMPLIFYING) - set(simplifying_passes("fp32")) == {"lower-precision"}
     assert set(SKIPPABLE) == set(SIMPLIFYING) - set(REQUIRED)
 
 

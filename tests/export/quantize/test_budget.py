@@ -8,9 +8,9 @@ import torch
 
 from tests.export.quantize.bound import bound
 from tests.refusal import refusal
-from turbo_webnn.export.quantize.budget import Costs, within_budget
-from turbo_webnn.export.quantize.choices import Choice, choices
-from turbo_webnn.export.quantize.component import costs
+from turbo_webnn.export.quantize.budget import Costs, choose_recipe
+from turbo_webnn.export.quantize.choices import Choice, measure_choices
+from turbo_webnn.export.quantize.component import measure_costs
 from turbo_webnn.export.quantize.grid import KEPT, Grid
 from turbo_webnn.export.quantize.plan import Quantization
 from turbo_webnn.export.quantize.rules import Options
@@ -25,7 +25,7 @@ FOUR, EIGHT = Grid(4, 32), Grid(8, 128)
 
 def measured(energy: torch.Tensor | None = None) -> list[Choice]:
     (site,) = sites(bound(PRODUCT, WEIGHT, turned=True).graph)
-    return choices(site, Options((FOUR, EIGHT, KEPT), FOUR, 1.0), energy)
+    return measure_choices(site, Options((FOUR, EIGHT, KEPT), FOUR, 1.0), energy)
 
 
 def test_bytes_are_those_of_codes_scales_and_zero_points() -> None:
@@ -47,21 +47,21 @@ def test_a_strong_channel_counts() -> None:
     energy[5] = 100.0
     (site,) = sites(bound(PRODUCT, WEIGHT, turned=True).graph)
     assert measured(energy)[0].error < measured()[0].error / 2  # its numbers are rounded well, the others pay
-    (strict,) = choices(site, Options((FOUR,), FOUR, 100.0), energy)
+    (strict,) = measure_choices(site, Options((FOUR,), FOUR, 100.0), energy)
     assert strict.nbytes == measured()[0].nbytes
     assert strict.error == pytest.approx(100 * measured(energy)[0].error)
 
 
 def test_a_graphs_costs_are_its_choices_and_the_rest() -> None:
     model = bound(PRODUCT, WEIGHT, turned=True)
-    found = costs(model, UNET, Quantization(4), {})
+    found = measure_costs(model, UNET, Quantization(4), {})
     assert [choice.grid for choice in found.choices["w"]] == [
         *(Grid(4, 64), Grid(4, 32), Grid(4, 16)),
         *(Grid(8, 64), Grid(8, 32), Grid(8, 16)),
         KEPT,
     ]
     again = bound(PRODUCT, WEIGHT, turned=True)
-    assert costs(again, UNET, Quantization(8), {}).choices["w"][0].grid == Grid(8, 64)
+    assert measure_costs(again, UNET, Quantization(8), {}).choices["w"][0].grid == Grid(8, 64)
     assert found.fixed > 0
 
 
@@ -70,13 +70,13 @@ COSTS = {"unet": Costs({"w": [Choice(FOUR, 500, 0.1), Choice(EIGHT, 1000, 0.001)
 
 def test_a_budget_becomes_a_recipe() -> None:
     for budget, grid in ((1119, FOUR), (1120, EIGHT)):
-        asked = within_budget(Quantization(4, "nbits", budget), COSTS)
+        asked = choose_recipe(Quantization(4, "nbits", budget), COSTS)
         assert asked.recipe is not None
         assert asked.recipe.components == {"unet": {"w": grid}, "vae_encoder": {}}
         assert (asked.form, asked.recipe.scales) == ("nbits", "search")
 
 
 def test_a_budget_that_is_too_small_is_refused() -> None:
-    said = refusal(within_budget, Quantization(4, budget=619), COSTS)
+    said = refusal(choose_recipe, Quantization(4, budget=619), COSTS)
     assert said == "the graphs take 620 bytes at the least, more than --size-budget 619; give 620 or more"
-    assert refusal(within_budget, Quantization(8, budget=1), COSTS).endswith("or --precision q4f16")
+    assert refusal(choose_recipe, Quantization(8, budget=1), COSTS).endswith("or --precision q4f16")

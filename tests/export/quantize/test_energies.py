@@ -4,7 +4,7 @@ import safetensors.torch
 import torch
 
 from turbo_webnn.export.forwards import Forward
-from turbo_webnn.export.probes import SIZE, observe, probe
+from turbo_webnn.export.probes import SIZE, make_probe, observe
 from turbo_webnn.export.quantize.energies import ChannelWatch
 from turbo_webnn.export.quantize.fit import Energies
 from turbo_webnn.models.component import Component
@@ -30,7 +30,7 @@ def test_energies_are_the_mean_squares_of_what_enters() -> None:
             lambda _layer, given, name=name: entered.update({name: given[0]} if given else {})
         )
     with torch.no_grad():
-        Forward(TEXT_ENCODER, module, SIZE)(probe(TEXT_ENCODER, SOURCE)["input_ids"])
+        Forward(TEXT_ENCODER, module, SIZE)(make_probe(TEXT_ENCODER, SOURCE)["input_ids"])
     energies = measured(TEXT_ENCODER)
     for name in ("encoder.layers.0.self_attn.q_proj", "encoder.layers.1.mlp.fc2"):
         expected = entered[name].square().mean((0, 1))
