@@ -50,6 +50,8 @@ def assemble(job: BundleJob, report: ReportFraction, lifeline: int) -> None:
         for component in plan.exported
         if component.tokenizer is not None
     }
+    for component in plan.read:
+        component.part.preload()  # once here, not in the process of each component
     run_jobs = partial(run_side_by_side, report=report, limit=SIDE_BY_SIDE, lifeline=lifeline)
     if plan.quantization is not None and plan.quantization.budget is not None:
         costs = run_jobs(measure_component, _component_jobs(plan, stage))

@@ -125,6 +125,10 @@ class _AutoencoderKL(Part):
         is_convolution = ".attentions." in name and stored.shape == (*shape, 1, 1)
         return replace(stored, shape=shape) if is_convolution else stored
 
+    def preload(self) -> None:
+        """Import the class."""
+        _class()
+
     def load(self, folder: Path, variant: str | None, dtype: Any) -> tuple[Any, Sequence[str]]:
         """Load the module with diffusers."""
         return load_diffusers(_class(), folder, variant, dtype)

@@ -143,6 +143,10 @@ class ClipText(Part):
             self._class()._from_config(CLIPTextConfig(**config), attn_implementation="sdpa", dtype=torch.float32).eval()
         )
 
+    def preload(self) -> None:
+        """Import the class."""
+        self._class()
+
     def load(self, folder: Path, variant: str | None, dtype: Any) -> tuple[Any, Sequence[str]]:
         """Load the module with transformers."""
         return load_transformers(self._class(), folder, variant, dtype)

@@ -87,6 +87,9 @@ class Part(ABC):
     def load(self, folder: Path, variant: str | None, dtype: Any) -> tuple[Any, Sequence[str]]:
         """Load the module in `dtype` from `folder` with the library's loader; return it and the missing parameters."""
 
+    def preload(self) -> None:  # noqa: B027 - not every part has to
+        """Import the libraries that the methods need. Processes that are forked afterwards share them."""
+
     def prepare(self, module: Any) -> Any:
         """Prepare the module for the trace; it may be changed in place."""
         return module

@@ -79,6 +79,10 @@ class SafetyChecker(Part):
         clip.vision_config._attn_implementation = "sdpa"
         return _class()._from_config(clip, dtype=torch.float32).eval()
 
+    def preload(self) -> None:
+        """Import the class."""
+        _class()
+
     def load(self, folder: Path, variant: str | None, dtype: Any) -> tuple[Any, Sequence[str]]:
         """Load the module with transformers."""
         return load_transformers(_class(), folder, variant, dtype)

@@ -188,6 +188,10 @@ class UNet2DCondition(Part):
         """The tensors, renamed by diffusers' rules."""
         return rename_keys(module, tensors)
 
+    def preload(self) -> None:
+        """Import the class."""
+        _class()
+
     def load(self, folder: Path, variant: str | None, dtype: Any) -> tuple[Any, Sequence[str]]:
         """Load the module with diffusers."""
         return load_diffusers(_class(), folder, variant, dtype)
