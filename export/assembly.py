@@ -21,10 +21,8 @@ from turbo_webnn.export.tokenizers import write_tokenizer
 from turbo_webnn.models.bundle import Manifest, write_manifest
 from turbo_webnn.models.chain import Chain
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.parts.autoencoder_kl import SCALING_FACTOR
 from turbo_webnn.models.progress import ReportFraction
 from turbo_webnn.models.schedule import Schedule
-from turbo_webnn.models.source import Source
 
 SIDE_BY_SIDE = 2
 """Components that are traced at the same time. More need more memory than a small laptop has."""
@@ -67,7 +65,7 @@ def assemble(job: BundleJob, report: ReportFraction, lifeline: int) -> None:
         precision=plan.request.precision,
         size=plan.size,
         source=source.provenance,
-        scaling_factor=_scaling_factor(source),
+        scaling_factor=source.scaling_factor,
         scheduler=scheduler,
         schedules=schedules,
         components={name: chains[name] for name in plan.names},
@@ -90,7 +88,7 @@ def _write_small_graphs(plan: ExportPlan, schedules: Mapping[int, Schedule], sta
     names = [name for name in plan.names if name in plan.layout.glue]
     if not names:
         return {}
-    parameters = GlueParameters.of(plan.source, plan.size, schedules[1], _scaling_factor(plan.source))
+    parameters = GlueParameters.of(plan.source, plan.size, schedules[1], plan.source.scaling_factor)
     return write_glue(names, plan.layout, parameters, stage)
 
 
@@ -109,11 +107,6 @@ def _write_recipe(
     """Write the recipe of this export into the bundle."""
     grids = {name: result.grids or {} for name, result in exported.items()}
     Recipe({name: grids[name] for name in names if name in grids}, quantization.scales).write(stage)
-
-
-def _scaling_factor(source: Source) -> float:
-    config = source.config(source.family.decoder)
-    return float(config.get("scaling_factor", SCALING_FACTOR))
 
 
 def _conditions(plan: ExportPlan) -> dict[str, tuple[float, ...]]:

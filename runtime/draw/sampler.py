@@ -132,10 +132,11 @@ class ScheduleSampler(Generic[Value]):
         terms.append((coefficients.last_output, output if self._last_output is None else self._last_output))
         noises = [self._draw_noise()] if coefficients.noise else []
         next_latents = self._tensors.weighted_sum([*terms, *((coefficients.noise, noise) for noise in noises)])
-        self._tensors.release(*noises)
-        if any(other.next.last_output for other in self._steps):
-            # a copy, because the next run of the denoiser overwrites its output
-            self._last_output = self._tensors.scale(output, 1.0)
+        self._tensors.release(*noises, *([] if self._last_output is None else [self._last_output]))
+        following = self._steps[self._steps.index(step) + 1 :][:1]
+        needed = any(other.next.last_output for other in following)
+        # a copy, because the next run of the denoiser overwrites its output
+        self._last_output = self._tensors.scale(output, 1.0) if needed else None
         return next_latents
 
     def _draw_noise(self) -> Value:

@@ -41,13 +41,15 @@ class DeviceTensors:
     def weighted_sum(self, terms: Sequence[tuple[float, Slot]]) -> Slot:
         """Add coefficient·value of each term, in order, into a new slot."""
         (coefficient, first), *others = terms
-        total = self.scale(first, coefficient)
-        for coefficient, value in others:
-            if coefficient:
-                result = self._slot("float32", first.tensor.shape)
-                self._arithmetic.add(total, value, coefficient, result)
+        added = [(factor, value) for factor, value in others if factor]
+        as_it_is = coefficient == 1 and first.tensor.dtype == "float32" and added
+        total = first if as_it_is else self.scale(first, coefficient)
+        for factor, value in added:
+            result = self._slot("float32", first.tensor.shape)
+            self._arithmetic.add(total, value, factor, result)
+            if total is not first:
                 self.release(total)
-                total = result
+            total = result
         return total
 
     def concatenate(self, values: Sequence[Slot]) -> Slot:
