@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from huggingface_hub.errors import StrictDataclassError
 
-from turbo_webnn.models.checkpoint import Checkpoint, StoredTensor
+from turbo_webnn.models.checkpoint import Checkpoint, Tensor
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import LIBRARY_ERRORS, RequestError
 from turbo_webnn.models.printable import printable
@@ -33,7 +33,7 @@ def matched(component: Component, module: torch.nn.Module, checkpoint: Checkpoin
             because the file has the parameter under two names. In both cases the picture would be wrong.
     """
     tensors = component.part.renamed(module, checkpoint.tensors)
-    matched_tensors: dict[str, StoredTensor] = {}
+    matched_tensors: dict[str, Tensor] = {}
     for name, parameter in module.state_dict().items():
         keys = component.keys(name)
         key = next((key for key in keys if key in tensors), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from turbo_webnn.models.parts.probe_inputs import coarse_latents, pictures
 from turbo_webnn.models.parts.weight_rules import FINE_BITS, WeightRules
 
 if TYPE_CHECKING:
-    from turbo_webnn.models.checkpoint import StoredTensor
+    from turbo_webnn.models.checkpoint import Tensor
 
 SCALING_FACTOR = 0.18215
 """AutoencoderKL's default, for a config without a scaling factor."""
@@ -116,14 +116,14 @@ class _AutoencoderKL(Part):
         """The module in float32."""
         return _class().from_config(dict(config)).eval()
 
-    def renamed(self, module: Any, tensors: Mapping[str, StoredTensor]) -> Mapping[str, StoredTensor]:
+    def renamed(self, module: Any, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The tensors, renamed by diffusers' rules."""
         return rename_keys(module, tensors)
 
-    def adapted(self, name: str, stored: StoredTensor, shape: tuple[int, ...]) -> StoredTensor:
+    def adapted(self, name: str, stored: Tensor, shape: tuple[int, ...]) -> Tensor:
         """The tensor in `shape`: older VAEs have 1×1 convolutions in place of the linear layers of their attention."""
         is_convolution = ".attentions." in name and stored.shape == (*shape, 1, 1)
-        return replace(stored, shape=shape) if is_convolution else stored
+        return stored.reshaped(shape) if is_convolution else stored
 
     def preload(self) -> None:
         """Import the class."""

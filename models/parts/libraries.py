@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from turbo_webnn.models.checkpoint import StoredTensor
+    from turbo_webnn.models.checkpoint import Tensor
 
 
 def load_transformers(module: type, folder: Path, variant: str | None, dtype: Any) -> tuple[Any, Sequence[str]]:
@@ -32,7 +32,7 @@ def _load(module: Any, folder: Path, variant: str | None, **options: Any) -> tup
     return loaded_module, sorted(loading_info["missing_keys"])
 
 
-def rename_keys(module: Any, tensors: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
+def rename_keys(module: Any, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of a checkpoint of diffusers under the current parameter names of `module`.
 
     diffusers' function takes a state dict and moves its values to the newer names. The values may be of any type.

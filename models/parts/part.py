@@ -15,7 +15,7 @@ from turbo_webnn.models.component import Component, Size, TensorSpec
 from turbo_webnn.models.parts.weight_rules import WeightRules
 
 if TYPE_CHECKING:
-    from turbo_webnn.models.checkpoint import StoredTensor
+    from turbo_webnn.models.checkpoint import Tensor
 
 Config = Mapping[str, Any]
 """A module's config, as its `config.json` states it."""
@@ -70,7 +70,7 @@ class Part(ABC):
         handles the errors of the library for a config that it cannot build.
         """
 
-    def renamed(self, module: Any, tensors: Mapping[str, StoredTensor]) -> Mapping[str, StoredTensor]:
+    def renamed(self, module: Any, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The tensors of a checkpoint, with older names converted to current ones as the library does.
 
         Args:
@@ -79,7 +79,7 @@ class Part(ABC):
         """
         return tensors
 
-    def adapted(self, name: str, stored: StoredTensor, shape: tuple[int, ...]) -> StoredTensor:
+    def adapted(self, name: str, stored: Tensor, shape: tuple[int, ...]) -> Tensor:
         """The stored tensor in the `shape` of the parameter `name`, for older files with another shape."""
         return stored
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from turbo_webnn.models.checkpoint import index_in, index_names, missing_weights, shards_of, whole_name
+from turbo_webnn.models.checkpoint.file_names import (
+    index_in,
+    index_names,
+    missing_weights,
+    shards_of,
+    whole_name,
+)
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.families.family import Family
