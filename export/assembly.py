@@ -10,7 +10,6 @@ from pathlib import Path
 from turbo_webnn.export.component_graph import ComponentJob, Exported, export_component, measure_component
 from turbo_webnn.export.diffusers_files import write_diffusers_files
 from turbo_webnn.export.glue import GlueParameters, write_glue
-from turbo_webnn.export.job import BundleJob
 from turbo_webnn.export.quantize.budget import choose_recipe
 from turbo_webnn.export.quantize.plan import Quantization
 from turbo_webnn.export.quantize.recipe import Recipe
@@ -28,11 +27,12 @@ SIDE_BY_SIDE = 2
 """Components that are traced at the same time. More need more memory than a small laptop has."""
 
 
-def assemble(job: BundleJob, report: ReportFraction, lifeline: int) -> None:
-    """Write every file of the bundle into `job.stage`.
+def assemble(plan: ExportPlan, stage: Path, report: ReportFraction, lifeline: int) -> None:
+    """Write every file of the bundle into `stage`.
 
     Args:
-        job: the plan of the export, and the folder for the files.
+        plan: the plan of the export.
+        stage: the folder for the files.
         report: receives the progress of each component.
         lifeline: a descriptor that becomes readable when no process waits for the bundle any more.
 
@@ -40,7 +40,6 @@ def assemble(job: BundleJob, report: ReportFraction, lifeline: int) -> None:
         RequestError: if this bundle cannot be made from the checkpoint.
         OSError: if the files cannot be written.
     """
-    plan, stage = job.plan, job.stage
     source, layout = plan.source, plan.layout
     scheduler, schedules = make_schedules(source.scheduler_config(), source.family.schedulers)
     tokenizers = {

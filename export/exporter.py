@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,7 +22,7 @@ from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.layouts.registry import DEFAULT
 from turbo_webnn.models.precision import NUMBERS, Form, Precision
 from turbo_webnn.models.progress import ReportFraction
-from turbo_webnn.models.source import Source, open_part, open_source
+from turbo_webnn.models.source import Source, open_source, replace_parts
 
 _QUANTIZED_BITS = 9
 """Disk space for a number of a quantised weight: at most 8 bits, which is the most that a rule gives, and its share of
@@ -94,9 +94,16 @@ def export_bundle(
     )
     request.require_files()
     if not isinstance(source, Source):
-        source = open_source(str(source), components=components, fed=request.measured, parts=parts, judge=request.plan)
+        source = open_source(
+            str(source),
+            components=components,
+            fed=request.measured,
+            parts=parts,
+            judge=request.plan,
+            judge_headers=lambda remote: judge_weights(request.plan(remote)),
+        )
     elif parts:
-        source = replace(source, parts={name: open_part(part, name) for name, part in parts.items()})
+        source = replace_parts(source, parts)
     return run_plan(request.plan(source), report)
 
 
@@ -113,6 +120,15 @@ def run_plan(plan: ExportPlan, report: ReportFraction) -> Bundle:
         _require_disk_space(stage, weight_count, request.precision)
         run_worker(BundleJob(plan, stage), report)
     return Bundle.open_unread(request.output)  # the digests were just computed from the files
+
+
+def judge_weights(plan: ExportPlan) -> None:
+    """Check in a separate process that all weights fit the configs. Only their headers are read.
+
+    Raises:
+        RequestError: names the tensor that is missing, that no parameter reads, or that has another shape or type.
+    """
+    run_worker(BundleJob(plan, None), lambda _component, _doing, _fraction: None)
 
 
 def _require_disk_space(stage: Path, weight_count: int, precision: Precision) -> None:

@@ -10,10 +10,10 @@ from turbo_webnn.export.request import ExportPlan
 
 @dataclass(frozen=True)
 class BundleJob:
-    """A plan to carry out in the folder `stage`."""
+    """A plan to carry out in the folder `stage`; where that is None, the weights are only judged by their headers."""
 
     plan: ExportPlan
-    stage: Path
+    stage: Path | None
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ class ExportRequest:
         Raises:
             RequestError: if the source cannot serve the request.
         """
-        require_apart(self.output, source.folders)
+        require_apart(self.output, source.places)
         family = source.family
         components = self.components
         given_optional = [component.name for component in family.optional if component.subfolder in source.parts]

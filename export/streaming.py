@@ -19,7 +19,7 @@ from turbo_webnn.export.forwards import Forward
 from turbo_webnn.export.torch_functions import FunctionMode, parameter_names
 from turbo_webnn.export.weights import LazyWeight
 from turbo_webnn.models.component import Component, Size
-from turbo_webnn.models.modules import build, matched
+from turbo_webnn.models.modules import build, weights_of
 from turbo_webnn.models.source import Source
 
 Tensors = Mapping[str, torch.Tensor]
@@ -66,7 +66,7 @@ class StreamedParameters(FunctionMode):
     def __init__(self, forward: nn.Module, component: Component, source: Source) -> None:
         super().__init__()
         self._names = parameter_names(forward)
-        self._checkpoint = matched(component, forward.module, source.checkpoint(component))
+        self._checkpoint = weights_of(source, component, forward.module)
         self._component = component
 
     def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:

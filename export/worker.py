@@ -25,7 +25,7 @@ def run_worker(job: BundleJob, report: ReportFraction) -> None:
         RequestError: if the job cannot be served, or if the process was killed.
         OSError: if the files cannot be written.
     """
-    avoid = job.plan.source.folders
+    avoid = [place if place.is_dir() else place.parent for place in job.plan.source.places]
     with PythonProcess("turbo_webnn.export.worker_process", environment=_MEMORY, avoid=avoid) as process:
         process.send(job)
         outcome = read_outcome(process.output, report)

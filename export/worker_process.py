@@ -15,10 +15,15 @@ def main() -> int:
     parent = Parent()
     try:
         job = parent.receive(BundleJob)
-        from turbo_webnn.export.assembly import assemble
+        if job.stage is None:
+            from turbo_webnn.export.weight_judge import judge
 
-        gc.freeze()  # objects of libraries stay alive: a collection would only copy their pages in forked processes
-        assemble(job, lambda *progress: parent.send(Event(progress=progress)), sys.stdin.fileno())
+            judge(job.plan)
+        else:
+            from turbo_webnn.export.assembly import assemble
+
+            gc.freeze()  # objects of libraries stay alive: a collection would only copy their pages in forked processes
+            assemble(job.plan, job.stage, lambda *progress: parent.send(Event(progress=progress)), sys.stdin.fileno())
     except RequestError as error:
         parent.send(Event(refused=str(error)))
     except OSError as error:

@@ -117,6 +117,7 @@ class Component:
         inputs: its input tensors, in order.
         outputs: its output tensors, in order.
         tokenizer: the folder of the tokenizer whose ids it reads; None if it reads no text.
+        prefixes: the possible prefixes of its tensors in a single file with all components.
     """
 
     name: str
@@ -125,11 +126,20 @@ class Component:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     tokenizer: str | None = None
+    prefixes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, part: Part, name: str, subfolder: str | None = None, tokenizer: str | None = None) -> Component:
+    def of(
+        cls,
+        part: Part,
+        name: str,
+        subfolder: str | None = None,
+        *,
+        tokenizer: str | None = None,
+        prefixes: tuple[str, ...] = (),
+    ) -> Component:
         """Make the component `name` of `part`. The default of `subfolder` is `name`."""
-        return cls(name, part, subfolder or name, part.inputs, part.outputs, tokenizer)
+        return cls(name, part, subfolder or name, part.inputs, part.outputs, tokenizer, prefixes)
 
     @property
     def module(self) -> str:

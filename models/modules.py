@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -12,10 +13,42 @@ from huggingface_hub.errors import StrictDataclassError
 from turbo_webnn.models.checkpoint import Checkpoint, Tensor
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import LIBRARY_ERRORS, RequestError
+from turbo_webnn.models.loras.fusing import fuse
 from turbo_webnn.models.printable import printable
+from turbo_webnn.models.source import Source
 
 _HARMLESS = re.compile(r"(^|\.)(position_ids|num_batches_tracked)$")
 """Buffers that older libraries saved and newer ones compute: they contain nothing that a config does not state."""
+
+
+def weights_of(source: Source, component: Component, module: torch.nn.Module) -> Checkpoint:
+    """The tensors of `component` in `source` under current names, with the differences of the LoRAs.
+
+    No weight is read.
+
+    Args:
+        source: the checkpoint and its LoRAs.
+        component: the component to read.
+        module: its module, on the meta device or with fake tensors.
+
+    Raises:
+        RequestError: as `matched`, or if a LoRA does not fit.
+    """
+    checkpoint = matched(component, module, source.checkpoint(component))
+    if not source.loras:
+        return checkpoint
+    family = source.family
+    # diffusers renumbers the blocks of SDXL's UNet by this value; 2 is the default of its class
+    layers = source.config(family.denoiser).get("layers_per_block", 2)
+    return fuse(
+        checkpoint,
+        component,
+        module,
+        source.loras,
+        pipeline=family.pipeline,
+        subfolders={known.subfolder for known in family.known},
+        unet_config=SimpleNamespace(layers_per_block=layers),
+    )
 
 
 def matched(component: Component, module: torch.nn.Module, checkpoint: Checkpoint) -> Checkpoint:
@@ -44,7 +77,7 @@ def matched(component: Component, module: torch.nn.Module, checkpoint: Checkpoin
     unread = [
         name
         for name in checkpoint.tensors.keys() - read_names
-        if not any(re.search(pattern, name) for pattern in ignored)
+        if not component.part.ignores(name) and not any(re.search(pattern, name) for pattern in ignored)
     ]
     if unread:
         more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""

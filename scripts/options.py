@@ -15,14 +15,51 @@ bundle_argument = click.argument("folder", metavar="BUNDLE", type=as_path)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; no progress.")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what is there, once the new one is whole.")
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-vae_option = click.option("--vae", metavar="SOURCE", help="Take this source's VAE instead.")
 
 
-def source_options(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that select the weights of a SOURCE."""
+def revision_options(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that select the weights of a SOURCE on the hub or in a folder."""
     revision = click.option("--revision", metavar="NAME", help="A branch, tag or commit on the hub.")
     variant = click.option("--variant", metavar="NAME", help="The variant of the weights to read, as fp16.")
     return revision(variant(verb))
+
+
+def source_options(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Add all options of a SOURCE, which the command receives as `opening`, the arguments of `open_source`."""
+
+    @click.option("--config", metavar="SOURCE", help="Of a single file: take configs and tokenizers from there.")
+    @click.option("--unet", metavar="SOURCE", help="Take this source's UNet instead.")
+    @click.option("--vae", metavar="SOURCE", help="Take this source's VAE instead.")
+    @click.option(
+        "--lora", "loras", metavar="FILE_OR_ID[:WEIGHT]", multiple=True, help="Add this LoRA; repeatable, summed."
+    )
+    @click.option("--scheduler", metavar="CLASS", help="Take this scheduler, as EulerDiscreteScheduler.")
+    @click.option("--timestep-spacing", metavar="NAME", help="Of the scheduler: leading, trailing or linspace.")
+    @revision_options
+    @wraps(verb)
+    def with_opening(
+        config: str | None,
+        unet: str | None,
+        vae: str | None,
+        loras: tuple[str, ...],
+        scheduler: str | None,
+        timestep_spacing: str | None,
+        variant: str | None,
+        revision: str | None,
+        **others: Any,
+    ) -> Any:
+        opening = {
+            "variant": variant,
+            "revision": revision,
+            "config": config,
+            "parts": parts(unet=unet, vae=vae),
+            "loras": loras,
+            "scheduler": scheduler,
+            "timestep_spacing": timestep_spacing,
+        }
+        return verb(opening=opening, **others)
+
+    return with_opening
 
 
 def parts(**sources: str | None) -> dict[str, str]:

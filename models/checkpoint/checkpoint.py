@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from turbo_webnn.models.checkpoint.file_names import index_in, missing_weights, shards_of, whole_name
-from turbo_webnn.models.checkpoint.safetensors_file import read_header
+from turbo_webnn.models.checkpoint.safetensors_file import Header, read_header
 from turbo_webnn.models.checkpoint.tensor import ITEM_BYTES, Tensor
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.printable import printable
@@ -23,26 +24,40 @@ class Checkpoint:
         self.tensors = tensors
 
     @classmethod
-    def open(cls, folder: Path, stem: str, variant: str | None = None) -> Checkpoint:
+    def open(
+        cls, folder: Path, stem: str, variant: str | None = None, remote: Mapping[str, Header] = MappingProxyType({})
+    ) -> Checkpoint:
         """Open `folder/stem[.variant].safetensors`, or the shards that an index in `folder` lists.
 
         Args:
             folder: of the component.
             stem: the start of the file name.
             variant: such as `fp16`; None for the main weights.
+            remote: the headers of files that are not downloaded yet, by their path.
 
         Raises:
             RequestError: where the file is missing, truncated, corrupt or a pickle, or the index lists a missing
                 file.
         """
         whole_path = folder / whole_name(stem, variant)
-        if whole_path.is_file():
-            return cls(whole_path, read_header(whole_path).tensors)
+        if str(whole_path) in remote or whole_path.is_file():
+            return cls.of_file(whole_path, remote)
         index = index_in(folder, stem, variant)
         if index is not None:
-            return cls(index, _tensors_in_shards(index))
+            return cls(index, _tensors_in_shards(index, remote))
         files = [path.name for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
         raise missing_weights(folder, files, stem, variant)
+
+    @classmethod
+    def of_file(cls, path: Path, remote: Mapping[str, Header] = MappingProxyType({})) -> Checkpoint:
+        """All tensors of the file `path`; RequestError where it is missing, truncated or corrupt."""
+        return cls(path, (remote.get(str(path)) or read_header(path)).tensors)
+
+    def under(self, prefixes: tuple[str, ...]) -> Checkpoint:
+        """The tensors whose names start with one of `prefixes`."""
+        return Checkpoint(
+            self.where, {name: tensor for name, tensor in self.tensors.items() if name.startswith(prefixes)}
+        )
 
     def count(self) -> int:
         """The total number of values in all tensors."""
@@ -73,14 +88,14 @@ class Checkpoint:
         return stored
 
 
-def _tensors_in_shards(index: Path) -> dict[str, Tensor]:
+def _tensors_in_shards(index: Path, remote: Mapping[str, Header]) -> dict[str, Tensor]:
     shards = shards_of(index)
     tensors: dict[str, Tensor] = {}
     for shard in sorted(set(shards.values())):
         path = index.parent / shard
-        if not path.is_file():
+        if str(path) not in remote and not path.is_file():
             raise RequestError(f"{index} names {shard}, which is missing", "copy or download it too")
-        for name, stored in read_header(path).tensors.items():
+        for name, stored in Checkpoint.of_file(path, remote).tensors.items():
             if shards.get(name) != shard:
                 statement = f"lists in {shards[name]}" if name in shards else "does not list"
                 raise RequestError(f"{shard} holds tensor {printable(name)}, which {index} {statement}", _ANEW)

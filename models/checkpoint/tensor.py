@@ -22,6 +22,8 @@ from turbo_webnn.models.errors import RequestError
 ITEM_BYTES: Mapping[str, int] = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 """Bytes of one number, by the name of its type in safetensors."""
 
+_BLOCK_BYTES = 8 << 20
+
 _NUMPY_TYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16}
 
 
@@ -74,7 +76,7 @@ class Tensor(ABC):
     def read_into(self, place: memoryview) -> None:
         """Read all its bytes to `place`, which has the same size; RequestError as `blocks`."""
         position = 0
-        for block in self.blocks(max(len(place), 1)):
+        for block in self.blocks(_BLOCK_BYTES):
             place[position : position + len(block)] = block
             position += len(block)
 

@@ -11,18 +11,14 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.families.family import Family
-from turbo_webnn.models.families.stable_diffusion import SAFETY_CHECKER, STABLE_DIFFUSION, VAE_DECODER
+from turbo_webnn.models.families.stable_diffusion import STABLE_DIFFUSION
 from turbo_webnn.models.families.stable_diffusion_xl import STABLE_DIFFUSION_XL
 
 GROUP = "turbo_webnn.families"
 
 FAMILIES = (STABLE_DIFFUSION, STABLE_DIFFUSION_XL)
-
-REPLACEABLE: Mapping[str, Component] = {part.subfolder: part for part in (VAE_DECODER, SAFETY_CHECKER)}
-"""The components that another source may replace, by subfolder."""
 
 
 def family_named(name: str, where: str) -> Family:

@@ -13,10 +13,13 @@ from turbo_webnn.models.wiring import Wiring
 VAE_FOLDER = "vae"
 """The subfolder of the VAE in a diffusers folder, for decoder and encoder."""
 
-TEXT_ENCODER = Component.of(ClipText(), "text_encoder", tokenizer="tokenizer")
-UNET = Component.of(UNet2DCondition(tokens=TOKENS), "unet")
-VAE_DECODER = Component.of(AutoencoderKLDecoder(), "vae_decoder", VAE_FOLDER)
-VAE_ENCODER = Component.of(AutoencoderKLEncoder(), "vae_encoder", VAE_FOLDER)
+UNET_PREFIXES = ("model.diffusion_model.",)
+VAE_PREFIXES = ("first_stage_model.", "vae.")
+
+TEXT_ENCODER = Component.of(ClipText(), "text_encoder", tokenizer="tokenizer", prefixes=("cond_stage_model.",))
+UNET = Component.of(UNet2DCondition(tokens=TOKENS), "unet", prefixes=UNET_PREFIXES)
+VAE_DECODER = Component.of(AutoencoderKLDecoder(), "vae_decoder", VAE_FOLDER, prefixes=VAE_PREFIXES)
+VAE_ENCODER = Component.of(AutoencoderKLEncoder(), "vae_encoder", VAE_FOLDER, prefixes=VAE_PREFIXES)
 SAFETY_CHECKER = Component.of(SafetyChecker(), "safety_checker")
 
 STABLE_DIFFUSION = Family(

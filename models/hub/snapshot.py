@@ -16,9 +16,16 @@ from types import TracebackType
 
 import huggingface_hub as hf
 from huggingface_hub import constants
-from huggingface_hub.errors import CachedRepoTreeNotFoundError, HTTPError, OfflineModeIsEnabled
+from huggingface_hub.errors import (
+    CachedRepoTreeNotFoundError,
+    HTTPError,
+    OfflineModeIsEnabled,
+    SafetensorsParsingError,
+)
 from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
+from turbo_webnn.models.checkpoint import StoredTensor
+from turbo_webnn.models.checkpoint.safetensors_file import Header
 from turbo_webnn.models.digests import sha256_of_all
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.hub.answers import ListedFile, WrongAnswerError, listing_of
@@ -106,6 +113,32 @@ class Snapshot:
         """The names of the files directly in `subfolder`; "" is the root of the repository."""
         paths = [PurePosixPath(path) for path in self.listing]
         return [path.name for path in paths if path.parent == PurePosixPath(subfolder)]
+
+    def header(self, file: str) -> Header | None:
+        """Read the header of the `.safetensors` file `file`, by a request for a part of it.
+
+        Returns:
+            None where the hub does not serve parts of files.
+
+        Raises:
+            RequestError: where the hub is not reachable, or the file is no safetensors file.
+        """
+        try:
+            with as_request_errors(self.repo, self.commit, self._guard):
+                metadata = hf.HfApi().parse_safetensors_file_metadata(self.repo, file, revision=self.commit)
+        except SafetensorsParsingError as error:
+            raise RequestError(
+                f"{file} of {self.repo} is no safetensors file, or has a damaged header", "give another file"
+            ) from error
+        except RequestError:
+            self._guard.trouble = None  # a hub that serves whole files only is no reason to stop
+            return None
+        path = self.folder / file
+        tensors = {
+            name: StoredTensor(name, str(info.dtype), tuple(info.shape), path, 0)
+            for name, info in metadata.tensors.items()
+        }
+        return Header(tensors, {str(key): str(value) for key, value in (metadata.metadata or {}).items()})
 
     def missing_bytes(self, files: Iterable[str]) -> int:
         """The total size of those `files` that are not in the cache."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ from turbo_webnn.models.parts.config_types import (
     require_plausible,
     require_types,
 )
-from turbo_webnn.models.parts.libraries import constant_rows, load_diffusers, rename_keys
+from turbo_webnn.models.parts.libraries import as_projection, constant_rows, load_diffusers
+from turbo_webnn.models.parts.original_names import rename_diffusers
 from turbo_webnn.models.parts.part import Config, Part, ServedValues
 from turbo_webnn.models.parts.probe_inputs import coarse_latents, pictures
 from turbo_webnn.models.parts.weight_rules import FINE_BITS, WeightRules
@@ -118,12 +120,15 @@ class _AutoencoderKL(Part):
 
     def renamed(self, module: Any, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The tensors, renamed by diffusers' rules."""
-        return rename_keys(module, tensors)
+        return rename_diffusers(module, tensors)
 
     def adapted(self, name: str, stored: Tensor, shape: tuple[int, ...]) -> Tensor:
         """The tensor in `shape`: older VAEs have 1×1 convolutions in place of the linear layers of their attention."""
-        is_convolution = ".attentions." in name and stored.shape == (*shape, 1, 1)
-        return stored.reshaped(shape) if is_convolution else stored
+        return as_projection(stored, shape) if ".attentions." in name else stored
+
+    def ignores(self, name: str) -> bool:
+        """Whether `name` is of the loss, with which VAEs were trained."""
+        return re.match(r"(first_stage_model\.|vae\.)?loss\.", name) is not None
 
     def preload(self) -> None:
         """Import the class."""
@@ -181,6 +186,10 @@ class AutoencoderKLDecoder(_AutoencoderKL):
             mean, std = (latents.new_tensor(numbers).view(1, -1, 1, 1) for numbers in statistics)
             latents = latents * std + mean
         return (module.decode(latents).sample,)
+
+    def needs(self, parameter: str) -> bool:
+        """Whether `parameter` is of the decoder."""
+        return parameter.startswith(("decoder.", "post_quant_conv."))
 
     def probe(self, spec: TensorSpec, shape: tuple[int, ...], config: Config) -> Any:
         """Latents of unit variance that vary slowly."""
@@ -245,6 +254,10 @@ class AutoencoderKLEncoder(_AutoencoderKL):
             mean, std = (latents.new_tensor(numbers).view(1, -1, 1, 1) for numbers in statistics)
             latents = (latents - mean) / std
         return (latents,)
+
+    def needs(self, parameter: str) -> bool:
+        """Whether `parameter` is of the encoder."""
+        return parameter.startswith(("encoder.", "quant_conv."))
 
     def probe(self, spec: TensorSpec, shape: tuple[int, ...], config: Config) -> Any:
         """Two pictures."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -20,9 +21,13 @@ from turbo_webnn.models.parts.config_types import (
     require_plausible,
 )
 from turbo_webnn.models.parts.libraries import load_transformers
+from turbo_webnn.models.parts.original_names import ignored_clip_names, rename_clip
 from turbo_webnn.models.parts.part import Config, Part, ServedValues
 from turbo_webnn.models.parts.probe_inputs import seeded_generator
 from turbo_webnn.models.parts.weight_rules import WeightRules
+
+if TYPE_CHECKING:
+    from turbo_webnn.models.checkpoint import Tensor
 
 TOKENS = 77
 """Length of a CLIP prompt: max_position_embeddings of every published text encoder."""
@@ -97,6 +102,10 @@ class ClipTextForm(ClipForm):
         return self.vocab_size * self.hidden_size
 
 
+_UNUSED = re.compile(r"(^|\.)(logit_scale|attn_mask)$|^(vision_model|visual_projection)\.|^text_projection\.weight$")
+"""CLIP's parameters for the comparison of texts with pictures, and OpenCLIP's mask. CLIPTextModel, without projection,
+has no text_projection."""
+
 States = Literal["last_hidden_state", "hidden_states"]
 """The final states, or the states before the last layer. In the second case the last layer is not computed."""
 
@@ -142,6 +151,18 @@ class ClipText(Part):
         return (
             self._class()._from_config(CLIPTextConfig(**config), attn_implementation="sdpa", dtype=torch.float32).eval()
         )
+
+    def renamed(self, module: Any, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The tensors, renamed by diffusers' rules if they are of a single file."""
+        return rename_clip(module, tensors)
+
+    def ignores(self, name: str) -> bool:
+        """Whether `name` is of another half of CLIP, or of a layer that no pipeline uses."""
+        return _UNUSED.search(name) is not None or name in ignored_clip_names()
+
+    def needs(self, parameter: str) -> bool:
+        """Whether `parameter` is of no layer; a graph that outputs earlier states has no last layer."""
+        return ".layers." not in f".{parameter}" and "final_layer_norm" not in parameter
 
     def preload(self) -> None:
         """Import the class."""

@@ -1,9 +1,8 @@
-"""Functions for the parts of one library: loading modules, and diffusers' renaming of older parameter names."""
+"""Functions for the parts of one library: loading modules, and shapes of weights that libraries exchange."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,12 +31,10 @@ def _load(module: Any, folder: Path, variant: str | None, **options: Any) -> tup
     return loaded_module, sorted(loading_info["missing_keys"])
 
 
-def rename_keys(module: Any, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a checkpoint of diffusers under the current parameter names of `module`.
-
-    diffusers' function takes a state dict and moves its values to the newer names. The values may be of any type.
-    """
-    return dict(module._fix_state_dict_keys_on_load(OrderedDict(tensors)))
+def as_projection(stored: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """`stored` in `shape` if one is a 1×1 convolution and the other a linear layer: both hold the same numbers."""
+    convolution, linear = max(stored.shape, shape, key=len), min(stored.shape, shape, key=len)
+    return stored.reshaped(shape) if convolution == (*linear, 1, 1) else stored
 
 
 def constant_rows(numbers: Sequence[float], batch: int) -> Any:

@@ -83,6 +83,14 @@ class Part(ABC):
         """The stored tensor in the `shape` of the parameter `name`, for older files with another shape."""
         return stored
 
+    def ignores(self, name: str) -> bool:
+        """Whether the libraries ignore the tensor `name` of a checkpoint, which no parameter of the module reads."""
+        return False
+
+    def needs(self, parameter: str) -> bool:
+        """Whether the component may read `parameter` of the module."""
+        return True
+
     @abstractmethod
     def load(self, folder: Path, variant: str | None, dtype: Any) -> tuple[Any, Sequence[str]]:
         """Load the module in `dtype` from `folder` with the library's loader; return it and the missing parameters."""

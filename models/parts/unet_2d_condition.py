@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from msgspec import Meta
@@ -28,10 +28,14 @@ from turbo_webnn.models.parts.config_types import (
     require_plausible,
     require_types,
 )
-from turbo_webnn.models.parts.libraries import constant_rows, load_diffusers, rename_keys
+from turbo_webnn.models.parts.libraries import as_projection, constant_rows, load_diffusers
+from turbo_webnn.models.parts.original_names import rename_diffusers
 from turbo_webnn.models.parts.part import Config, Part, ServedValues
 from turbo_webnn.models.parts.probe_inputs import coarse_latents, seeded_generator
 from turbo_webnn.models.parts.weight_rules import WeightRules
+
+if TYPE_CHECKING:
+    from turbo_webnn.models.checkpoint import Tensor
 
 TIME_IDS = 6
 """Height and width of the original, top and left of the crop, height and width of the target."""
@@ -184,9 +188,13 @@ class UNet2DCondition(Part):
         """The module in float32."""
         return _class().from_config(dict(config)).eval()
 
-    def renamed(self, module: Any, tensors: Mapping[str, Any]) -> Mapping[str, Any]:
+    def renamed(self, module: Any, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The tensors, renamed by diffusers' rules."""
-        return rename_keys(module, tensors)
+        return rename_diffusers(module, tensors)
+
+    def adapted(self, name: str, stored: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """The tensor in `shape`: projections around attention are 1×1 convolutions in SD 1.x, later linear layers."""
+        return as_projection(stored, shape) if ".proj_in." in name or ".proj_out." in name else stored
 
     def preload(self) -> None:
         """Import the class."""

@@ -1,4 +1,4 @@
-"""The checkpoint of a pipeline as a diffusers folder."""
+"""The checkpoint of a pipeline: a diffusers folder, or one file with the configs of a folder."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from turbo_webnn.models.checkpoint import Checkpoint
+from turbo_webnn.models.checkpoint.safetensors_file import Header
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.families.family import Family
 from turbo_webnn.models.families.registry import family_of
 from turbo_webnn.models.json_file import read_json
+from turbo_webnn.models.loras import Lora
 from turbo_webnn.models.parts.autoencoder_kl import SCALING_FACTOR
 from turbo_webnn.models.pipeline_values import native_latent_size, require_served_index, scheduler_config_in_use
 from turbo_webnn.models.provenance import Provenance
@@ -24,10 +26,10 @@ from turbo_webnn.models.source.variants import MAIN
 
 @dataclass(frozen=True)
 class Source:
-    """A diffusers folder on disk, and its origin.
+    """A checkpoint on disk, and its origin.
 
     Attributes:
-        name: as the user wrote it: a hub id, a folder's name, or an embedded checkpoint's.
+        name: as the user wrote it: a hub id, the name of a folder or file, or an embedded checkpoint's.
         folder: holds `model_index.json` and the components' folders.
         variant: the variant of the weights to read, such as `fp16`, or None for the main files.
         revision: the commit on the hub, or None.
@@ -36,6 +38,12 @@ class Source:
             holds the component's config and weights.
         root: the folder that the user named, where `folder` is inside it; None where both are the same.
         variants: by subfolder, the variant that is read in place of `variant`, where the component lacks that.
+        file: a file with the weights of all components, or of the one component of a part; `folder` then holds the
+            configs only. None where the weights lie in `folder`.
+        config_source: the source that `folder` belongs to, where the weights are in `file`.
+        loras: are added to the weights.
+        scheduler: values that replace those of the scheduler's config.
+        remote: the headers of files that are not downloaded yet, by path.
     """
 
     name: str
@@ -46,10 +54,15 @@ class Source:
     parts: Mapping[str, Source] = field(default_factory=dict)
     root: Path | None = None
     variants: Mapping[str, str | None] = field(default_factory=dict)
+    file: Path | None = None
+    config_source: Source | None = None
+    loras: tuple[Lora, ...] = ()
+    scheduler: Mapping[str, str] = field(default_factory=dict)
+    remote: Mapping[str, Header] = field(default_factory=dict)
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """A line for each component whose weights are read in another variant than the requested one."""
+        """Lines about choices that the user did not make: other variants of weights, and configs of a single file."""
         lines = [
             f"{self.name}: {subfolder} has no {self.variant or MAIN} weights; its {replacement or MAIN} ones are read"
             for subfolder, replacement in self.variants.items()
@@ -57,9 +70,12 @@ class Source:
         return (*lines, *(line for part in self.parts.values() for line in part.notices))
 
     @property
-    def folders(self) -> tuple[Path, ...]:
-        """The folders of this source and its parts, as the user named them."""
-        return (self.root or self.folder, *(folder for part in self.parts.values() for folder in part.folders))
+    def places(self) -> tuple[Path, ...]:
+        """The folders and files of this source, its configs, its parts and its LoRAs, as the user named them."""
+        own = (self.root or self.folder) if self.file is None else self.file
+        configs = () if self.config_source is None else self.config_source.places
+        loras = (lora.path for lora in self.loras)
+        return (own, *configs, *loras, *(place for part in self.parts.values() for place in part.places))
 
     @cached_property
     def _index(self) -> dict[str, Any]:
@@ -88,6 +104,12 @@ class Source:
         }
         if self.variants:
             fields["variants"] = dict(self.variants)
+        if self.config_source is not None:
+            fields["config"] = self.config_source.provenance
+        if self.scheduler:
+            fields["scheduler"] = dict(self.scheduler)
+        if self.loras:
+            fields["loras"] = [lora.provenance for lora in self.loras]
         parts = {subfolder: part.provenance for subfolder, part in self.parts.items()}
         return cast("Provenance", {**fields, **parts})
 
@@ -98,6 +120,10 @@ class Source:
             return part.folder, part.variants.get(component.subfolder, part.variant)
         subfolder = component.subfolder
         return self.folder / subfolder, self.variants.get(subfolder, self.variant)
+
+    def file_of(self, component: Component) -> Path | None:
+        """The single file that holds the component's weights; None where they are in its folder."""
+        return self.parts.get(component.subfolder, self).file
 
     def require_served(self, components: Iterable[Component]) -> None:
         """Refuse `components` whose configs have an unsupported architecture or size, or an unsupported scheduler.
@@ -128,7 +154,8 @@ class Source:
     def scheduler_config(self) -> dict[str, Any]:
         """The scheduler's config as the pipeline uses it; raises RequestError where it is missing or invalid."""
         path = self.folder / SCHEDULER_CONFIG
-        return scheduler_config_in_use(self._index, read_json(path), str(path), self.family.schedulers)
+        config = scheduler_config_in_use(self._index, read_json(path), str(path), self.family.schedulers)
+        return {**config, **self.scheduler}
 
     @property
     def scaling_factor(self) -> float:
@@ -140,6 +167,27 @@ class Source:
         return native_latent_size(self._index, self.config(self.family.denoiser))
 
     def checkpoint(self, component: Component) -> Checkpoint:
-        """The component's weights, opened but unread; raises RequestError like `Checkpoint.open`."""
-        folder, variant = self.folder_of(component)
-        return Checkpoint.open(folder, component.weights_stem, variant)
+        """The component's weights, opened but unread, under the names of the file.
+
+        Raises:
+            RequestError: as `Checkpoint.open`, or where a single file has no tensors of the component.
+        """
+        owner = self.parts.get(component.subfolder, self)
+        if owner.file is None:
+            folder, variant = self.folder_of(component)
+            return Checkpoint.open(folder, component.weights_stem, variant, owner.remote)
+        whole = Checkpoint.of_file(owner.file, owner.remote)
+        own = whole.under(component.prefixes)
+        if own.tensors:
+            return own
+        if owner is self:
+            prefix = " or ".join(component.prefixes) or "its name"
+            raise RequestError(
+                f"{self.name} holds no {component.part.noun} (no tensor starts with {prefix})",
+                "give a file with all components, or export those that it has with --component",
+            )
+        return whole  # a file of this component alone
+
+
+ELSEWHERE = Source("", Path())
+"""Stands for a part of another source while the source that it belongs to is opened."""

@@ -9,7 +9,7 @@ import click
 
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.scripts.console import progress, show, show_json
-from turbo_webnn.scripts.options import as_path, json_option, settings_options, source_options
+from turbo_webnn.scripts.options import as_path, json_option, revision_options, settings_options
 from turbo_webnn.scripts.tables import bench_table
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("folders", metavar="BUNDLE...", type=as_path, nargs=-1, required=True)
 @click.option("--reference", metavar="SOURCE", help="The checkpoint, to be timed in PyTorch beside.")
-@source_options
+@revision_options
 @click.option("--compile/--no-compile", "compiled", default=True, help="Through torch.compile too.")
 @click.option("--graphs", metavar="FOLDER", type=as_path, help="Another exporter's COMPONENT/model.onnx beside.")
 @click.option("--component", "components", metavar="NAME", multiple=True, help="Time this one alone; repeatable.")

@@ -9,7 +9,7 @@ import click
 from turbo_webnn.models.byte_size import parse_bytes
 from turbo_webnn.models.precision import PRECISIONS
 from turbo_webnn.scripts.console import notice, progress, show, show_json
-from turbo_webnn.scripts.options import as_path, json_option, overwrite_option, parts, source_options, vae_option
+from turbo_webnn.scripts.options import as_path, json_option, overwrite_option, parts, source_options
 
 
 @click.command()
@@ -53,44 +53,52 @@ from turbo_webnn.scripts.options import as_path, json_option, overwrite_option, 
     "--recipe", metavar="FILE", type=as_path, help="Take the bits of each weight from another export's recipe."
 )
 @click.option("--skip-pass", "skip_passes", metavar="NAME", multiple=True, help="Leave this pass out; repeatable.")
-@vae_option
 @click.option("--safety-checker", metavar="SOURCE", help="Export this source's safety checker too.")
 @source_options
 @overwrite_option
 @json_option
 def export(
     source: str,
-    vae: str | None,
+    opening: dict[str, Any],
     safety_checker: str | None,
-    variant: str | None,
-    revision: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Turn SOURCE (a hub id, a diffusers folder, `tiny` or `tiny-xl`) into a bundle of static ONNX graphs."""
-    from turbo_webnn.export.exporter import run_plan
+    """Turn SOURCE into a bundle of static ONNX graphs.
+
+    SOURCE is a diffusers folder, a .safetensors file, a hub id (OWNER/NAME or OWNER/NAME/FILE.safetensors), `tiny` or
+    `tiny-xl`.
+    """
+    from turbo_webnn.export.exporter import judge_weights, run_plan
     from turbo_webnn.export.request import ExportRequest
     from turbo_webnn.models.source import open_source
 
     request = ExportRequest(**options)  # the names of the other options are its fields
     request.require_files()
+    opening["parts"] |= parts(safety_checker=safety_checker)
+    lines: list[str] = []
+
+    def tell(line: str) -> None:
+        lines.append(line)
+        notice(line)
+
     checkpoint = open_source(
         source,
-        variant=variant,
-        revision=revision,
+        **opening,
         components=request.components,
         fed=request.measured,
-        parts=parts(vae=vae, safety_checker=safety_checker),
         judge=request.plan,
+        judge_headers=lambda remote: judge_weights(request.plan(remote)),
+        notice=tell,
         progress=not as_json,
     )
     for line in checkpoint.notices:
-        notice(line)
+        tell(line)
     with progress(shown=not as_json) as report:
         bundle = run_plan(request.plan(checkpoint), report)
     if as_json:
         manifest = bundle.manifest.to_json()
-        show_json({"bundle": str(request.output), "notices": checkpoint.notices, "manifest": manifest})
+        show_json({"bundle": str(request.output), "notices": lines, "manifest": manifest})
         return
     for chain in bundle.manifest.components.values():
         for graph in chain.graphs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,10 +14,8 @@ from turbo_webnn.scripts.console import notice, progress, show, show_json
 from turbo_webnn.scripts.options import (
     bundle_argument,
     json_option,
-    parts,
     settings_options,
     source_options,
-    vae_option,
 )
 from turbo_webnn.scripts.tables import parity_table
 
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 @click.option("--seeds", metavar="N,N…", default="0", show_default=True, help="Each is drawn from every prompt.")
 @click.option("--steps", metavar="N,N…", default="1,2,4", show_default=True, help="Each is drawn from every seed.")
 @click.option("--trace", is_flag=True, help="Compare the values inside of components; name where the two part.")
-@vae_option
 @source_options
 @settings_options(fuse=False)
 @json_option
@@ -43,9 +40,7 @@ def verify(
     seeds: str,
     steps: str,
     trace: bool,
-    vae: str | None,
-    variant: str | None,
-    revision: str | None,
+    opening: dict[str, Any],
     settings: Settings,
     as_json: bool,
 ) -> None:
@@ -65,7 +60,7 @@ def verify(
     if (Path(reference) / MANIFEST).is_file():
         other = Bundle.open(reference)
     else:
-        other = open_source(reference, variant=variant, revision=revision, parts=parts(vae=vae), progress=not as_json)
+        other = open_source(reference, **opening, notice=notice, progress=not as_json)
         for line in other.notices:
             notice(line)
     notices: list[str] = []

@@ -116,6 +116,7 @@ def test_one_component_alone_and_the_old_bundle_until_the_new_one_is_whole(
     before = {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
 
     def fill_the_disk(job: BundleJob, report: ReportFraction) -> None:
+        assert job.stage is not None
         (job.stage / "half").write_bytes(b"half")
         raise OSError(28, "No space left on device")
 

@@ -174,11 +174,15 @@ def test_the_components_that_are_chosen() -> None:
     assert [part.name for part in fed] == ["vae_decoder", "text_encoder", "vae_encoder"]
 
 
-def test_a_single_file(tmp_path: Path) -> None:
-    path = tmp_path / "turbo.safetensors"
-    path.touch()
-    said = f"{path} is a single file; give a diffusers folder: from_single_file(FILE).save_pretrained(FOLDER)"
-    assert refusal(open_source, str(path)) == said
+def test_a_file_that_is_no_checkpoint(tmp_path: Path) -> None:
+    for name, said in (
+        ("turbo.safetensors", "is truncated or corrupt"),
+        ("turbo.ckpt", "is a pickle, which runs code when it is read; give the same checkpoint as .safetensors"),
+        ("turbo.gguf", "is no .safetensors file; give a diffusers folder or a .safetensors file"),
+    ):
+        path = tmp_path / name
+        path.touch()
+        assert refusal(open_source, str(path)).startswith(f"{path} {said}")
 
 
 @pytest.mark.parametrize("source", ["turbo", "a/b/c", "./turbo", "/no/such/folder", "\0"])
