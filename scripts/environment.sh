@@ -14,7 +14,8 @@ if newer .venv/installed pyproject.toml setup.py scripts/requirements.lock.txt s
   [ -x .venv/bin/python ] || "$python" -m venv .venv
   echo "installing Python packages into .venv (minutes the first time)"
   install=(.venv/bin/pip install -qq --disable-pip-version-check)
-  "${install[@]}" --require-hashes -r scripts/requirements.lock.txt
+  # the lock names every package, so nothing is resolved: accelerate would ask for torch, which is not of the lock
+  "${install[@]}" --no-deps --require-hashes -r scripts/requirements.lock.txt
   "${install[@]}" -r scripts/torch.txt
   # what builds the project is of the lock, so nothing is fetched for it
   PYTHONWARNINGS=ignore "${install[@]}" --no-deps --no-build-isolation -e .

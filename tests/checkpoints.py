@@ -48,23 +48,41 @@ def copied(folder: Path, to: Path, change: Mapping[str, Callable[[Arrays], Array
     return copy
 
 
-def packed(source: Source, path: Path, leave_out: Sequence[str] = (), prefix: Mapping[str, str] | None = None) -> Path:
-    """A single file with the components of `source` under the original names."""
-    arrays: Arrays = {}
+def packed(
+    source: Source,
+    path: Path,
+    *,
+    only: Sequence[str] = (),
+    prefix: str | None = None,
+    open_clip: bool | None = None,
+    extra: Arrays | None = None,
+) -> Path:
+    """Write a single file with the components of `source` under the original names.
+
+    Args:
+        source: the checkpoint.
+        path: the file.
+        only: the subfolders of its components; all where empty.
+        prefix: of all names, instead of the published ones.
+        open_clip: whether the text encoders have OpenCLIP's names; by default those with gelu.
+        extra: more arrays for the file.
+    """
+    arrays: Arrays = dict(extra or {})
     for component in {component.subfolder: component for component in source.family.components}.values():
-        if component.subfolder not in leave_out:
-            start = (prefix or {}).get(component.subfolder, component.prefixes[0])
-            arrays |= _original_arrays(source, component, start)
+        if not only or component.subfolder in only:
+            start = component.prefixes[0] if prefix is None else prefix
+            arrays |= _original_arrays(source, component, start, open_clip)
     save_file(arrays, path, metadata={"format": "pt"})
     return path
 
 
-def _original_arrays(source: Source, component: Component, prefix: str) -> Arrays:
+def _original_arrays(source: Source, component: Component, prefix: str, open_clip: bool | None) -> Arrays:
     arrays = current(source, component)
     shapes = {name: array.shape for name, array in arrays.items()}
     config = read_json(source.folder / component.subfolder / "config.json")
     if component.tokenizer is not None:
-        rename = original_clip if config["hidden_act"] == "quick_gelu" else original_open_clip
+        is_open = config["hidden_act"] == "gelu" if open_clip is None else open_clip
+        rename = original_open_clip if is_open else original_clip
         originals: Sequence[Original] = rename(shapes, prefix)
     elif component.subfolder == "unet":
         originals = original_unet(shapes, config["layers_per_block"], prefix)
