@@ -36,6 +36,8 @@ class Source:
             holds the component's config and weights.
         root: the folder that the user named, where `folder` is inside it; None where both are the same.
         variants: by subfolder, the variant that is read in place of `variant`, where the component lacks that.
+        file: a single `.safetensors` file with the weights of all components; `folder` then holds the configs only.
+        loras: LoRAs to add to the weights, each with a `path` and a `weight`.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Source:
     parts: Mapping[str, Source] = field(default_factory=dict)
     root: Path | None = None
     variants: Mapping[str, str | None] = field(default_factory=dict)
+    file: Path | None = None
+    loras: tuple[Any, ...] = ()
 
     @property
     def notices(self) -> tuple[str, ...]:
