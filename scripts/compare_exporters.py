@@ -23,7 +23,7 @@ from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.source import Source, open_source
-from turbo_webnn.runtime.reference.torch_modules import load
+from turbo_webnn.runtime.reference.loading import load
 from turbo_webnn.runtime.webnn.check import check_provider
 
 _TYPES = {"float": torch.float16, "int": torch.int32}

@@ -43,7 +43,8 @@ def parity_table(report: ParityReport) -> str:
     sides = ", ".join(f"{side} {duration:.0f} s" for side, duration in report.seconds.items())
     verdict = "passes" if report.passed else "FAILS"
     lines.append(
-        f"parity {verdict}: {report.precision} on {report.provider} against {report.reference['name']} ({sides})"
+        f"parity {verdict}: {report.precision} on {report.provider} against {report.reference['name']} "
+        f"by {report.compared_with} ({sides})"
     )
     return "\n".join(lines)
 

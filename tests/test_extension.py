@@ -246,6 +246,7 @@ def test_its_graphs_run_wholly_on_webnn(node_modules: None, folder: Path, bundle
 def test_it_computes_and_draws_what_pytorch_does(folder: Path, bundle: Path) -> None:
     report = json.loads(run(folder, "verify", "bundle", "--reference", "checkpoint", "--json"))
     assert report["passed"]
+    assert report["compared_with"] == "modules of PyTorch, run one by one"
     components = {row["component"] for row in report["rows"]}
     assert components == {"tokenizer", "text_encoder", "mixer", "pictures", "latents", "pipeline"}
 

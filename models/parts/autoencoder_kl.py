@@ -150,6 +150,22 @@ class _AutoencoderKL(Part):
             return None
         return [float(number) for number in mean], [float(number) for number in std]
 
+    def _statistics_like(self, latents: Any, config: Config) -> tuple[Any, Any] | None:
+        """`statistics` as tensors of the type of `latents`, each [1, channels, 1, 1]."""
+        statistics = self.statistics(config)
+        if statistics is None:
+            return None
+        mean, std = (latents.new_tensor(numbers).view(1, -1, 1, 1) for numbers in statistics)
+        return mean, std
+
+    def _normalised(self, latents: Any, config: Config) -> Any:
+        """`latents` as the module has them, normalised by the statistics if the pipeline uses any."""
+        statistics = self._statistics_like(latents, config)
+        if statistics is None:
+            return latents
+        mean, std = statistics
+        return (latents - mean) / std
+
     def without_statistics(self, config: Config) -> dict[str, Any]:
         """`config` without the statistics that the graphs apply."""
         applied = {} if self.statistics(config) is None else {"latents_mean": None, "latents_std": None}
@@ -159,6 +175,8 @@ class _AutoencoderKL(Part):
 @dataclass(frozen=True)
 class AutoencoderKLDecoder(_AutoencoderKL):
     """The decoder: latents, divided by the scaling factor, to pictures."""
+
+    called = "decode"
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -181,15 +199,21 @@ class AutoencoderKLDecoder(_AutoencoderKL):
     def reference(self, module: Any, component: Component, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
         """Decode as the pipelines do."""
         latents = inputs["latent_sample"]
-        statistics = self.statistics(module.config)
+        statistics = self._statistics_like(latents, module.config)
         if statistics is not None:
-            mean, std = (latents.new_tensor(numbers).view(1, -1, 1, 1) for numbers in statistics)
+            mean, std = statistics
             latents = latents * std + mean
         return (module.decode(latents).sample,)
 
     def needs(self, parameter: str) -> bool:
         """Whether `parameter` is of the decoder."""
         return parameter.startswith(("decoder.", "post_quant_conv."))
+
+    def observed(
+        self, module: Any, component: Component, arguments: Sequence[Any], named: Mapping[str, Any], result: Any
+    ) -> tuple[Mapping[str, Any], tuple[Any, ...]]:
+        """The pipelines apply the statistics of latents before the call."""
+        return {component.inputs[0].name: self._normalised(arguments[0], module.config)}, (result[0],)
 
     def probe(self, spec: TensorSpec, shape: tuple[int, ...], config: Config) -> Any:
         """Latents of unit variance that vary slowly."""
@@ -199,6 +223,8 @@ class AutoencoderKLDecoder(_AutoencoderKL):
 @dataclass(frozen=True)
 class AutoencoderKLEncoder(_AutoencoderKL):
     """The encoder: pictures to the mean of their latents, not scaled."""
+
+    called = "encode"
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -248,12 +274,13 @@ class AutoencoderKLEncoder(_AutoencoderKL):
 
     def reference(self, module: Any, component: Component, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
         """Encode as the image-to-image pipelines do, with the mean in place of a sample."""
-        latents = module.encode(inputs["sample"]).latent_dist.mode()
-        statistics = self.statistics(module.config)
-        if statistics is not None:
-            mean, std = (latents.new_tensor(numbers).view(1, -1, 1, 1) for numbers in statistics)
-            latents = (latents - mean) / std
-        return (latents,)
+        return (self._normalised(module.encode(inputs["sample"]).latent_dist.mode(), module.config),)
+
+    def observed(
+        self, module: Any, component: Component, arguments: Sequence[Any], named: Mapping[str, Any], result: Any
+    ) -> tuple[Mapping[str, Any], tuple[Any, ...]]:
+        """The pipelines apply the statistics of latents after the call."""
+        return {component.inputs[0].name: arguments[0]}, (self._normalised(result[0].mode(), module.config),)
 
     def needs(self, parameter: str) -> bool:
         """Whether `parameter` is of the encoder."""

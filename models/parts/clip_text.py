@@ -123,6 +123,7 @@ class ClipText(Part):
     module = "CLIPTextModel"
     noun = "text encoder"
     weights_stem = "model"
+    called = "forward"
     form: ClassVar[type[object]] = ClipTextForm
     key_rules: ClassVar[tuple[tuple[str, str], ...]] = (("", "text_model."),)  # transformers 5 saves without the prefix
     weights = WeightRules(doubled=(FIRST_LAYER,), fine=((), CARRYING), ignored_prefix="text_model.")
@@ -195,9 +196,14 @@ class ClipText(Part):
 
     def reference(self, module: Any, component: Component, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
         """Encode as both pipelines do. SDXL's pipeline reads the states before the last layer."""
-        names = [spec.name for spec in component.outputs]
-        outputs = module(inputs["input_ids"], output_hidden_states="hidden_states" in names)
-        return tuple(outputs[name][-2] if name == "hidden_states" else outputs[name] for name in names)
+        has_layer_states = any(spec.name == "hidden_states" for spec in component.outputs)
+        return _read_states(component, module(inputs["input_ids"], output_hidden_states=has_layer_states))
+
+    def observed(
+        self, module: Any, component: Component, arguments: Sequence[Any], named: Mapping[str, Any], result: Any
+    ) -> tuple[Mapping[str, Any], tuple[Any, ...]]:
+        """Both pipelines give the ids by position."""
+        return {component.inputs[0].name: arguments[0]}, _read_states(component, result)
 
     def probe(self, spec: TensorSpec, shape: tuple[int, ...], config: Config) -> Any:
         """Two prompts: a short one, padded with the end-of-text token, and a long one, padded with "!" (id 0).
@@ -237,6 +243,12 @@ class ClipTextWithProjection(ClipText):
     def served(self) -> ServedValues:
         """The config values that the graph needs."""
         return _SERVED
+
+
+def _read_states(component: Component, outputs: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The outputs of `component` among the outputs of its module. The states are those before the last layer."""
+    names = [spec.name for spec in component.outputs]
+    return tuple(outputs[name][-2] if name == "hidden_states" else outputs[name] for name in names)
 
 
 def _pooled(states: Any, ids: Any, end: int) -> Any:

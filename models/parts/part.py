@@ -35,6 +35,7 @@ class Part(ABC):
         served: the config values that the graph needs; other values are refused.
         key_rules: pairs of prefixes: of the module's own parameter names, and of published keys, if these differ.
         weights: the rules for the quantisation of its weights, if there is neither a recipe nor a budget.
+        called: the method of the module that diffusers' pipelines call; None where none of them calls it.
         gains: for random weights (`synth`), factors by the end of a parameter's name that keep activations in the
             range of a trained model's.
     """
@@ -45,6 +46,7 @@ class Part(ABC):
     form: ClassVar[type[object]]
     key_rules: ClassVar[tuple[tuple[str, str], ...]] = ()
     weights: ClassVar[WeightRules] = WeightRules()
+    called: ClassVar[str | None] = None
     gains: ClassVar[Mapping[str, float]] = {}
 
     @property
@@ -114,6 +116,23 @@ class Part(ABC):
     @abstractmethod
     def reference(self, module: Any, component: Component, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
         """Compute the outputs of `component`, in order, from `inputs` by name, as diffusers' pipeline does."""
+
+    def observed(
+        self, module: Any, component: Component, arguments: Sequence[Any], named: Mapping[str, Any], result: Any
+    ) -> tuple[Mapping[str, Any], tuple[Any, ...]]:
+        """Translate one call of `called`, which a pipeline of diffusers made, to the tensors of `component`.
+
+        Args:
+            module: the module.
+            component: the component of the module.
+            arguments: the positional arguments of the call.
+            named: its keyword arguments.
+            result: what the call returned.
+
+        Returns:
+            The inputs of `component` by name, and its outputs in order.
+        """
+        raise NotImplementedError(f"no pipeline of diffusers calls {self.module}")
 
     @abstractmethod
     def probe(self, spec: TensorSpec, shape: tuple[int, ...], config: Config) -> Any:

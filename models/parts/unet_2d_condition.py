@@ -136,6 +136,7 @@ class UNet2DCondition(Part):
     module = "UNet2DConditionModel"
     noun = "UNet"
     weights_stem = "diffusion_pytorch_model"
+    called = "forward"
     form = UnetForm
     # All inputs and outputs go through the first and the last convolution, which are small. The first and the last
     # block get twice the bits: with 8 bits in them and 4 bits in the rest, the prediction at the first timestep had
@@ -226,6 +227,14 @@ class UNet2DCondition(Part):
             sample, timestep, states, timestep_cond=cond, added_cond_kwargs=conditions, return_dict=False
         )
         return output
+
+    def observed(
+        self, module: Any, component: Component, arguments: Sequence[Any], named: Mapping[str, Any], result: Any
+    ) -> tuple[Mapping[str, Any], tuple[Any, ...]]:
+        """Both pipelines give latents and timestep by position, and the rest by name."""
+        sample, timestep = arguments
+        inputs = {"sample": sample, "timestep": timestep.reshape(1), **named, **(named["added_cond_kwargs"] or {})}
+        return {spec.name: inputs[spec.name] for spec in component.inputs}, (result[0],)
 
     def probe(self, spec: TensorSpec, shape: tuple[int, ...], config: Config) -> Any:
         """Noise at the first timestep, and a picture's latents with a little noise at the last."""

@@ -21,9 +21,9 @@ from turbo_webnn.runtime.bench.protocol import PytorchOptions
 from turbo_webnn.runtime.bench.report import Memory
 from turbo_webnn.runtime.bench.worker import peak_host_bytes
 from turbo_webnn.runtime.draw.sampler import Sampling
+from turbo_webnn.runtime.reference.loading import load
 from turbo_webnn.runtime.reference.sampler import DiffusersSampler
 from turbo_webnn.runtime.reference.source_drawer import SourceDrawer
-from turbo_webnn.runtime.reference.torch_modules import load
 from turbo_webnn.runtime.reference.torch_tensors import TorchTensors
 
 

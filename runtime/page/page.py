@@ -38,7 +38,7 @@ def report_page(
     size = bundle.manifest.size
     subtitle = (
         f"{bundle.manifest.family}, {report.precision}, {size.width} × {size.height}, on {report.provider}, "
-        f"against PyTorch with {report.reference['name']}"
+        f"against {report.compared_with} with {report.reference['name']}"
     )
     hidden = len(measurement.pictures) - MAX_COMPARISONS
     sections = (

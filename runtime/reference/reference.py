@@ -20,6 +20,7 @@ from turbo_webnn.models.source import Source
 from turbo_webnn.runtime.draw.conditions import TokenIds
 from turbo_webnn.runtime.draw.sampler import Sampling
 from turbo_webnn.runtime.ort.sessions import Array
+from turbo_webnn.runtime.reference.loading import load
 from turbo_webnn.runtime.reference.sampler import DiffusersSampler
 from turbo_webnn.runtime.reference.source_drawer import SourceDrawer
 from turbo_webnn.runtime.reference.torch_modules import (
@@ -27,7 +28,6 @@ from turbo_webnn.runtime.reference.torch_modules import (
     Float16Products,
     OutputWatch,
     as_request_error,
-    load,
     silence_libraries,
     to_numpy,
     watch_outputs,
@@ -37,7 +37,10 @@ from turbo_webnn.runtime.verification.evidence import RecordingSide
 
 
 class Reference(SourceDrawer[Array], RecordingSide):
-    """The pipeline of `source`, computed by PyTorch.
+    """The modules of `source`, run one by one by PyTorch.
+
+    It is the reference in float16, inside components, and of families whose pipeline diffusers lacks. For the others
+    `PipelineReference` is the reference in float32.
 
     Sampling uses diffusers' scheduler with the checkpoint's config, and noise from a torch generator. Sampling is
     always in float32, as with the bundle. `precision` is that of the modules.
@@ -45,6 +48,8 @@ class Reference(SourceDrawer[Array], RecordingSide):
     Raises:
         RequestError: by each method, where the source lacks the component, or its files cannot be read.
     """
+
+    description = "modules of PyTorch, run one by one"
 
     def __init__(self, source: Source, size: Size, precision: Precision = "fp32") -> None:
         super().__init__(source, size)

@@ -1,8 +1,9 @@
-"""The components as modules of diffusers and transformers: loading them, and watching the outputs of submodules."""
+"""What every use of PyTorch needs here: types, errors in one line, silent libraries, watched submodules."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,54 +12,15 @@ import torch
 import transformers
 from torch.overrides import TorchFunctionMode
 
-from turbo_webnn.models.checkpoint import Checkpoint
-from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import LIBRARY_ERRORS, RequestError
-from turbo_webnn.models.modules import build, matched
 from turbo_webnn.models.precision import Precision
 from turbo_webnn.models.printable import printable
-from turbo_webnn.models.source import Source
 from turbo_webnn.runtime.draw.noise import Float32Array
-
-_STORED_TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 TYPES: dict[Precision, Any] = {"fp32": torch.float32, "fp16": torch.float16}
 
 OutputWatch = Callable[[str, Float32Array], None]
 """A function that receives the path of a submodule and its output."""
-
-
-def load(source: Source, component: Component, dtype: Any = torch.float32) -> Any:
-    """Load the component's module in `dtype`, ready to run. Nothing is downloaded, and no pickle is opened.
-
-    Raises:
-        RequestError: where the config or the weights are missing, corrupt, or of another architecture, or the
-            checkpoint contains more than the module reads.
-    """
-    config, checkpoint = source.config(component), source.checkpoint(component)
-    with torch.device("meta"):
-        matching = matched(component, build(component, config), checkpoint)
-    if any(stored.shape != checkpoint.tensors[stored.name].shape for stored in matching.tensors.values()):
-        return _assemble(component, config, matching, dtype)
-    folder, variant = source.folder_of(component)
-    task = f"load {component.name} of {source.name}"
-    with silence_libraries(), as_request_error(task, "give a complete diffusers folder"):
-        module, missing = component.part.load(folder, variant, dtype)
-    if missing:  # the libraries only warn, and initialise these weights with random numbers
-        name = min(missing)
-        raise RequestError(f"{component.name} of {source.name} has no tensor {name}", "give a complete checkpoint")
-    return module.eval().requires_grad_(False)
-
-
-def _assemble(component: Component, config: Mapping[str, Any], checkpoint: Checkpoint, dtype: Any) -> Any:
-    """Build the module and copy the tensors of `checkpoint`, where diffusers cannot load their shapes on disk."""
-    module = build(component, config)
-    for name, parameter in module.named_parameters():
-        stored = checkpoint.tensor(tuple(parameter.shape), *component.keys(name))
-        numbers = torch.empty(stored.shape, dtype=_STORED_TYPES[stored.dtype])
-        stored.read_into(memoryview(numbers.view(torch.uint8).numpy().reshape(-1)))
-        parameter.data.copy_(numbers)
-    return module.to(dtype).requires_grad_(False)
 
 
 @contextmanager
@@ -131,7 +93,9 @@ def silence_libraries() -> Iterator[None]:
         log.set_verbosity_error()
         log.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         for log, level, bar_enabled in zip(logs, levels, bars_enabled, strict=True):
             log.set_verbosity(level)

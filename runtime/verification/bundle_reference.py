@@ -28,6 +28,8 @@ class BundleReference(Stages, RecordingSide):
         RequestError: where the bundle has another size than `size`, and as Stages does.
     """
 
+    description = "another bundle"
+
     def __init__(self, bundle: Bundle, size: Size, provider: Provider | Settings | None = None) -> None:
         super().__init__(bundle, provider)
         if bundle.manifest.size != size:

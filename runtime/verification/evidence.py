@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
-from turbo_webnn.models.families.family import Family
 from turbo_webnn.models.progress import ReportRuns
 from turbo_webnn.runtime.draw import images
+from turbo_webnn.runtime.draw.conditions import TokenIds
 from turbo_webnn.runtime.draw.drawer import Drawer
 from turbo_webnn.runtime.draw.noise import Float32Array
 from turbo_webnn.runtime.ort.sessions import Array
@@ -17,12 +18,6 @@ from turbo_webnn.runtime.verification.drawing import Case, Drawing
 
 Recorder = Callable[[str, Mapping[str, Array], Mapping[str, Float32Array]], None]
 """Receives every run of a component: its name, and its inputs and outputs by name."""
-
-
-class RecordingSide(Drawer[Array]):
-    """A pipeline that records the inputs and outputs of its components."""
-
-    record: Recorder | None = None
 
 
 @dataclass(frozen=True)
@@ -59,8 +54,44 @@ class Evidence:
         return record
 
 
-def gather(
-    reference: RecordingSide, drawings: Sequence[Drawing], family: Family, components: Iterable[str], report: ReportRuns
+class ReferenceSide(Protocol):
+    """What a bundle is compared with.
+
+    Attributes:
+        description: what computes, for the report.
+    """
+
+    description: str
+
+    def token_ids(self, prompt: str) -> TokenIds:
+        """The token ids [1, tokens] of `prompt`, by text encoder."""
+
+    def gather(self, drawings: Sequence[Drawing], components: Iterable[str], report: ReportRuns) -> Evidence:
+        """Complete `drawings` as far as `components` need, and record the runs that they measure.
+
+        Args:
+            drawings: the drawings, with their token ids.
+            components: the names of the bundle's components.
+            report: receives the component, the number of its completed drawings and their total.
+        """
+
+
+class RecordingSide(Drawer[Array]):
+    """A side of which the components run one by one, each released before the next one loads.
+
+    Attributes:
+        record: receives every run of a component, where it is not None.
+    """
+
+    record: Recorder | None = None
+
+    def gather(self, drawings: Sequence[Drawing], components: Iterable[str], report: ReportRuns) -> Evidence:
+        """Draw component by component until all `components` have inputs."""
+        return _gather(self, drawings, components, report)
+
+
+def _gather(
+    reference: RecordingSide, drawings: Sequence[Drawing], components: Iterable[str], report: ReportRuns
 ) -> Evidence:
     """Draw with `reference`, component by component, until all `components` have inputs.
 
@@ -70,11 +101,10 @@ def gather(
     Args:
         reference: the side that draws.
         drawings: the drawings to complete.
-        family: the family of the pipeline.
         components: the names of the bundle's components.
         report: receives the component, the number of its completed drawings and their total.
     """
-    evidence, component_names = Evidence(list(drawings)), frozenset(components)
+    family, evidence, component_names = reference.facts.family, Evidence(list(drawings)), frozenset(components)
     from_text = [drawing for drawing in drawings if drawing.case.sampling.strength is None]
     from_image = [drawing for drawing in drawings if drawing.case.sampling.strength is not None]
 
@@ -87,11 +117,11 @@ def gather(
         report(component, len(group), len(group))
 
     encoders = frozenset(encoder.name for encoder in family.text_encoders)
-    needed = family.text_to_image if from_image else _up_to_last(family.text_to_image, component_names)
+    needed = family.text_to_image if from_image else up_to_last(family.text_to_image, component_names)
     for component in needed:
         advance(component, drawings if component in encoders else from_text)
     if from_image:
-        picture = _rounded_to_8_bits(from_text[0].finished)
+        picture = picture_of(from_text[0])
         for drawing in from_image:
             drawing.picture = picture
         encoder_alone = (str(family.wiring.encoder),)
@@ -102,11 +132,12 @@ def gather(
     return evidence
 
 
-def _up_to_last(components: tuple[str, ...], component_names: frozenset[str]) -> tuple[str, ...]:
+def up_to_last(components: tuple[str, ...], component_names: frozenset[str]) -> tuple[str, ...]:
+    """The `components` up to the last one of `component_names`."""
     return components[: max(i for i, name in enumerate(components) if name in component_names) + 1]
 
 
-def _rounded_to_8_bits(sample: Float32Array) -> Float32Array:
-    """A decoded sample [batch, 3, H, W] after conversion to a picture of eight bits and back."""
-    pictures = images.to_images(sample)
+def picture_of(drawing: Drawing) -> Float32Array:
+    """The decoded sample [batch, 3, H, W] of `drawing` after conversion to pictures of eight bits and back."""
+    pictures = images.to_images(drawing.finished)
     return np.concatenate([images.to_sample(picture, *picture.size) for picture in pictures])

@@ -51,6 +51,8 @@ class ParityReport:
         precision: of the bundle.
         source: name, revision, variant and licence of the bundle's checkpoint.
         reference: the same for the checkpoint of the reference.
+        compared_with: what computes on the side of the reference: the pipeline class of diffusers, modules of PyTorch
+            one by one, or another bundle.
         provider: the onnxruntime provider.
         environment: versions and processor.
         seconds: the duration by side.
@@ -62,6 +64,7 @@ class ParityReport:
     precision: str
     source: Mapping[str, Any]
     reference: Mapping[str, Any]
+    compared_with: str
     provider: str
     environment: Mapping[str, str]
     seconds: Mapping[str, float]
@@ -79,6 +82,7 @@ class ParityReport:
             "precision": self.precision,
             "source": dict(self.source),
             "reference": dict(self.reference),
+            "compared_with": self.compared_with,
             "provider": self.provider,
             "environment": dict(self.environment),
             "seconds": {side: round(duration, 3) for side, duration in self.seconds.items()},

@@ -1,7 +1,8 @@
 """Verification of a bundle against PyTorch: every component on the reference's real inputs, and whole pictures.
 
-Only one component of one side is in memory at a time. The reference runs first and records the evidence. PyTorch in
-float16 is measured on it next, for the error of the type alone, and the bundle last.
+The reference runs first and records the evidence: diffusers' own pipelines, where diffusers has the class. PyTorch in
+float16 is measured on it next, for the error of the type alone, and the bundle last. Only one side is in memory at a
+time. Of the pipelines it is the text encoders, and then the denoiser with the VAE; of the others one component.
 """
 
 from __future__ import annotations
@@ -30,16 +31,17 @@ from turbo_webnn.runtime.page.quality import read_quality
 from turbo_webnn.runtime.verification.bundle_reference import BundleReference
 from turbo_webnn.runtime.verification.cases import PROMPTS, cases_of
 from turbo_webnn.runtime.verification.drawing import Case, Drawing
-from turbo_webnn.runtime.verification.evidence import Evidence, gather
+from turbo_webnn.runtime.verification.evidence import Evidence, ReferenceSide
 from turbo_webnn.runtime.verification.measure import Measurement, Run, measure
 from turbo_webnn.runtime.verification.noise_floor import NoiseFloor, noise_floor
 from turbo_webnn.runtime.verification.parity import COMPONENT_GATES, EXACT, PICTURE_GATES, compare
 from turbo_webnn.runtime.verification.publish import publish
+from turbo_webnn.runtime.verification.references import modules_reference, source_reference
 from turbo_webnn.runtime.verification.report import ParityReport, Row
 from turbo_webnn.runtime.verification.traced import Traced
 
 if TYPE_CHECKING:
-    from turbo_webnn.runtime.reference.reference import Reference
+    from turbo_webnn.runtime.verification.trace import Traceable
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,7 +61,7 @@ def verify(
     progress: ReportRuns | None = None,
     notice: Callable[[str], object] = _LOG.warning,
 ) -> ParityReport:
-    """Compare `bundle` with the PyTorch pipeline of `reference`, and write the report into the bundle.
+    """Compare `bundle` with diffusers' pipeline of `reference`, and write the report into the bundle.
 
     Components are compared on their inputs in the longest of `steps`: token ids, encoded prompts, latents at each
     sigma, finished latents. The VAE's encoder is compared on the reference's first picture. Whole pictures are
@@ -91,16 +93,14 @@ def verify(
     bundle.require_intact()
     quality = read_quality(bundle.folder)
     clock = _Clock()
-    side = (
+    side: ReferenceSide = (
         BundleReference(reference, manifest.size, settings)
         if isinstance(reference, Bundle)
-        else _reference(reference, manifest.size, "fp32")
+        else source_reference(reference, manifest.size)
     )
     label = "PyTorch" if isinstance(reference, Source) else "reference"
     rows, drawings = _tokenized(bundle, side, cases)
-    evidence = gather(
-        side, drawings, bundle.family, manifest.components, lambda name, *done: report_runs(f"{label} {name}", *done)
-    )
+    evidence = side.gather(drawings, manifest.components, lambda name, *done: report_runs(f"{label} {name}", *done))
     clock.lap(label.lower())
     components = [component for component in bundle.family.image_to_image if component in manifest.components]
     draw = manifest.components.keys() >= set(bundle.family.text_to_image)
@@ -112,8 +112,9 @@ def verify(
     measurement = measure(stages, run, evidence, components, draw=draw, report=report_runs)
     clock.lap("onnxruntime")
     traced: list[Traced] = []
-    if trace and not isinstance(side, BundleReference):
-        traced = _traced(stages, run, evidence, side, report_runs)
+    if trace and isinstance(reference, Source):
+        modules = modules_reference(reference, manifest.size, "fp32")
+        traced = _traced(stages, run, evidence, modules, report_runs)
         clock.lap("trace")
     report = ParityReport(
         rows=(*rows, *_rows(measurement, floor, manifest.precision)),
@@ -122,6 +123,7 @@ def verify(
         precision=manifest.precision,
         source=manifest.source,
         reference=_provenance(reference),
+        compared_with=side.description,
         provider=stages.provider,
         environment=environment(),
         seconds=clock.laps,
@@ -160,7 +162,7 @@ def _measure_float16(
     source: Source, size: Size, evidence: Evidence, components: Sequence[str], *, draw: bool, report: ReportRuns
 ) -> Measurement:
     """Measure PyTorch in float16 on the evidence."""
-    side = _reference(source, size, "fp16")
+    side = modules_reference(source, size, "fp16")
     return measure(
         side, side.run, evidence, components, draw=draw, report=lambda name, *done: report(f"float16 {name}", *done)
     )
@@ -184,9 +186,7 @@ def _provenance(reference: Source | Bundle) -> Provenance:
     return {**manifest.source, "name": f"{manifest.source['name']} in {manifest.precision}"}
 
 
-def _tokenized(
-    bundle: Bundle, reference: Reference | BundleReference, cases: Sequence[Case]
-) -> tuple[list[Row], list[Drawing]]:
+def _tokenized(bundle: Bundle, reference: ReferenceSide, cases: Sequence[Case]) -> tuple[list[Row], list[Drawing]]:
     """Compare the bundle's token ids with transformers', and make drawings from the latter."""
     prompts = list(dict.fromkeys(case.prompt for case in cases))
     too_long = " ".join(prompts * 77)
@@ -240,7 +240,7 @@ def _noise(measurement: Measurement, floor: Measurement | None, precision: Preci
     return floors
 
 
-def _traced(stages: Stages, run: Run, evidence: Evidence, reference: Reference, report: ReportRuns) -> list[Traced]:
+def _traced(stages: Stages, run: Run, evidence: Evidence, reference: Traceable, report: ReportRuns) -> list[Traced]:
     """Compare the values inside each component on its first run; sort them by growth of the error."""
     from turbo_webnn.runtime.verification.trace import trace  # needs onnx, which only --trace uses
 
@@ -250,15 +250,3 @@ def _traced(stages: Stages, run: Run, evidence: Evidence, reference: Reference, 
         traced += trace(stages, run, component, records[0].inputs, reference)
     report("trace", len(evidence.records), len(evidence.records))
     return sorted(traced, key=lambda value: -value.growth)
-
-
-def _reference(source: Source, size: Size, precision: Precision) -> Reference:
-    """Make the reference. Its module needs PyTorch, so it is imported here only."""
-    try:
-        from turbo_webnn.runtime.reference.reference import Reference
-    except ImportError as error:
-        raise RequestError(
-            f"verify compares with PyTorch, and {error.name} is not installed",
-            "pip install 'turbo-webnn[export]'",
-        ) from error
-    return Reference(source, size, precision)

@@ -24,7 +24,7 @@ from turbo_webnn.export.trace import trace
 from turbo_webnn.export.weights import bind_weights
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.source import EMBEDDED, Source, open_source
-from turbo_webnn.runtime.reference.torch_modules import load
+from turbo_webnn.runtime.reference.loading import load
 from turbo_webnn.runtime.verification.parity import compare
 
 VAE = "vae/diffusion_pytorch_model.safetensors"

@@ -16,11 +16,13 @@ from turbo_webnn.runtime.draw.noise import Float32Array
 from turbo_webnn.runtime.draw.stages import Stages
 from turbo_webnn.runtime.draw.text import PromptTokenizer
 from turbo_webnn.runtime.ort.sessions import Array
-from turbo_webnn.runtime.verification.evidence import Recorder
+from turbo_webnn.runtime.verification.evidence import Recorder, RecordingSide
 
 
-class Stand(Stages):
+class Stand(Stages, RecordingSide):
     """`bundle`, with `error` added to all that the component `wrong` gives."""
+
+    description = "a stand-in"
 
     def __init__(self, bundle: Bundle, wrong: str = "", error: float = 0.0) -> None:
         super().__init__(bundle, "cpu")
@@ -45,8 +47,10 @@ class Stand(Stages):
 def let_stand_in(monkeypatch: pytest.MonkeyPatch, stands: Sequence[Stand]) -> None:
     """The first of `stands` for PyTorch in float32; the second in float16, or else a bundle that is not wrong."""
 
-    def reference(source: Source, size: Size, precision: Precision) -> Stand:
+    def modules(source: Source, size: Size, precision: Precision) -> Stand:
         half = stands[1] if len(stands) > 1 else Stand(stands[0].bundle)
         return half if precision == "fp16" else stands[0]
 
-    monkeypatch.setattr("turbo_webnn.runtime.verification.verify._reference", reference)
+    verify = "turbo_webnn.runtime.verification.verify"
+    monkeypatch.setattr(f"{verify}.source_reference", lambda source, size: stands[0])
+    monkeypatch.setattr(f"{verify}.modules_reference", modules)

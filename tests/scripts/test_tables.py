@@ -16,6 +16,7 @@ def test_an_error_above_the_floor_and_the_layer_that_made_it_are_told() -> None:
         precision="fp16",
         source={"name": "here"},
         reference={"name": "there"},
+        compared_with="SomePipeline",
         provider="cpu",
         environment={},
         seconds={"pytorch": 2.0},
@@ -26,5 +27,5 @@ def test_an_error_above_the_floor_and_the_layer_that_made_it_are_told() -> None:
         "FAILS unet: relative L2 4.00e-03 is 2.00 times PyTorch's in float16, 2.00e-03   gate: 1.5",
         f"{'where the two part':76}  relative L2    growth",
         f"{'  unet conv_in':76}     4.00e-03     8.00x",
-        "parity FAILS: fp16 on cpu against there (pytorch 2 s)",
+        "parity FAILS: fp16 on cpu against there by SomePipeline (pytorch 2 s)",
     ]

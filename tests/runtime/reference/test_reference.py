@@ -18,8 +18,9 @@ from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.source import Source, open_source
 from turbo_webnn.runtime.draw.conditions import Conditions
 from turbo_webnn.runtime.draw.sampler import Sampling
+from turbo_webnn.runtime.reference.loading import load
 from turbo_webnn.runtime.reference.reference import Reference
-from turbo_webnn.runtime.reference.torch_modules import Float16Products, load
+from turbo_webnn.runtime.reference.torch_modules import Float16Products
 from turbo_webnn.runtime.verification.parity import compare
 
 PROMPT = "a photograph of a lighthouse on a cliff at dusk"

@@ -1,0 +1,60 @@
+"""LoRAs, added to the weights of a pipeline's modules by diffusers itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from turbo_webnn.models.component import Component
+from turbo_webnn.models.modules import build
+from turbo_webnn.models.source import Source
+from turbo_webnn.runtime.reference.torch_modules import as_request_error, silence_libraries
+
+
+def fuse_loras(pipeline: Any, source: Source, components: Sequence[Component]) -> None:
+    """Load the LoRAs of `source` into `pipeline`, and fuse them with the weights of `components`.
+
+    Raises:
+        RequestError: where diffusers cannot read a LoRA, or it does not fit the modules.
+    """
+    task = f"load the LoRAs of {source.name}"
+    names = [f"lora_{number}" for number, _ in enumerate(source.loras)]
+    with silence_libraries(), as_request_error(task, "give LoRAs that fit the checkpoint"):
+        with _stand_ins(pipeline, source):
+            for name, lora in zip(names, source.loras, strict=True):
+                pipeline.load_lora_weights(
+                    lora.path.parent,
+                    weight_name=lora.path.name,
+                    adapter_name=name,
+                    use_safetensors=True,
+                    local_files_only=True,
+                )
+            pipeline.set_adapters(names, [lora.weight for lora in source.loras])
+        loadable = {component.subfolder for component in components}.intersection(pipeline._lora_loadable_modules)
+        if loadable:
+            pipeline.fuse_lora(components=sorted(loadable), adapter_names=names)
+        pipeline.unload_lora_weights()
+
+
+@contextmanager
+def _stand_ins(pipeline: Any, source: Source) -> Iterator[None]:
+    """In the block, `pipeline` has modules without numbers in the places of those that it lacks.
+
+    diffusers loads a LoRA into all modules of a pipeline at once, and cannot do without one that the LoRA changes.
+    """
+    absent = [
+        component
+        for component in source.family.components
+        if component.subfolder in pipeline._lora_loadable_modules and getattr(pipeline, component.subfolder) is None
+    ]
+    for component in absent:
+        with torch.device("meta"):
+            setattr(pipeline, component.subfolder, build(component, source.config(component)))
+    try:
+        yield
+    finally:
+        for component in absent:
+            setattr(pipeline, component.subfolder, None)
