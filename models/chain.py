@@ -64,8 +64,12 @@ class Graph:
         return self.files[0].path
 
 
-Adapter = Literal["first_half"]
-"""What makes the contract's tensor of a layout's: `first_half` takes the first half of the channels."""
+Adapter = Literal["first_half", "sample"]
+"""What makes the contract's tensor of a layout's, which has twice the channels: the mean of normal distributions, then
+the logarithm of their variance.
+
+`first_half` takes the mean, though a consumer may sample. `sample` computes mean + exp(logarithm / 2)·noise, though a
+consumer may take the mean."""
 
 
 class BrowserRun(TypedDict):
