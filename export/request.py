@@ -108,7 +108,7 @@ class ExportRequest:
         return ExportPlan(self, source, names, size, self._weights)
 
     def layout_for(self, family: Family) -> Layout:
-        """The layout of a bundle of `family`; RequestError as `models.layouts.registry.layout_of` and `with_posterior`."""
+        """The layout of a bundle of `family`; RequestError as `layout_of` and `with_posterior` of `models.layouts`."""
         form = self.quantization if self._quantized else None
         layout = layout_of(self.layout, family.name, self.precision, form)
         return with_posterior(layout, family) if self.sample_posterior else layout

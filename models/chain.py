@@ -111,7 +111,8 @@ class Chain:
 
     Attributes:
         names: by the contract's name, what is called otherwise here.
-        adapters: by the contract's name, what makes the contract's tensor of the one here.
+        adapters: by the contract's name, what makes the contract's tensor of the one here, whose channels are a mean
+            and the logarithm of a variance: `first_half` takes the mean, `sample` adds exp(logarithm / 2)·noise to it.
         on_cpu: whether it needs what WebNN has not, and runs on the CPU.
         webnn: the verdict of the last check; None where there was none.
         float32_parts: the modules that stay in float32 in a float16 graph because they overflow, each with the

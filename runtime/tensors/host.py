@@ -48,7 +48,8 @@ class HostTensors:
     def sample(self, moments: Array, noise: Array) -> Array:
         """Compute mean + exp(v / 2)·noise."""
         mean, log_variance = self._halves(moments)
-        return mean + np.exp(np.float32(0.5) * log_variance) * self.read(noise)
+        deviation: NDArray[np.float32] = np.exp(np.float32(0.5) * log_variance)
+        return mean + deviation * self.read(noise)
 
     def concatenate(self, values: Sequence[Array]) -> Array:
         """Concatenate along the last axis."""
