@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.chain import Chain, Graph
+from turbo_webnn.models.parts.autoencoder_kl import MOMENTS
 from turbo_webnn.runtime.draw.bundle_drawer import BundleDrawer
 from turbo_webnn.runtime.ort.loading import load
 from turbo_webnn.runtime.ort.provider import Provider
@@ -45,7 +46,7 @@ class DeviceStages(BundleDrawer[Slot]):
         contracts = {component.name: component for component in family.known}
         return all(
             name in contracts
-            and chain.names.keys() == chain.adapters.keys()
+            and chain.names == dict.fromkeys(chain.adapters, MOMENTS)
             and {tensor.name for tensor in chain.inputs} <= {spec.name for spec in contracts[name].inputs}
             and _runs_whole_batch(chain, manifest.size.batch)
             for name, chain in manifest.components.items()

@@ -9,6 +9,7 @@ import numpy as np
 
 from turbo_webnn.models.chain import Chain
 from turbo_webnn.models.component import Component
+from turbo_webnn.models.parts.autoencoder_kl import MOMENTS
 from turbo_webnn.runtime.ort.sessions import Array
 
 
@@ -42,7 +43,8 @@ class Boundary:
     def outputs(self, runs: list[dict[str, Array]]) -> dict[str, Array]:
         """Convert the outputs of the chain's `runs` into the contract's outputs.
 
-        A mean is of moments, which follow it under their own name, so that a caller can sample.
+        If the graph gives moments, the contract's latents are their mean. The moments follow as `MOMENTS`, so that a
+        caller can sample.
         """
         batch = {
             name: np.concatenate([run[name] for run in runs]) if len(runs) > 1 else runs[0][name] for name in runs[0]
@@ -50,7 +52,7 @@ class Boundary:
         if self.component is None:
             return batch
         outputs = {spec.name: batch[self.chain.names.get(spec.name, spec.name)] for spec in self.component.outputs}
-        moments = {self.chain.names[name]: outputs[name] for name in self.chain.adapters}
+        moments = {MOMENTS: outputs[name] for name in self.chain.adapters}
         means = {name: np.split(outputs[name], 2, axis=1)[0] for name in self.chain.adapters}
         return {**outputs, **means, **moments}
 
