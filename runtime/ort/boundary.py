@@ -52,9 +52,11 @@ class Boundary:
         if self.component is None:
             return batch
         outputs = {spec.name: batch[self.chain.names.get(spec.name, spec.name)] for spec in self.component.outputs}
-        moments = {MOMENTS: outputs[name] for name in self.chain.adapters}
-        means = {name: np.split(outputs[name], 2, axis=1)[0] for name in self.chain.adapters}
-        return {**outputs, **means, **moments}
+        contracted = dict(outputs)
+        for name in self.chain.adapters:
+            contracted[MOMENTS] = outputs[name]
+            contracted[name] = np.split(outputs[name], 2, axis=1)[0]
+        return contracted
 
     def _additional(self) -> dict[str, Array]:
         """Zeros for the inputs of the layout that the contract does not have."""

@@ -127,7 +127,7 @@ def test_a_request_that_cannot_be_drawn_is_told_before_anything_is_fetched(brows
         ({"steps": 3, "strength": 0.33, "picture": dot}, "for 3 steps the smallest strength is 0.34"),
         ({"strength": 1.5, "picture": dot}, "strength 1.5 is not above 0 and at most 1"),
         (
-            {"samplePosterior": True, "picture": dot},
+            {"steps": 2, "samplePosterior": True, "picture": dot},
             "no variance of a picture's latents to sample with; export with --",
         ),
     ]
