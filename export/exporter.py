@@ -43,6 +43,7 @@ def export_bundle(
     size_budget: int | None = None,
     recipe: Path | None = None,
     skip_passes: Sequence[str] = (),
+    sample_posterior: bool = False,
     parts: Mapping[str, str] = MappingProxyType({}),
     overwrite: bool = False,
     report: ReportFraction = lambda _component, _doing, _fraction: None,
@@ -62,6 +63,8 @@ def export_bundle(
         size_budget: the most bytes of all graphs together. The bits of each weight are chosen for it.
         recipe: a file that states the bits of each weight, written by another export.
         skip_passes: names of passes to leave out (`export.pass_names`), to see what each pass does to a graph.
+        sample_posterior: whether the VAE encoder also gives the variance of the latents, so that image to image samples
+            them as diffusers does. The default gives the mean alone.
         parts: other sources by subfolder ("vae", "safety_checker"). Their components replace those of `source`. A
             safety checker in `parts` is exported too.
         overwrite: whether a bundle at `output` may be replaced.
@@ -77,6 +80,7 @@ def export_bundle(
         >>> export_bundle("stabilityai/sd-turbo", "sd-turbo-webnn").manifest.components["unet"].nodes
     """
     require_types(source=(source, str | Path | Source), output=(output, str | Path), size=(size, Size | None))
+    require_types(sample_posterior=(sample_posterior, bool))
     require_texts(components=components, skip_passes=skip_passes, parts=[*parts, *parts.values()])
     request = ExportRequest(
         output=Path(output),
@@ -89,6 +93,7 @@ def export_bundle(
         size_budget=size_budget,
         recipe=recipe,
         skip_passes=tuple(skip_passes),
+        sample_posterior=sample_posterior,
         overwrite=overwrite,
         **({} if size is None else asdict(size)),
     )

@@ -20,6 +20,7 @@ from turbo_webnn.models.component import VAE_FACTOR, Component, Size
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.families.family import Family
 from turbo_webnn.models.layouts.layout import Layout
+from turbo_webnn.models.layouts.posterior import with_posterior
 from turbo_webnn.models.layouts.registry import DEFAULT, layout_of
 from turbo_webnn.models.precision import BOUNDARY_TYPE, FORMS, NUMBERS, PRECISIONS, Form, Precision
 from turbo_webnn.models.source import Source
@@ -50,6 +51,7 @@ class ExportRequest:
     size_budget: int | None = None
     recipe: Path | None = None
     skip_passes: tuple[str, ...] = ()
+    sample_posterior: bool = False
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -98,13 +100,18 @@ class ExportRequest:
         layout.require_freedom(chains=self.max_graph_bytes is not None, baked=self.bake_time_ids)
         names = layout.chosen(components, [component.name for component in family.components])
         component_names = [name for name in names if name in layout.places]
+        if self.sample_posterior and family.wiring.encoder not in component_names:
+            wrong = f"--sample-posterior is about the {family.wiring.encoder}, which is not exported"
+            raise RequestError(wrong, f"drop it, or add --component {family.wiring.encoder}")
         source.require_served(family.chosen(component_names, fed=self.measured))
         size = native_size(source, batch=self.batch, height=self.height, width=self.width)
         return ExportPlan(self, source, names, size, self._weights)
 
     def layout_for(self, family: Family) -> Layout:
-        """The layout of a bundle of `family`; RequestError as `models.layouts.registry.layout_of`."""
-        return layout_of(self.layout, family.name, self.precision, self.quantization if self._quantized else None)
+        """The layout of a bundle of `family`; RequestError as `layout_of` and `with_posterior` of `models.layouts`."""
+        form = self.quantization if self._quantized else None
+        layout = layout_of(self.layout, family.name, self.precision, form)
+        return with_posterior(layout, family) if self.sample_posterior else layout
 
     @property
     def _quantized(self) -> bool:

@@ -64,8 +64,12 @@ class Graph:
         return self.files[0].path
 
 
-Adapter = Literal["first_half"]
-"""What makes the contract's tensor of a layout's: `first_half` takes the first half of the channels."""
+Adapter = Literal["first_half", "sample"]
+"""What makes the contract's tensor of a layout's, which has twice the channels: the mean of normal distributions, then
+the logarithm of their variance.
+
+`first_half` takes the mean, though a consumer may sample. `sample` computes mean + exp(logarithm / 2)·noise, though a
+consumer may take the mean."""
 
 
 class BrowserRun(TypedDict):
@@ -107,7 +111,8 @@ class Chain:
 
     Attributes:
         names: by the contract's name, what is called otherwise here.
-        adapters: by the contract's name, what makes the contract's tensor of the one here.
+        adapters: by the contract's name, what makes the contract's tensor of the one here, whose channels are a mean
+            and the logarithm of a variance: `first_half` takes the mean, `sample` adds exp(logarithm / 2)·noise to it.
         on_cpu: whether it needs what WebNN has not, and runs on the CPU.
         webnn: the verdict of the last check; None where there was none.
         float32_parts: the modules that stay in float32 in a float16 graph because they overflow, each with the

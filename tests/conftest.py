@@ -82,6 +82,12 @@ def tiny_chains(export_once: Export) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_posterior(export_once: Export) -> Path:
+    """A float32 bundle of `tiny`, two pictures at a time, that samples the latents of pictures."""
+    return export_once("tiny-posterior", "--precision", "fp32", "--batch", "2", "--sample-posterior")
+
+
+@pytest.fixture(scope="session")
 def tiny_q8f16(export_once: Export) -> Path:
     """`tiny` in 8 bits, products as MatMulNBits."""
     return export_once("tiny-q8f16", "--precision", "q8f16", "--quantization", "nbits")

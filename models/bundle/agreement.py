@@ -80,7 +80,7 @@ def _fits(tensor: Tensor, spec: TensorSpec, component: Component, manifest: Mani
     if dims == [1] and tensor.shape == ():  # one number may be a scalar
         return True
     channels = dims[1] if len(dims) > 1 else None
-    if manifest.components[component.name].adapters.get(spec.name) == "first_half" and isinstance(channels, int):
+    if manifest.components[component.name].adapters.get(spec.name) is not None and isinstance(channels, int):
         dims[1] = 2 * channels
     tokenizers = manifest.tokenizers.items()
     lengths = {tokenizer.length for name, tokenizer in tokenizers if component.tokenizer in (None, name)} or {TOKENS}

@@ -60,7 +60,7 @@ class Manifest:
         size: the one size that the bundle serves.
         source: the checkpoint that the bundle was made from.
         schedules: by number of steps.
-        scaling_factor: the VAE's; the decoder takes latents divided by it, the encoder's mean is multiplied.
+        scaling_factor: the VAE's; the decoder takes latents divided by it, the encoder's are multiplied.
         scheduler: diffusers' class that the schedules come from.
         components: by name.
         tokenizers: by folder.

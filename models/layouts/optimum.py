@@ -10,12 +10,7 @@ from turbo_webnn.models.component import Component, TensorSpec
 from turbo_webnn.models.families.stable_diffusion import STABLE_DIFFUSION
 from turbo_webnn.models.families.stable_diffusion_xl import STABLE_DIFFUSION_XL
 from turbo_webnn.models.layouts.layout import TOKENIZER_FILES, Layout, Place, Port
-from turbo_webnn.models.parts.autoencoder_kl import AutoencoderKLEncoder
-
-
-def _moments(component: Component, _config: Mapping[str, Any]) -> dict[str, TensorSpec]:
-    assert isinstance(component.part, AutoencoderKLEncoder)
-    return {component.outputs[0].name: component.part.moments}
+from turbo_webnn.models.layouts.posterior import with_moments
 
 
 def _all_states(component: Component, config: Mapping[str, Any]) -> dict[str, TensorSpec]:
@@ -36,7 +31,7 @@ _UNET = Place("unet/model.onnx", {"timestep": Port("timestep", scalar=True)})
 
 _VAE = {
     "vae_decoder": Place("vae_decoder/model.onnx"),
-    "vae_encoder": Place("vae_encoder/model.onnx", outputs=_moments, adapters={"latent_sample": "first_half"}),
+    "vae_encoder": with_moments(Place("vae_encoder/model.onnx"), "first_half"),
 }
 
 _STABLE_DIFFUSION = Layout(

@@ -37,7 +37,10 @@ _PIXELS = ("batch", 3, "height", "width")
 
 MOMENTS = "latent_parameters"
 """The mean and the logarithm of the variance of latents, joined along the channels: the encoder's output in some
-layouts."""
+bundles."""
+
+_LOG_VARIANCES = (-30.0, 20.0)
+"""The limits of the logarithm of the variance (diffusers' DiagonalGaussianDistribution)."""
 
 
 @dataclass(frozen=True)
@@ -238,49 +241,68 @@ class AutoencoderKLEncoder(_AutoencoderKL):
 
     @property
     def moments(self) -> TensorSpec:
-        """The output `MOMENTS`, which some layouts have in place of the mean."""
+        """The output `MOMENTS`, which some bundles have in place of the mean."""
         return TensorSpec(MOMENTS, "float", ("batch", 2 * self.channels, "latent_height", "latent_width"))
 
     def trace(self, module: Any, component: Component, size: Size, sample: Any) -> Any:
         """The mean of the latents, or `MOMENTS` if that is the component's output.
 
-        For the mean, the half of the last convolution that gives the variance is not computed.
+        For the mean, the half of the last convolution that gives the variance is not computed. The logarithm of the
+        variance in `MOMENTS` is limited as diffusers limits it, so that consumers need no limits.
         """
         from torch import nn
 
         moments = module.encoder(sample)  # [batch, 8, h, w]
         conv = module.quant_conv
         if component.outputs[0].name == MOMENTS:
-            return self._relative(module.config, moments if conv is None else conv(moments))
+            mean, log_variance = (moments if conv is None else conv(moments)).chunk(2, dim=1)
+            return self._moments(module.config, mean, log_variance.clamp(*_LOG_VARIANCES))
         if conv is None:
             return self._relative(module.config, moments.chunk(2, dim=1)[0])
         mean_channels = conv.out_channels // 2
         mean = nn.functional.conv2d(moments, conv.weight[:mean_channels], conv.bias[:mean_channels])
         return self._relative(module.config, mean)
 
-    def _relative(self, config: Config, latents: Any) -> Any:
-        """Normalise the mean, or mean and logarithm of the variance, by the statistics of latents if there are any."""
+    def _relative(self, config: Config, mean: Any) -> Any:
+        """Normalise the mean of latents by the statistics of latents if there are any."""
+        statistics = self.statistics(config)
+        if statistics is None:
+            return mean
+        center, std = (constant_rows(numbers, 1).view(1, -1, 1, 1) for numbers in statistics)
+        return (mean - center) / std
+
+    def _moments(self, config: Config, mean: Any, log_variance: Any) -> Any:
+        """Normalise both by the statistics of latents if there are any, and join them."""
         import torch
 
         statistics = self.statistics(config)
-        if statistics is None:
-            return latents
-        mean, std = (constant_rows(numbers, 1).view(1, -1, 1, 1) for numbers in statistics)
-        if latents.shape[1] == len(statistics[0]):
-            return (latents - mean) / std
-        means, log_variances = latents.chunk(2, dim=1)
-        log_variance = constant_rows([2 * math.log(number) for number in statistics[1]], 1).view(1, -1, 1, 1)
-        return torch.cat([(means - mean) / std, log_variances - log_variance], dim=1)
+        if statistics is not None:
+            shift = constant_rows([2 * math.log(number) for number in statistics[1]], 1).view(1, -1, 1, 1)
+            log_variance = log_variance - shift
+        return torch.cat([self._relative(config, mean), log_variance], dim=1)
 
     def reference(self, module: Any, component: Component, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Encode as the image-to-image pipelines do, with the mean in place of a sample."""
-        return (self._normalised(module.encode(inputs["sample"]).latent_dist.mode(), module.config),)
+        """Encode as the image-to-image pipelines do: the mean, `MOMENTS`, or both, as `component` has outputs."""
+        return self._of_posterior(module.config, module.encode(inputs["sample"]).latent_dist, component)
 
     def observed(
         self, module: Any, component: Component, arguments: Sequence[Any], named: Mapping[str, Any], result: Any
     ) -> tuple[Mapping[str, Any], tuple[Any, ...]]:
         """The pipelines apply the statistics of latents after the call."""
-        return {component.inputs[0].name: arguments[0]}, (self._normalised(result[0].mode(), module.config),)
+        outputs = self._of_posterior(module.config, result[0], component)
+        return {component.inputs[0].name: arguments[0]}, outputs
+
+    def _of_posterior(self, config: Config, posterior: Any, component: Component) -> tuple[Any, ...]:
+        """The outputs of `component` from the distribution of latents, normalised by the statistics."""
+        import torch
+
+        mean, log_variance = posterior.mode(), posterior.logvar
+        statistics = self.statistics(config)
+        if statistics is not None:
+            center, std = (mean.new_tensor(numbers).view(1, -1, 1, 1) for numbers in statistics)
+            mean, log_variance = (mean - center) / std, log_variance - 2 * std.log()
+        moments = torch.cat([mean, log_variance], dim=1)
+        return tuple(moments if spec.name == MOMENTS else mean for spec in component.outputs)
 
     def needs(self, parameter: str) -> bool:
         """Whether `parameter` is of the encoder."""

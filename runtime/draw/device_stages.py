@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.chain import Chain, Graph
+from turbo_webnn.models.parts.autoencoder_kl import MOMENTS
 from turbo_webnn.runtime.draw.bundle_drawer import BundleDrawer
 from turbo_webnn.runtime.ort.loading import load
 from turbo_webnn.runtime.ort.provider import Provider
@@ -40,12 +41,12 @@ class DeviceStages(BundleDrawer[Slot]):
 
     @staticmethod
     def supports(bundle: Bundle) -> bool:
-        """Whether the graphs of `bundle` have the names and shapes of the contract."""
+        """Whether the graphs of `bundle` have the names and shapes of the contract. An encoder may give moments."""
         manifest, family = bundle.manifest, bundle.family
         contracts = {component.name: component for component in family.known}
         return all(
             name in contracts
-            and not (chain.names or chain.adapters)
+            and chain.names == dict.fromkeys(chain.adapters, MOMENTS)
             and {tensor.name for tensor in chain.inputs} <= {spec.name for spec in contracts[name].inputs}
             and _runs_whole_batch(chain, manifest.size.batch)
             for name, chain in manifest.components.items()
@@ -55,7 +56,7 @@ class DeviceStages(BundleDrawer[Slot]):
         """Run `component` and add the time to `timings`.
 
         Returns:
-            All outputs by name.
+            All outputs by the names of the graph.
         """
         chain = self.bundle.chain(component)
         slots = {tensor.name: self._slots.of(component, tensor) for tensor in chain.inputs}

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from turbo_webnn.models.families.family import Family
+from turbo_webnn.models.parts.autoencoder_kl import MOMENTS
 from turbo_webnn.models.wiring import Wiring
 from turbo_webnn.runtime.draw.sampler import Sampler, Sampling, sample
 from turbo_webnn.runtime.tensors.protocol import Tensors, Value
@@ -33,6 +34,22 @@ class Facts:
     batch: int
     scaling_factor: float
     constants: Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Encoding(Generic[Value]):
+    """What the VAE encoder gives for the picture that a drawing starts from, not scaled.
+
+    Attributes:
+        output: the mean of the latents [batch, channels, h, w], or with `has_variance` the mean and the logarithm of
+            the variance [batch, 2·channels, h, w].
+        pictures: the number of pictures: that of the batch, or 1 where the batch starts from one picture.
+        has_variance: whether the latents can be sampled.
+    """
+
+    output: Value
+    pictures: int
+    has_variance: bool
 
 
 class Drawer(ABC, Generic[Value]):
@@ -92,17 +109,21 @@ class Drawer(ABC, Generic[Value]):
         rows = {name: np.array([row] * self.facts.batch, np.float32) for name, row in self.facts.constants.items()}
         return {**wired, **{name: self.tensors.write(row) for name, row in rows.items()}}
 
-    def encode_picture(self, pictures: NDArray[np.float32]) -> Value:
-        """Encode pictures [batch, 3, H, W] in -1…1 into latents, times the scaling factor."""
+    def encode_picture(self, pictures: NDArray[np.float32]) -> Encoding[Value]:
+        """Encode pictures [batch, 3, H, W] in -1…1, or one picture [1, 3, H, W] for the whole batch."""
         assert self.facts.wiring.encoder is not None
-        (latents,) = self._run_on_host_array(self.facts.wiring.encoder, pictures).values()
-        return self.tensors.scale(latents, self.facts.scaling_factor)
+        repeated = np.tile(pictures, (self.facts.batch // len(pictures), 1, 1, 1))
+        outputs = self._run_on_host_array(self.facts.wiring.encoder, repeated)
+        if MOMENTS in outputs:
+            return Encoding(outputs[MOMENTS], len(pictures), has_variance=True)
+        (mean,) = outputs.values()
+        return Encoding(mean, len(pictures), has_variance=False)
 
     def sample(
         self,
         conditions: Mapping[str, Value],
         sampling: Sampling,
-        start: Value | None = None,
+        start: Encoding[Value] | None = None,
         on_step: Callable[[int], None] | None = None,
     ) -> Value:
         """Run all steps of the denoiser.
@@ -110,7 +131,7 @@ class Drawer(ABC, Generic[Value]):
         Args:
             conditions: the denoiser's inputs without latents and timestep.
             sampling: the steps, the seed and the strength.
-            start: latents of a picture; ignored where `sampling` has no strength.
+            start: an encoded picture; ignored where `sampling` has no strength.
             on_step: called after each step with the number of completed steps.
 
         Returns:
@@ -119,9 +140,28 @@ class Drawer(ABC, Generic[Value]):
         Raises:
             RequestError: where there is no such schedule, or the strength leaves no step to run.
         """
-        picture_latents = None if sampling.strength is None else start
-        denoise = self.denoiser(conditions)
-        return sample(self.sampler(sampling), denoise, picture_latents, on_step, self.tensors.release)
+        sampler = self.sampler(sampling)
+        latents = (
+            None if sampling.strength is None or start is None else self._picture_latents(start, sampler, sampling)
+        )
+        drawn = sample(sampler, self.denoiser(conditions), latents, on_step, self.tensors.release)
+        if latents is not None:
+            self.tensors.release(latents)
+        return drawn
+
+    def _picture_latents(self, start: Encoding[Value], sampler: Sampler[Value], sampling: Sampling) -> Value:
+        """The latents of an encoded picture, times the scaling factor: sampled, or the mean, as `sampling` states."""
+        assert start.has_variance or not sampling.posterior, "there is no variance to sample with"
+        if sampling.posterior:
+            noise = sampler.posterior_noise(start.pictures)
+            latents = self.tensors.sample(start.output, noise)
+            self.tensors.release(noise)
+        else:
+            latents = self.tensors.mean(start.output) if start.has_variance else start.output
+        scaled = self.tensors.scale(latents, self.facts.scaling_factor)
+        if latents is not start.output:
+            self.tensors.release(latents)
+        return scaled
 
     def denoiser(self, conditions: Mapping[str, Value]) -> Callable[[Value, Value], Value]:
         """The denoiser under `conditions`, as a function of the scaled latents and the timestep."""

@@ -1,9 +1,14 @@
 """Seeded noise: the numbers of `torch.randn` on the CPU, without torch.
 
-A seed gives the same picture here as in diffusers. The generator is the Mersenne Twister. The transforms are those of
-PyTorch's `normal_` on the CPU (ATen: DistributionTemplates.h, DistributionsHelper.h). PyTorch has two of them, and the
-size of the draw selects one. The code is plain arithmetic, so that it can be ported to another language
-(`runtime/web/noise.mjs`).
+The generator is the Mersenne Twister. The transforms are those of PyTorch's `normal_` on the CPU (ATen:
+DistributionTemplates.h, DistributionsHelper.h). PyTorch has two of them, and the size of the draw selects one. The code
+is plain arithmetic, so that it can be ported to another language (`runtime/web/noise.mjs`).
+
+A seed gives the picture of diffusers where diffusers draws the same numbers: from one `torch.Generator()` on the CPU
+(one on CUDA draws others), without guidance, with `num_images_per_prompt` equal to the bundle's batch. A pipeline in
+float16 rounds them. Image to image has to sample the latents of its picture too (`runtime.draw.posterior`), which draws
+from the generator first. With mean latents the picture differs, because the noise that follows is another part of the
+stream.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from turbo_webnn.runtime.draw import images, safety, sampler
 from turbo_webnn.runtime.draw.bundle_drawer import Timing
 from turbo_webnn.runtime.draw.engine import Engine, make_engine
 from turbo_webnn.runtime.draw.noise import NoiseSource
+from turbo_webnn.runtime.draw.posterior import choose_posterior
 from turbo_webnn.runtime.draw.sampler import Sampling
 from turbo_webnn.runtime.draw.text import tokenizers_of
 from turbo_webnn.runtime.ort.sessions import Provider, Settings
@@ -105,9 +106,13 @@ class Pipeline:
         seed: int = 0,
         image: Image.Image | None = None,
         strength: float = 0.5,
+        sample_posterior: bool | None = None,
     ) -> Image.Image:
         """Draw one picture: the first image of `generate` with the same arguments."""
-        return self.generate(prompt, steps=steps, seed=seed, image=image, strength=strength).images[0]
+        result = self.generate(
+            prompt, steps=steps, seed=seed, image=image, strength=strength, sample_posterior=sample_posterior
+        )
+        return result.images[0]
 
     def generate(
         self,
@@ -117,6 +122,7 @@ class Pipeline:
         seed: int = 0,
         image: Image.Image | None = None,
         strength: float = 0.5,
+        sample_posterior: bool | None = None,
         progress: ReportRuns | None = None,
     ) -> Result:
         """Draw pictures of `prompt`, as many as the bundle's batch size.
@@ -127,18 +133,21 @@ class Pipeline:
             seed: the seed of the noise, which equals that of `torch.randn` for the batch with this seed.
             image: a picture to start from, of any mode and size.
             strength: how much `image` changes; `int(steps * strength)` steps run.
+            sample_posterior: whether the latents of `image` are sampled, as diffusers' pipelines do, or are the mean.
+                None does what the bundle was exported for.
             progress: receives the component, the number of its completed runs and their total.
 
         Raises:
-            RequestError: where the bundle has no such component or schedule, the strength leaves no step to run,
-                onnxruntime fails, or numbers leave the range of their type.
+            RequestError: where the bundle has no such component or schedule, or gives no variance to sample with, the
+                strength leaves no step to run, onnxruntime fails, or numbers leave the range of their type.
         """
         require_types(prompt=(prompt, str), steps=(steps, Whole), seed=(seed, Whole), strength=(strength, Real))
-        require_types(image=(image, Image.Image | None))
+        require_types(image=(image, Image.Image | None), sample_posterior=(sample_posterior, bool | None))
         require_unicode(prompt=prompt)
         steps, seed, strength = index(steps), index(seed), float(strength)
         size, wiring, engine = self.bundle.manifest.size, self.bundle.manifest.wiring, self._engine
-        sampling = Sampling(steps, seed, None if image is None else strength)
+        posterior = choose_posterior(self.bundle, sample_posterior)
+        sampling = Sampling(steps, seed, None if image is None else strength, posterior)
         denoiser_runs = self._require_runnable(sampling)
         engine.timings.clear()
         encoded, cut = self._encode(prompt, progress)
@@ -146,8 +155,8 @@ class Pipeline:
         if image is not None:
             picture = images.to_sample(image, size.width, size.height)
             with self._running(str(wiring.encoder), progress):
-                start = engine.encode_picture(np.repeat(picture, size.batch, axis=0))
-            self._require_finite(str(wiring.encoder), start)
+                start = engine.encode_picture(picture)
+            self._require_finite(str(wiring.encoder), start.output)
         conditions = engine.conditions(list(encoded.values()))
         with self._running(wiring.denoiser, progress, denoiser_runs) as on_step:
             latents = engine.sample(conditions, sampling, start, on_step)
@@ -160,7 +169,7 @@ class Pipeline:
         if any(flags):
             pictures = safety.blacken(pictures, flags)
         host_latents = engine.tensors.read(latents)
-        engine.tensors.release(latents, *conditions.values(), *([] if start is None else [start]))
+        engine.tensors.release(latents, *conditions.values(), *([] if start is None else [start.output]))
         return Result(tuple(pictures), host_latents, dict(engine.timings), cut, flags)
 
     def release(self) -> None:

@@ -26,11 +26,14 @@ class Sampling:
         steps: the number of steps of the schedule.
         seed: the seed of the noise of the whole batch, as with one torch generator.
         strength: how much a picture changes, above 0 and at most 1; None where there is no picture.
+        posterior: whether the latents of a picture are sampled from the VAE's distribution, as diffusers' pipelines do;
+            otherwise they are its mean.
     """
 
     steps: int = 1
     seed: int = 0
     strength: float | None = None
+    posterior: bool = False
 
 
 class Sampler(Protocol[Value]):
@@ -39,6 +42,12 @@ class Sampler(Protocol[Value]):
     @property
     def steps(self) -> Sequence[Any]:
         """The steps to run."""
+
+    def posterior_noise(self, pictures: int) -> Value:
+        """Draw the noise that samples the latents of `pictures` pictures, before `begin`.
+
+        The noise of one picture is repeated for the batch, as diffusers repeats the latents of one picture.
+        """
 
     def begin(self, start: Value | None) -> Value:
         """Make the first latents: noise, or the latents `start` of a picture with noise added."""
@@ -105,6 +114,12 @@ class ScheduleSampler(Generic[Value]):
     def steps(self) -> Sequence[Step]:
         """The steps to run."""
         return self._steps
+
+    def posterior_noise(self, pictures: int) -> Value:
+        """Draw the noise of `pictures` pictures, repeated for the batch, in the latents' shape."""
+        batch, *rest = self._shape
+        noise = self._noise.normal((pictures, *rest))
+        return self._tensors.write(np.tile(noise, (batch // pictures, 1, 1, 1)))
 
     def begin(self, start: Value | None) -> Value:
         """Make the first latents: noise, or the latents `start` of a picture with noise added."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from turbo_webnn.models.chain import Adapter, Chain
+from turbo_webnn.models.chain import Chain
 from turbo_webnn.models.component import Component
+from turbo_webnn.models.parts.autoencoder_kl import MOMENTS
 from turbo_webnn.runtime.ort.sessions import Array
 
 
@@ -40,17 +41,22 @@ class Boundary:
             }
 
     def outputs(self, runs: list[dict[str, Array]]) -> dict[str, Array]:
-        """Convert the outputs of the chain's `runs` into the contract's outputs."""
+        """Convert the outputs of the chain's `runs` into the contract's outputs.
+
+        If the graph gives moments, the contract's latents are their mean. The moments follow as `MOMENTS`, so that a
+        caller can sample.
+        """
         batch = {
             name: np.concatenate([run[name] for run in runs]) if len(runs) > 1 else runs[0][name] for name in runs[0]
         }
         if self.component is None:
             return batch
         outputs = {spec.name: batch[self.chain.names.get(spec.name, spec.name)] for spec in self.component.outputs}
-        return {
-            name: _ADAPTERS[self.chain.adapters[name]](value) if name in self.chain.adapters else value
-            for name, value in outputs.items()
-        }
+        contracted = dict(outputs)
+        for name in self.chain.adapters:
+            contracted[MOMENTS] = outputs[name]
+            contracted[name] = np.split(outputs[name], 2, axis=1)[0]
+        return contracted
 
     def _additional(self) -> dict[str, Array]:
         """Zeros for the inputs of the layout that the contract does not have."""
@@ -62,9 +68,6 @@ class Boundary:
             for tensor in self.chain.inputs
             if tensor.name not in known
         }
-
-
-_ADAPTERS: Mapping[Adapter, Callable[[Array], Array]] = {"first_half": lambda value: np.split(value, 2, axis=1)[0]}
 
 
 def _run_count(value: Array, shape: tuple[int, ...]) -> int:

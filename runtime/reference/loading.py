@@ -7,6 +7,7 @@ together. Nothing is downloaded, and no pickle is opened.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import diffusers
@@ -21,6 +22,7 @@ from turbo_webnn.models.modules import build, matched
 from turbo_webnn.models.parts.clip_text import TOKENS
 from turbo_webnn.models.source import Source
 from turbo_webnn.runtime.reference.loras import fuse_loras
+from turbo_webnn.runtime.reference.sampler import make_scheduler
 from turbo_webnn.runtime.reference.torch_modules import as_request_error, silence_libraries
 
 _STORED_TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -56,11 +58,13 @@ def open_pipeline(
     """
     pipeline_type, family = pipeline_class(source.family), source.family
     names, options = pipeline_type._get_signature_keys(pipeline_type)
-    modules = {
+    modules: dict[str, Any] = {
         component.subfolder: _load_module(source, component, dtype)
         for component in {component.subfolder: component for component in components}.values()
         if source.file is None or component.subfolder in source.parts
     }
+    if source.scheduler:
+        modules["scheduler"] = make_scheduler(source)
     given = {
         **{name: None for name in names if name != "scheduler"},
         **{name: value for name, value in SWITCHES.items() if name in options},
@@ -107,12 +111,31 @@ def _load_module(source: Source, component: Component, dtype: Any) -> Any:
         matching = matched(component, build(component, config), checkpoint)
     if any(stored.shape != checkpoint.tensors[stored.name].shape for stored in matching.tensors.values()):
         return _assemble(component, config, matching, dtype)
+    file = source.file_of(component)
+    if file is not None:
+        return _load_file(source, component, file, matching, dtype)
     folder, variant = source.folder_of(component)
     with silence_libraries(), as_request_error(f"load {component.name} of {source.name}", _COMPLETE):
         module, missing = component.part.load(folder, variant, dtype)
     if missing:  # the libraries only warn, and initialise these weights with random numbers
         raise _missing(source, component, min(missing))
     return module.eval().requires_grad_(False)
+
+
+def _load_file(source: Source, component: Component, file: Path, matching: Checkpoint, dtype: Any) -> Any:
+    """Load the component's module from the file `file` of a part."""
+    module_type, folder = getattr(diffusers, component.module), source.folder_of(component)[0]
+    if all(tensor.name == name for name, tensor in matching.tensors.items()) or any(
+        name.startswith(component.prefixes) for name in source.checkpoint(component).tensors
+    ):
+        with silence_libraries(), as_request_error(f"load {component.name} of {source.name}", _COMPLETE):
+            module = module_type.from_single_file(
+                str(file), config=str(folder), local_files_only=True, torch_dtype=dtype, low_cpu_mem_usage=True
+            )
+        _require_whole(source, component, module)
+        return module
+    # diffusers opens no UNet under the original names without their prefix
+    return _assemble(component, source.config(component), matching, dtype)
 
 
 def _assemble(component: Component, config: Mapping[str, Any], checkpoint: Checkpoint, dtype: Any) -> Any:

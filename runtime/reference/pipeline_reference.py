@@ -142,7 +142,8 @@ class PipelineReference:
                 else {"image": images.to_images(drawing.picture), "strength": sampling.strength}
             )
             with ExitStack() as stack:
-                self._enter(stack, pipeline, components, [evidence.recorder(drawing.case)])
+                recorders = [evidence.recorder(drawing.case)]
+                self._enter(stack, pipeline, components, recorders, posterior=sampling.posterior)
                 (pictures, *_flags) = pipeline(
                     **embeds[drawing.case.prompt],
                     **arguments,
@@ -165,6 +166,7 @@ class PipelineReference:
         recorders: Sequence[Recorder],
         *,
         repeat: int = 1,
+        posterior: bool = False,
     ) -> None:
         """Enter the contexts of a call of `pipeline`: its errors, no gradients, and the watches of `components`."""
         stack.enter_context(as_request_error(f"run the pipeline of {self.source.name}"))
@@ -173,10 +175,13 @@ class PipelineReference:
         pipeline.set_progress_bar_config(disable=True)
         for component in components:
             module, method = getattr(pipeline, component.subfolder), component.part.called
-            watch = self._watch(module, component, recorders, repeat)
+            takes_mean = component.name == self._wiring.encoder and not posterior
+            watch = self._watch(module, component, recorders, repeat, takes_mean=takes_mean)
             stack.enter_context(watch_calls(module, str(method), watch))
 
-    def _watch(self, module: Any, component: Component, recorders: Sequence[Recorder], repeat: int) -> Any:
+    def _watch(
+        self, module: Any, component: Component, recorders: Sequence[Recorder], repeat: int, *, takes_mean: bool
+    ) -> Any:
         def watch(arguments: Sequence[Any], named: Mapping[str, Any], result: Any) -> Any:
             inputs, outputs = component.part.observed(module, component, arguments, named, result)
             input_arrays = {name: np.repeat(_to_array(tensor), repeat, axis=0) for name, tensor in inputs.items()}
@@ -186,7 +191,7 @@ class PipelineReference:
             }
             for record in recorders:
                 record(component.name, input_arrays, output_arrays)
-            return mean_latents(result) if component.name == self._wiring.encoder else result
+            return mean_latents(result) if takes_mean else result
 
         return watch
 

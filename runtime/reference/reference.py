@@ -6,6 +6,7 @@ In the runtime, only `runtime.reference` and `runtime.bench.pytorch_side` import
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 
 from turbo_webnn.models.clip_tokenizer import open_clip_tokenizer
 from turbo_webnn.models.component import Size
+from turbo_webnn.models.parts.autoencoder_kl import AutoencoderKLEncoder
 from turbo_webnn.models.parts.clip_text import TOKENS
 from turbo_webnn.models.precision import Precision
 from turbo_webnn.models.source import Source
@@ -79,16 +81,19 @@ class Reference(SourceDrawer[Array], RecordingSide):
             keep: called with the path and the output of every submodule that returns one tensor.
 
         Returns:
-            All outputs by name.
+            All outputs by name. The VAE encoder also gives its moments.
         """
         module, contract = self._module(component), self.source.family.component(component)
+        part = contract.part
+        moments = (part.moments,) if isinstance(part, AutoencoderKLEncoder) else ()
+        extended = replace(contract, outputs=(*contract.outputs, *moments))
         tensors = {name: self._tensor(array) for name, array in inputs.items()}
         task = f"run {component} of {self.source.name}"
         with Float16Products(), watch_outputs(module, keep), as_request_error(task):
-            outputs = contract.part.reference(module, contract, tensors)
-        arrays = {spec.name: to_numpy(output) for spec, output in zip(contract.outputs, outputs, strict=True)}
+            outputs = part.reference(module, extended, tensors)
+        arrays = {spec.name: to_numpy(output) for spec, output in zip(extended.outputs, outputs, strict=True)}
         if self.record is not None:
-            self.record(component, inputs, arrays)
+            self.record(component, inputs, {spec.name: arrays[spec.name] for spec in contract.outputs})
         return arrays
 
     def sampler(self, sampling: Sampling) -> DiffusersSampler[Array]:

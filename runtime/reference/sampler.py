@@ -44,9 +44,9 @@ class DiffusersSampler(Generic[Value]):
         self._task = f"sample with the scheduler of {source.name}"
         self._to_torch, self._from_torch = to_torch, from_torch
         self._generator = torch.Generator().manual_seed(sampling.seed)
-        self._noise = torch.randn(shape, generator=self._generator).to(device)
+        self._shape, self._device = shape, device
         with self._as_request_error():
-            self._scheduler = _make_scheduler(source)
+            self._scheduler = make_scheduler(source)
             self._scheduler.set_timesteps(sampling.steps, device=device)
             self._timesteps = self._scheduler.timesteps
             if sampling.strength is not None:  # as get_timesteps of the pipelines
@@ -59,12 +59,18 @@ class DiffusersSampler(Generic[Value]):
         """The timesteps to run."""
         return list(self._timesteps)
 
+    def posterior_noise(self, pictures: int) -> Value:
+        """Draw the noise of `pictures` pictures, repeated for the batch, as retrieve_latents of the pipelines."""
+        batch, *rest = self._shape
+        return self._from_torch(self._draw((pictures, *rest)).repeat(batch // pictures, 1, 1, 1))
+
     def begin(self, start: Value | None) -> Value:
         """Make the first latents, as prepare_latents of the pipelines."""
+        noise = self._draw(self._shape)
         with self._as_request_error():
             if start is None:
-                return self._from_torch(self._noise * self._scheduler.init_noise_sigma)
-            return self._from_torch(self._scheduler.add_noise(self._to_torch(start), self._noise, self._timesteps[:1]))
+                return self._from_torch(noise * self._scheduler.init_noise_sigma)
+            return self._from_torch(self._scheduler.add_noise(self._to_torch(start), noise, self._timesteps[:1]))
 
     def scale_input(self, latents: Value, step: Any) -> Value:
         """Scale `latents` for the denoiser."""
@@ -83,13 +89,16 @@ class DiffusersSampler(Generic[Value]):
                 self._scheduler.step(model_output, step, sample, generator=self._generator).prev_sample
             )
 
+    def _draw(self, shape: tuple[int, ...]) -> Any:
+        return torch.randn(shape, generator=self._generator).to(self._device)
+
     @contextmanager
     def _as_request_error(self) -> Iterator[None]:
         with as_request_error(self._task):
             yield
 
 
-def _make_scheduler(source: Source) -> Any:
+def make_scheduler(source: Source) -> Any:
     config = source.scheduler_config()
     name = str(config.get("_class_name"))
     known = next((scheduler for scheduler in source.family.schedulers if scheduler.name == name), None)

@@ -34,6 +34,15 @@ class TorchTensors:
         """Add coefficient·value of each term."""
         return sum(coefficient * value for coefficient, value in terms if coefficient)
 
+    def mean(self, moments: Any) -> Any:
+        """The first half of the channels."""
+        return moments.chunk(2, dim=1)[0]
+
+    def sample(self, moments: Any, noise: Any) -> Any:
+        """Compute mean + exp(v / 2)·noise."""
+        mean, log_variance = moments.chunk(2, dim=1)
+        return mean + torch.exp(0.5 * log_variance) * noise
+
     def concatenate(self, values: Sequence[Any]) -> Any:
         """Concatenate along the last axis."""
         return values[0] if len(values) == 1 else torch.cat(list(values), dim=-1)

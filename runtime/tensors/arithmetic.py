@@ -1,7 +1,8 @@
 """The arithmetic between components as small graphs on the device: sampler steps, casts, pixels.
 
 A graph is a few nodes in ONNX's text format, made for the types and shapes of its slots. The order of operations is
-that of `runtime.draw.sampler` and `runtime.draw.images`, so that float32 gives the same bits.
+that of `runtime.tensors.host` and `runtime.draw.images`, so that float32 gives the same bits, except for `exp`, which
+onnxruntime and numpy round differently.
 """
 
 from __future__ import annotations
@@ -28,6 +29,20 @@ _HEADER = '<ir_version: 10, opset_import: ["" : 20]>'
 _ADD = "{{ wide = Cast<to = 1>(z)  more = Mul(wide, by)  y = Add(x, more) }}"
 
 _MULTIPLY = "{{ wide = Cast<to = 1>(x)  product = Mul(wide, by)  y = Cast<to = {y}>(product) }}"
+
+_MEAN = "{{ mean, _ = Split<axis = 1, num_outputs = 2>(x)  y = Cast<to = 1>(mean) }}"
+
+_SAMPLE = """
+  <float half = {{0.5}}>
+{{
+  wide = Cast<to = 1>(x)
+  mean, log_variance = Split<axis = 1, num_outputs = 2>(wide)
+  halved = Mul(log_variance, half)
+  deviation = Exp(halved)
+  more = Mul(deviation, z)
+  y = Add(mean, more)
+}}
+"""
 
 _PIXELS = """
   <float two = {{2}}, float half = {{0.5}}, float zero = {{0}}, float one = {{1}}, float most = {{255}}>
@@ -77,6 +92,14 @@ class Arithmetic:
         """Compute y = x·by in float32, cast to the type of `y`."""
         self._factor.put(np.array([by]))
         self._run(_MULTIPLY, {"x": x, "by": self._factor}, {"y": y})
+
+    def mean(self, x: Slot, y: Slot) -> None:
+        """Compute the first half of the channels of `x`, in float32."""
+        self._run(_MEAN, {"x": x}, {"y": y})
+
+    def sample(self, x: Slot, z: Slot, y: Slot) -> None:
+        """Compute mean + exp(v / 2)·z in float32, where mean and v are the halves of the channels of `x`."""
+        self._run(_SAMPLE, {"x": x, "z": z}, {"y": y})
 
     def concatenate(self, parts: Sequence[Slot], whole: Slot) -> None:
         """Concatenate `parts` along their last axis into `whole`."""

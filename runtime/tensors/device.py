@@ -52,6 +52,18 @@ class DeviceTensors:
             total = result
         return total
 
+    def mean(self, moments: Slot) -> Slot:
+        """The first half of the channels."""
+        result = self._half(moments)
+        self._arithmetic.mean(moments, result)
+        return result
+
+    def sample(self, moments: Slot, noise: Slot) -> Slot:
+        """Compute mean + exp(v / 2)·noise."""
+        result = self._half(moments)
+        self._arithmetic.sample(moments, noise, result)
+        return result
+
     def concatenate(self, values: Sequence[Slot]) -> Slot:
         """Concatenate along the last axis, in the type of the first value."""
         if len(values) == 1:
@@ -81,6 +93,11 @@ class DeviceTensors:
             free = self._free[value.tensor.dtype, value.tensor.shape]
             if id(value) in self._own_slots and value not in free:
                 free.append(value)
+
+    def _half(self, moments: Slot) -> Slot:
+        """A slot with half the channels of `moments`."""
+        batch, channels, height, width = moments.tensor.shape
+        return self._slot("float32", (batch, channels // 2, height, width))
 
     def _slot(self, dtype: str, shape: tuple[int, ...]) -> Slot:
         free = self._free[dtype, shape]

@@ -39,6 +39,18 @@ class HostTensors:
                 total = total + np.float32(coefficient) * self.read(value)
         return total
 
+    def mean(self, moments: Array) -> Array:
+        """The first half of the channels."""
+        mean, _ = self._halves(moments)
+        return mean
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def sample(self, moments: Array, noise: Array) -> Array:
+        """Compute mean + exp(v / 2)·noise."""
+        mean, log_variance = self._halves(moments)
+        deviation: NDArray[np.float32] = np.exp(np.float32(0.5) * log_variance)
+        return mean + deviation * self.read(noise)
+
     def concatenate(self, values: Sequence[Array]) -> Array:
         """Concatenate along the last axis."""
         return values[0] if len(values) == 1 else np.concatenate(values, axis=-1)
@@ -50,6 +62,10 @@ class HostTensors:
     def to_pixels(self, sample: Array) -> NDArray[np.uint8]:
         """Convert `sample` to bytes."""
         return images.to_pixels(self.read(sample))
+
+    def _halves(self, moments: Array) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        mean, log_variance = np.split(self.read(moments), 2, axis=1)
+        return mean, log_variance
 
     def release(self, *values: Array) -> None:
         """Do nothing: Python frees arrays without references."""

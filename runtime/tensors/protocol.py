@@ -27,6 +27,12 @@ class Tensors(Protocol[Value]):
     def weighted_sum(self, terms: Sequence[tuple[float, Value]]) -> Value:
         """Add coefficient·value of each term, in order. Later terms with coefficient 0 are skipped."""
 
+    def mean(self, moments: Value) -> Value:
+        """The first half of the channels of `moments` [batch, 2·channels, h, w]: the mean of normal distributions."""
+
+    def sample(self, moments: Value, noise: Value) -> Value:
+        """Compute mean + exp(v / 2)·noise, where v, the second half of the channels, is the variance's logarithm."""
+
     def concatenate(self, values: Sequence[Value]) -> Value:
         """Concatenate `values` along their last axis. A single value is returned as it is."""
 

@@ -49,7 +49,8 @@ class BundleReference(Stages, RecordingSide):
         """Run `component`, record its inputs and outputs, and return all outputs by name."""
         outputs = super().run(component, inputs)
         if self.record is not None:
-            self.record(component, inputs, outputs)
+            contract = self.bundle.family.component(component).outputs
+            self.record(component, inputs, {spec.name: outputs[spec.name] for spec in contract})
         return outputs
 
 

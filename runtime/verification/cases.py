@@ -8,6 +8,7 @@ from pathlib import Path
 from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.runtime.draw import sampler
+from turbo_webnn.runtime.draw.posterior import choose_posterior
 from turbo_webnn.runtime.draw.sampler import Sampling
 from turbo_webnn.runtime.verification.drawing import Case
 
@@ -55,7 +56,7 @@ def cases_of(bundle: Bundle, prompts: Sequence[str], seeds: Sequence[int], steps
     ]
     encoder = bundle.manifest.wiring.encoder
     if encoder in components:
-        sampling = Sampling(IMAGE_STEPS, seeds[0], IMAGE_STRENGTH)
+        sampling = Sampling(IMAGE_STEPS, seeds[0], IMAGE_STRENGTH, choose_posterior(bundle))
         cases.append(Case(prompts[0], sampling, frozenset({encoder})))
     for case in cases:
         sampler.plan(bundle.manifest.schedules, case.sampling.steps)  # raises before anything is loaded

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from turbo_webnn.runtime.draw.conditions import Encoded, TokenIds
-from turbo_webnn.runtime.draw.drawer import Drawer
+from turbo_webnn.runtime.draw.drawer import Drawer, Encoding
 from turbo_webnn.runtime.draw.noise import Float32Array
 from turbo_webnn.runtime.draw.sampler import Sampling
 from turbo_webnn.runtime.ort.sessions import Array
@@ -41,13 +41,13 @@ class Case:
 
 @dataclass
 class Drawing:
-    """The state of a case on one side; each field is the output of a component, and None before its run."""
+    """The state of a case on one side; each field is the outcome of a component, and None before its run."""
 
     case: Case
     ids: TokenIds
     picture: Float32Array | None = None
     encoded: dict[str, Encoded] = field(default_factory=dict)
-    start: Float32Array | None = None
+    start: Encoding[Array] | None = None
     latents: Float32Array | None = None
     sample: Float32Array | None = None
 

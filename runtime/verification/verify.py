@@ -23,6 +23,7 @@ from turbo_webnn.models.progress import ReportRuns
 from turbo_webnn.models.provenance import Provenance
 from turbo_webnn.models.source import Source
 from turbo_webnn.runtime.draw.noise import Float32Array
+from turbo_webnn.runtime.draw.posterior import choose_posterior
 from turbo_webnn.runtime.draw.stages import Stages
 from turbo_webnn.runtime.draw.text import PromptTokenizer
 from turbo_webnn.runtime.ort.environment import environment
@@ -90,6 +91,8 @@ def verify(
     settings = provider if isinstance(provider, Settings) else Settings(choose_provider(provider), fuse=False)
     manifest, stages = bundle.manifest, Stages(bundle, settings)
     cases = cases_of(bundle, prompts, seeds, steps)
+    if isinstance(reference, Bundle) and any(case.sampling.posterior for case in cases):
+        choose_posterior(reference, asked=True)  # raises where it cannot draw such a case
     bundle.require_intact()
     quality = read_quality(bundle.folder)
     clock = _Clock()

@@ -3,6 +3,7 @@ import { PromptEncoder } from './conditions.mjs';
 import { TurboError } from './errors.mjs';
 import * as images from './images.mjs';
 import { NoiseSource } from './noise.mjs';
+import { adapterOf, choosePosterior } from './posterior.mjs';
 import { blacken, clipInput } from './safety.mjs';
 import { Sampler } from './sampler.mjs';
 import { entry, plan } from './schedule.mjs';
@@ -88,7 +89,7 @@ export class Drawer {
   #requireContract(needed) {
     for (const name of needed) {
       const { names, adapters } = this.#manifest.components[name];
-      const [other] = [...Object.keys(adapters), ...Object.keys(names)];
+      const other = Object.keys(names).find((tensor) => !(tensor in adapters)); // of moments, any name will do
       if (other !== undefined)
         throw new TurboError('bundle', `its ${name} has another ${other} here`, 'export with the layout webnn');
     }
@@ -102,6 +103,7 @@ export class Drawer {
   async draw(request, report) {
     const schedule = plan(this.#manifest, request.steps);
     const first = request.bitmap ? entry(schedule, request.strength) : 0; // refuses before anything is downloaded
+    const posterior = choosePosterior(this.#manifest, request.samplePosterior);
     const noise = new NoiseSource(request.seed);
     this.#sessions.report = report;
     this.#sessions.timings = {};
@@ -109,8 +111,9 @@ export class Drawer {
     const { conditions, cut } = await this.#prompts.encode(request.prompt, (name, inputs) =>
       this.#run(name, inputs, report),
     );
-    const start = request.bitmap ? await this.#encodePicture(request.bitmap, report) : null;
     const sampler = new Sampler(this.#tensors, noise, schedule, first, this.#latents().shape);
+    const encoded = request.bitmap ? await this.#encodePicture(request.bitmap, report) : null;
+    const start = encoded && (await this.#pictureLatents(encoded, posterior ? sampler : null));
     const latents = await sampler.begin(start);
     const finished = await this.#sample(sampler, latents, conditions, request.previews, report);
     sampler.end();
@@ -121,22 +124,35 @@ export class Drawer {
   }
 
   /**
-   * Encode a picture into its mean latents, times the VAE's scaling factor, in float32.
+   * Run the VAE encoder on a picture, for every picture of the batch.
    *
    * @param {ImageBitmap} bitmap
    * @param {import('./types.js').OnEvent} report
    */
   async #encodePicture(bitmap, report) {
-    const { size, scaling_factor, components } = this.#manifest;
+    const { size, components } = this.#manifest;
     const encoder = this.#encoder();
     const [spec] = components[encoder].inputs;
     const picture = images.toSample(bitmap, size);
     const batched = new Float32Array(size.batch * picture.length);
     for (let i = 0; i < size.batch; i++) batched.set(picture, i * picture.length);
     const sample = await this.#tensors.write(batched, spec);
-    const [mean] = Object.values(await this.#run(encoder, { [spec.name]: sample }, report));
-    const scaled = await this.#tensors.scaled(mean, scaling_factor, 'float32');
-    this.#tensors.release(sample, mean);
+    const [encoded] = Object.values(await this.#run(encoder, { [spec.name]: sample }, report));
+    this.#tensors.release(sample);
+    return encoded;
+  }
+
+  /**
+   * The latents of a picture, times the VAE's scaling factor, in float32. Releases `encoded`.
+   *
+   * @param {Tensor} encoded the output of the VAE encoder: the mean of the latents, or their moments
+   * @param {Sampler | null} sampler samples the latents; null for their mean
+   */
+  async #pictureLatents(encoded, sampler) {
+    const mean = adapterOf(this.#manifest) ? () => this.#tensors.mean(encoded) : () => encoded;
+    const latents = sampler ? await sampler.posterior(encoded) : await mean();
+    const scaled = await this.#tensors.scaled(latents, this.#manifest.scaling_factor, 'float32');
+    this.#tensors.release(encoded, ...(latents === encoded ? [] : [latents]));
     return scaled;
   }
 

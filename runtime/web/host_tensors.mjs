@@ -68,6 +68,43 @@ export class HostTensors {
     );
   }
 
+  /**
+   * @param {Tensor} moments
+   */
+  async mean(moments) {
+    const { mean, shape } = await this.#halves(moments);
+    return this.write(mean, { dtype: 'float32', shape });
+  }
+
+  /**
+   * @param {Tensor} moments
+   * @param {Tensor} noise
+   */
+  async sampled(moments, noise) {
+    const { mean, logVariance, shape } = await this.#halves(moments);
+    const numbers = await this.read(noise);
+    const sampled = mean.map((number, i) => number + Math.exp(logVariance[i] / 2) * numbers[i]);
+    return this.write(sampled, { dtype: 'float32', shape });
+  }
+
+  /**
+   * The halves of the channels of `moments`, and the shape of each.
+   *
+   * @param {Tensor} moments
+   */
+  async #halves(moments) {
+    const [batch, channels, height, width] = moments.dims;
+    const shape = [batch, channels / 2, height, width];
+    const picture = (channels / 2) * height * width;
+    const numbers = await this.read(moments);
+    const [mean, logVariance] = [new Float32Array(batch * picture), new Float32Array(batch * picture)];
+    for (let i = 0; i < batch; i++) {
+      mean.set(numbers.subarray(2 * i * picture, (2 * i + 1) * picture), i * picture);
+      logVariance.set(numbers.subarray((2 * i + 1) * picture, (2 * i + 2) * picture), i * picture);
+    }
+    return { mean, logVariance, shape };
+  }
+
   /** @param {Tensor[]} tensors */
   async joined(tensors) {
     const rank = tensors[0].dims.length;

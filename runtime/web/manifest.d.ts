@@ -23,7 +23,7 @@ export interface Manifest {
   size: Size;
   source: Provenance;
   /**
-   * the VAE's; the decoder takes latents divided by it, the encoder's mean is multiplied.
+   * the VAE's; the decoder takes latents divided by it, the encoder's are multiplied.
    */
   scaling_factor: number;
   /**
@@ -173,10 +173,10 @@ export interface Chain {
     [k: string]: string;
   };
   /**
-   * by the contract's name, what makes the contract's tensor of the one here.
+   * by the contract's name, what makes the contract's tensor of the one here, whose channels are a mean and the logarithm of a variance: `first_half` takes the mean, `sample` adds exp(logarithm / 2)·noise to it.
    */
   adapters: {
-    [k: string]: 'first_half';
+    [k: string]: 'first_half' | 'sample';
   };
   /**
    * whether it needs what WebNN has not, and runs on the CPU.

@@ -102,9 +102,19 @@ export class TurboPipeline {
    * @param {import('./types.js').DrawRequest} request
    * @returns {Promise<import('./types.js').Drawn>}
    */
-  async draw({ prompt, steps = 1, seed = 0, image, strength = 0.5, previews = false, onEvent, signal }) {
+  async draw({
+    prompt,
+    steps = 1,
+    seed = 0,
+    image,
+    strength = 0.5,
+    samplePosterior,
+    previews = false,
+    onEvent,
+    signal,
+  }) {
     const bitmap = image ? await bitmapOf(image) : null;
-    const request = { prompt, steps, seed, bitmap, strength, previews };
+    const request = { prompt, steps, seed, bitmap, strength, samplePosterior, previews };
     return this.#request('draw', request, bitmap ? [bitmap] : [], onEvent, signal);
   }
 

@@ -29,6 +29,23 @@ export class Sampler {
   }
 
   /**
+   * Sample the latents of a picture, before begin(). The noise of one picture is repeated for the batch, as diffusers
+   * repeats its latents. Releases nothing.
+   *
+   * @param {Tensor} moments of the latents of each picture of the batch
+   */
+  async posterior(moments) {
+    const [batch, ...sides] = this.#shape;
+    const one = this.#noise.normal(count(sides));
+    const numbers = new Float32Array(batch * one.length);
+    for (let i = 0; i < batch; i++) numbers.set(one, i * one.length);
+    const noise = await this.#tensors.write(numbers, { dtype: 'float32', shape: this.#shape });
+    const latents = await this.#tensors.sampled(moments, noise);
+    this.#tensors.release(noise);
+    return latents;
+  }
+
+  /**
    * Make the first latents: noise, or a picture's latents with noise added. Releases `start`.
    *
    * @param {Tensor | null} start
@@ -86,8 +103,7 @@ export class Sampler {
   }
 
   #drawNoise() {
-    const count = this.#shape.reduce((product, side) => product * side);
-    return this.#tensors.write(this.#noise.normal(count), { dtype: 'float32', shape: this.#shape });
+    return this.#tensors.write(this.#noise.normal(count(this.#shape)), { dtype: 'float32', shape: this.#shape });
   }
 
   /**
@@ -108,4 +124,13 @@ export class Sampler {
     }
     return total;
   }
+}
+
+/**
+ * The number of elements of a tensor of `shape`.
+ *
+ * @param {number[]} shape
+ */
+function count(shape) {
+  return shape.reduce((product, side) => product * side);
 }

@@ -103,6 +103,11 @@ export interface DrawRequest {
   image?: ImageBitmapSource;
   /** How much of it is drawn anew, above 0 and at most 1: `int(steps·strength)` steps run; 0.5. */
   strength?: number;
+  /**
+   * Whether its latents are sampled, as diffusers' pipelines do, or are the mean; by default what the bundle was
+   * exported for.
+   */
+  samplePosterior?: boolean;
   /** Whether to decode, after each step but the last, the picture that it points at; false. */
   previews?: boolean;
   onEvent?: OnEvent;
@@ -176,5 +181,6 @@ export interface WorkerRequest {
   seed: number | bigint;
   bitmap: ImageBitmap | null;
   strength: number;
+  samplePosterior: boolean | undefined;
   previews: boolean;
 }

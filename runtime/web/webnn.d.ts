@@ -35,6 +35,8 @@ declare class MLGraphBuilder {
   mul(a: MLOperand, b: MLOperand): MLOperand;
   add(a: MLOperand, b: MLOperand): MLOperand;
   abs(a: MLOperand): MLOperand;
+  exp(a: MLOperand): MLOperand;
+  split(a: MLOperand, splits: number, options: { axis: number }): MLOperand[];
   cast(a: MLOperand, type: MLOperandDataType): MLOperand;
   concat(operands: MLOperand[], axis: number): MLOperand;
   reduceMean(a: MLOperand, options: { axes: number[] }): MLOperand;

@@ -90,6 +90,35 @@ export class WebnnTensors {
   }
 
   /**
+   * The first half of the channels of `moments`, in float32: the mean of normal distributions.
+   *
+   * @param {Tensor} moments
+   */
+  async mean(moments) {
+    return this.#compute(
+      'mean',
+      [moments],
+      [],
+      halved(moments),
+      (build, [both]) => build.split(wide(build, both), 2, CHANNELS)[0],
+    );
+  }
+
+  /**
+   * Compute mean + exp(v / 2)·noise in float32, where v, the second half of the channels, is the logarithm of the
+   * variance.
+   *
+   * @param {Tensor} moments
+   * @param {Tensor} noise
+   */
+  async sampled(moments, noise) {
+    return this.#compute('sampled', [moments, noise], [0.5], halved(moments), (build, [both, z, half]) => {
+      const [mean, logVariance] = build.split(wide(build, both), 2, CHANNELS);
+      return build.add(mean, build.mul(build.exp(build.mul(logVariance, half)), z));
+    });
+  }
+
+  /**
    * Concatenate `tensors` of one type along the last axis.
    *
    * @param {Tensor[]} tensors
@@ -158,7 +187,17 @@ export class WebnnTensors {
   }
 }
 
+const CHANNELS = { axis: 1 };
+
 const FACTOR = { dtype: 'float32', shape: [1] };
+
+/**
+ * @param {Tensor} moments
+ * @returns {Boundary} half of its channels
+ */
+function halved({ dims: [batch, channels, height, width] }) {
+  return { dtype: 'float32', shape: [batch, channels / 2, height, width] };
+}
 
 /**
  * @param {MLGraphBuilder} build

@@ -53,6 +53,9 @@ from turbo_webnn.scripts.options import as_path, json_option, overwrite_option, 
     "--recipe", metavar="FILE", type=as_path, help="Take the bits of each weight from another export's recipe."
 )
 @click.option("--skip-pass", "skip_passes", metavar="NAME", multiple=True, help="Leave this pass out; repeatable.")
+@click.option(
+    "--sample-posterior", is_flag=True, help="Image to image samples the latents of a picture, as diffusers does."
+)
 @click.option("--safety-checker", metavar="SOURCE", help="Export this source's safety checker too.")
 @source_options
 @overwrite_option

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 @seed_option
 @click.option("--image", metavar="IN.png", type=as_path, help="A picture to start from.")
 @click.option("--strength", type=float, default=0.5, show_default=True, help="How much of it is drawn anew.")
+@click.option(
+    "--sample-posterior/--no-sample-posterior",
+    default=None,
+    help="Sample the latents of that picture, as diffusers does, or take their mean; as exported by default.",
+)
 @settings_options()
 @json_option
 def generate(
@@ -33,6 +38,7 @@ def generate(
     seed: int,
     image: Path | None,
     strength: float,
+    sample_posterior: bool | None,
     settings: Settings,
     as_json: bool,
 ) -> None:
@@ -51,6 +57,7 @@ def generate(
             seed=seed,
             image=start,
             strength=strength,
+            sample_posterior=sample_posterior,
             progress=lambda name, done, total: report(name, "running", done / total),
         )
     paths = _output_paths(output, len(result.images))

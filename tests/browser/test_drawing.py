@@ -89,6 +89,20 @@ def test_webnn_starts_from_a_picture(browser: Browser, tiny: Served) -> None:
     assert _least_psnr(drawn, tiny, steps=2) < 25  # it is another picture than that from noise
 
 
+@pytest.mark.parametrize("device", ["webnn-cpu", "wasm"])
+def test_the_latents_of_a_picture_are_sampled(
+    browser: Browser, serve: Serve, tiny_posterior: Path, device: str
+) -> None:
+    served = serve(tiny_posterior)
+    start = Image.new("RGB", (128, 128), (30, 160, 90))
+    picture = {"rgba": list(start.convert("RGBA").tobytes()), "width": start.width, "height": start.height}
+    drawn = _drawn(browser, served, device, steps=4, strength=0.5, picture=picture)
+    assert _least_psnr(drawn, served, steps=4, strength=0.5, image=start) > 60
+    mean = _drawn(browser, served, device, steps=4, strength=0.5, picture=picture, samplePosterior=False)
+    assert _least_psnr(mean, served, steps=4, strength=0.5, image=start, sample_posterior=False) > 60
+    assert _least_psnr(mean, served, steps=4, strength=0.5, image=start) < 30
+
+
 def test_chains_and_batches_with_one_graph_in_memory_at_a_time(browser: Browser, wide: Served) -> None:
     drawn = _drawn(browser, wide, "webnn-cpu", {"keepBytes": 0}, steps=2)
     assert _least_psnr(drawn, wide, steps=2) > 70
@@ -112,6 +126,10 @@ def test_a_request_that_cannot_be_drawn_is_told_before_anything_is_fetched(brows
         ({"seed": 0.5}, "seed 0.5 is no whole number"),
         ({"steps": 3, "strength": 0.33, "picture": dot}, "for 3 steps the smallest strength is 0.34"),
         ({"strength": 1.5, "picture": dot}, "strength 1.5 is not above 0 and at most 1"),
+        (
+            {"steps": 2, "samplePosterior": True, "picture": dot},
+            "no variance of a picture's latents to sample with; export with --",
+        ),
     ]
     for request, said in wrong:
         error = browser.call("draw", {"prompt": PROMPT, **request})["error"]

@@ -24,7 +24,9 @@ from turbo_webnn.models.checkpoint import StoredTensor
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.families.stable_diffusion import TEXT_ENCODER, VAE_DECODER
 from turbo_webnn.models.modules import build, matched
+from turbo_webnn.models.precision import Precision
 from turbo_webnn.models.source import EMBEDDED, Source, open_source
+from turbo_webnn.runtime.draw.stages import Stages
 
 VAE = "vae/diffusion_pytorch_model.safetensors"
 UNET = "unet/diffusion_pytorch_model.safetensors"
@@ -138,18 +140,49 @@ def test_the_statistics_of_latents_are_honoured(tmp_path: Path) -> None:
         latents_std=[8.4927, 5.9022, 6.5498, 5.2299],
         scaling_factor=0.5,
     )
-    bundle = export_bundle(checkpoint, tmp_path / "bundle", precision="fp32")
+    bundle = export_bundle(checkpoint, tmp_path / "bundle", precision="fp32", sample_posterior=True)
     ours = Pipeline.open(bundle.folder)
     theirs = diffusers.StableDiffusionXLPipeline.from_pretrained(checkpoint, add_watermarker=False, **LOADED)
     start = picture(theirs, num_inference_steps=1, **SIZED)
     assert psnr(np.asarray(ours.draw("a red circle", seed=7)), start) > 50
     further = diffusers.StableDiffusionXLImg2ImgPipeline.from_pipe(theirs, add_watermarker=False)
-    # it samples the encoder, where we take the mean
-    further.vae.encode = _mean_of(further.vae)
     image = Image.fromarray(start)
+    request: dict[str, Any] = {"seed": 7, "steps": 2, "image": image, "strength": 0.5}
     expected = picture(further, image=image, strength=0.5, num_inference_steps=2)
-    drawn = ours.draw("a red circle", seed=7, steps=2, image=image, strength=0.5)
+    assert psnr(np.asarray(ours.draw("a red circle", **request)), expected) > 50
+    further.vae.encode = _mean_of(further.vae)
+    expected = picture(further, image=image, strength=0.5, num_inference_steps=2)
+    drawn = ours.draw("a red circle", sample_posterior=False, **request)
     assert psnr(np.asarray(drawn), expected) > 50
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("std", [None, [8.4927, 0.5, 6.5498, 5.2299]])
+def test_the_variance_is_limited_before_the_statistics_apply(
+    tmp_path: Path, std: list[float] | None, precision: Precision
+) -> None:
+    checkpoint = Path(shutil.copytree(EMBEDDED["tiny-xl"], tmp_path / "checkpoint"))
+    configure(checkpoint / "vae/config.json", latents_mean=None if std is None else [0.0] * 4, latents_std=std)
+    limits = torch.tensor([35.0, 20.0, -40.0, -10.0])  # above, near, below and inside the limits of -30 and 20
+
+    def shifted(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        bias = tensors["quant_conv.bias"].clone()
+        bias[4:] += limits.to(bias.dtype)
+        return {**tensors, "quant_conv.bias": bias}
+
+    rewrite(checkpoint / VAE, shifted)
+    words: dict[str, Any] = {"precision": precision, "components": ["vae_encoder"], "sample_posterior": True}
+    bundle = export_bundle(checkpoint, tmp_path / "bundle", **words)
+    pixels = np.random.default_rng(1).uniform(-1, 1, (1, 3, 128, 128)).astype(np.float32)
+    moments = Stages(bundle, "cpu").run("vae_encoder", {"sample": pixels})["latent_parameters"]
+    vae = diffusers.AutoencoderKL.from_pretrained(checkpoint / "vae", **LOADED)
+    with torch.inference_mode():
+        posterior = vae.encode(torch.from_numpy(pixels)).latent_dist
+    assert (posterior.logvar[:, 0].max(), posterior.logvar[:, 2].min()) == (20, -30)  # both limits are reached
+    scale = torch.ones(1, 4, 1, 1) if std is None else torch.tensor(std).view(1, 4, 1, 1)
+    tolerance = {"fp32": 1e-4, "fp16": 2e-2}[precision]
+    np.testing.assert_allclose(np.exp(moments[:, 4:] / 2), posterior.std / scale, rtol=tolerance)
+    np.testing.assert_allclose(moments[:, :4], posterior.mean / scale, atol=tolerance)
 
 
 def _mean_of(vae: Any) -> Callable[[torch.Tensor], Any]:

@@ -54,6 +54,10 @@ EDITS: dict[str, tuple[Edit, str]] = {
         lambda held: held["components"]["vae_encoder"].update(adapters={"latent_sample": "first_half"}),
         "vae_encoder has latent_sample of shape [1, 4, 16, 16]",
     ),
+    "moments to sample from": (
+        lambda held: held["components"]["vae_encoder"].update(adapters={"latent_sample": "sample"}),
+        "vae_encoder has latent_sample of shape [1, 4, 16, 16]",
+    ),
     "a condition that is none": (lambda held: held["conditions"].update(guidance=[1.0]), "unet takes no guidance"),
     "no conditions": (
         lambda held: held.update(conditions={}),

@@ -124,7 +124,7 @@ def test_shards_under_both_names_of_an_index(index: str, tmp_path: Path) -> None
     arrays = load_file(path)
     path.unlink()
     halves = [dict(list(arrays.items())[::2]), dict(list(arrays.items())[1::2])]
-    shards = {}
+    shards: dict[str, str] = {}
     for number, half in enumerate(halves, 1):
         name = f"diffusion_pytorch_model.fp16-{number:05}-of-00002.safetensors"
         save_file(half, folder / "unet" / name)

@@ -68,6 +68,18 @@ def test_a_real_bundle_draws_the_same_bits(tiny_fp16: Path) -> None:
     assert drawn.images == expected.images
 
 
+@pytest.mark.parametrize("sampled", [True, False])
+def test_an_encoder_that_gives_the_variance(tiny_posterior: Path, sampled: bool) -> None:
+    bundle = Bundle.open(tiny_posterior)
+    assert DeviceStages.supports(bundle)
+    for seed in (1, 2):  # the second reuses the slots of the first
+        drawn, expected = (
+            pipeline.generate(PROMPT, steps=2, seed=seed, image=RED, sample_posterior=sampled)
+            for pipeline in both(bundle)
+        )
+        np.testing.assert_allclose(drawn.latents, expected.latents, atol=1e-5)  # exp is rounded differently
+
+
 def test_an_earlier_result_stays_what_it_was(make_bundle: MakeBundle) -> None:
     bound, _ = both(make_bundle())
     first = bound.generate(PROMPT, seed=1)

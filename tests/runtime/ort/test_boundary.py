@@ -46,6 +46,7 @@ def test_the_mean_of_moments() -> None:
     encoder = Boundary(held, STABLE_DIFFUSION.component("vae_encoder"))
     given = encoder.outputs([{"latent_parameters": np.array([[1, 2, 30, 40]])}])
     assert given["latent_sample"].tolist() == [[1, 2]]
+    assert given["latent_parameters"].tolist() == [[1, 2, 30, 40]]  # for those who sample
 
 
 def test_what_the_layout_takes_besides_is_zeros() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import diffusers
 import pytest
@@ -13,6 +12,7 @@ import torch
 
 from tests.refusal import refusal
 from turbo_webnn.models.component import Component
+from turbo_webnn.models.loras import Lora
 from turbo_webnn.models.source import Source, open_source
 from turbo_webnn.runtime.reference.loading import load, open_pipeline
 
@@ -64,7 +64,7 @@ def test_a_single_file_that_is_cut_is_one_line(tmp_path: Path) -> None:
     assert refusal(load, source, encoder).startswith("PyTorch cannot load the pipeline of tiny")
 
 
-def lora(path: Path, source: Source, weight: float, seed: int) -> SimpleNamespace:
+def lora(path: Path, source: Source, weight: float, seed: int) -> tuple[Lora, dict[str, torch.Tensor]]:
     """A LoRA of rank 2 for an attention layer of each module that has any."""
     random = torch.Generator().manual_seed(seed)
     tensors = {}
@@ -77,7 +77,7 @@ def lora(path: Path, source: Source, weight: float, seed: int) -> SimpleNamespac
                 tensors[f"{layer}.lora_A.weight"] = torch.randn(2, columns, generator=random)
                 tensors[f"{layer}.lora_B.weight"] = torch.randn(rows, 2, generator=random)
     safetensors.torch.save_file(tensors, path)
-    return SimpleNamespace(path=path, weight=weight, tensors=tensors)
+    return Lora(path.name, path, weight), tensors
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -85,22 +85,22 @@ def lora(path: Path, source: Source, weight: float, seed: int) -> SimpleNamespac
 def test_loras_are_fused_into_each_stage(tmp_path: Path, model: str) -> None:
     source = open_source(model)
     loras = [lora(tmp_path / f"{number}.safetensors", source, 0.5 - number, number) for number in range(2)]
-    changed = replace(source, loras=tuple(loras))
+    changed = replace(source, loras=tuple(opened for opened, _ in loras))
     for component in source.family.components:
         expected = state(source, component)
         assert not any("lora" in name for name in state(changed, component))
         for name, tensor in state(changed, component).items():
             total = expected[name].clone()
-            for each in loras:
+            for each, tensors in loras:
                 layer = f"{component.subfolder}.{name.removesuffix('.weight')}"
-                if f"{layer}.lora_A.weight" in each.tensors:
-                    first, second = (each.tensors[f"{layer}.lora_{half}.weight"] for half in "AB")
+                if f"{layer}.lora_A.weight" in tensors:
+                    first, second = (tensors[f"{layer}.lora_{half}.weight"] for half in "AB")
                     total += each.weight * (second @ first)
             torch.testing.assert_close(tensor, total, rtol=0, atol=1e-5)
 
 
 def test_a_lora_of_another_model_is_one_line(tmp_path: Path) -> None:
-    other = lora(tmp_path / "other.safetensors", open_source("tiny-xl"), 1.0, 0)
+    other, _ = lora(tmp_path / "other.safetensors", open_source("tiny-xl"), 1.0, 0)
     source = replace(open_source("tiny"), loras=(other,))
     said = refusal(load, source, source.family.denoiser)
     assert said.startswith("PyTorch cannot load the LoRAs of tiny")

@@ -72,9 +72,10 @@ def test_image_to_image_is_diffusers_pipeline(reference: Reference, pipeline: An
     picture = np.random.default_rng(0).uniform(-1, 1, (SIZE.batch, 3, SIZE.height, SIZE.width))
     conditions = encoded(reference, SIZE.batch)
     start = reference.encode_picture(picture.astype(np.float32))
+    assert (start.pictures, start.has_variance) == (SIZE.batch, True)
     expected = diffusers.AutoPipelineForImage2Image.from_pipe(pipeline)(
         PROMPT,
-        image=torch.from_numpy(start),  # four channels: taken as latents, so that the encoder need not sample
+        image=torch.from_numpy(picture.astype(np.float32)),
         num_inference_steps=4,
         strength=0.5,
         guidance_scale=0.0,
@@ -82,7 +83,7 @@ def test_image_to_image_is_diffusers_pipeline(reference: Reference, pipeline: An
         generator=torch.Generator().manual_seed(11),
         output_type="latent",
     ).images
-    drawn = reference.sample(conditions, Sampling(4, 11, 0.5), start)
+    drawn = reference.sample(conditions, Sampling(4, 11, 0.5, posterior=True), start)
     np.testing.assert_allclose(drawn, expected.numpy(), rtol=0, atol=1e-5)
 
 

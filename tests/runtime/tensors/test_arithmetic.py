@@ -4,12 +4,15 @@ import sys
 
 import numpy as np
 import pytest
+import torch
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.runtime.draw import images
 from turbo_webnn.runtime.ort.sessions import Array
 from turbo_webnn.runtime.ort.settings import Settings
 from turbo_webnn.runtime.tensors.arithmetic import Arithmetic
+from turbo_webnn.runtime.tensors.host import HostTensors
 from turbo_webnn.runtime.tensors.slots import Slot, Slots
 
 CPU = Settings("cpu")
@@ -56,6 +59,21 @@ def test_states_of_two_encoders_lie_side_by_side(slots: Slots, arithmetic: Arith
     arithmetic.copy([(filled(slots, "pooled", pooled), copied)])
     np.testing.assert_array_equal(whole.get(), np.concatenate([first, second], -1).astype(np.float16))
     np.testing.assert_array_equal(copied.get(), pooled.astype(np.float16))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_latents_are_sampled_as_on_the_host(slots: Slots, arithmetic: Arithmetic, dtype: type) -> None:
+    moments: Array = np.linspace(-30, 20, 2 * 8 * 3 * 5, dtype=np.float32).reshape(2, 8, 3, 5).astype(dtype)
+    noise = RANDOM.standard_normal((2, 4, 3, 5), np.float32)
+    both, z = filled(slots, "moments", moments), filled(slots, "noise", noise)
+    mean, sampled = (slots.at(name, "float32", noise.shape) for name in ("mean", "sampled"))
+    arithmetic.mean(both, mean)
+    arithmetic.sample(both, z, sampled)
+    np.testing.assert_array_equal(mean.get(), HostTensors().mean(moments))
+    np.testing.assert_allclose(sampled.get(), HostTensors().sample(moments, noise), rtol=1e-6)
+    posterior = DiagonalGaussianDistribution(torch.from_numpy(moments.astype(np.float32)))
+    expected = posterior.mean + posterior.std * torch.from_numpy(noise)
+    np.testing.assert_allclose(sampled.get(), expected.numpy(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])

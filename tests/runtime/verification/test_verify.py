@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import Export
 from tests.refusal import refusal
 from tests.runtime.conftest import MakeBundle
 from tests.runtime.stand import Stand, let_stand_in
@@ -14,7 +16,7 @@ from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.precision import Precision
-from turbo_webnn.models.source import Source
+from turbo_webnn.models.source import Source, open_source
 from turbo_webnn.runtime.ort import loading
 from turbo_webnn.runtime.ort.settings import Settings
 from turbo_webnn.runtime.verification.publish import PAGE, PARITY
@@ -195,6 +197,22 @@ def test_a_bundle_is_compared_with_another(make_bundle: MakeBundle) -> None:
         *("tokenizer", "text_encoder", "unet", "vae_decoder", "vae_encoder", "pipeline")
     }
     assert report.reference["name"] == "miniature in fp16"
+
+
+def test_a_bundle_that_samples_is_compared_with_sampled_pictures(tiny_posterior: Path, tmp_path: Path) -> None:
+    bundle = Bundle.open(shutil.copytree(tiny_posterior, tmp_path / "bundle"))  # the report is written into it
+    report = verify(bundle, open_source("tiny"), prompts=[PROMPT], steps=[1], provider="cpu")
+    assert report.passed
+    (row,) = [row for row in report.rows if row.component == "pipeline" and row.case.startswith("image to image")]
+    assert row.figures.psnr > 60  # the mean of the latents would give another picture
+
+
+def test_a_bundle_without_the_variance_is_no_reference_of_one_that_samples(
+    tiny_posterior: Path, export_once: Export
+) -> None:
+    mean = export_once("tiny-two", "--precision", "fp32", "--batch", "2")
+    with pytest.raises(RequestError, match=r"no variance .* to sample with; export with --sample-posterior"):
+        verify(Bundle.open(tiny_posterior), Bundle.open(mean), prompts=[PROMPT], steps=[1], provider="cpu")
 
 
 def test_graphs_run_as_they_are_on_disk_unless_it_is_said(

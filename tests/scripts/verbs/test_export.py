@@ -31,6 +31,20 @@ def test_what_exists_is_not_replaced_by_mistake(tmp_path: Path) -> None:
     assert (mine / "thesis.txt").read_text() == "years of work"
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--layout", "ort-web-demo"], "the layout ort-web-demo has no vae_encoder; drop --sample-posterior"),
+        (["--component", "unet"], "is about the vae_encoder, which is not exported; drop it, or add --component vae_"),
+    ],
+)
+def test_there_is_nothing_to_sample_without_an_encoder(tmp_path: Path, words: list[str], said: str) -> None:
+    done = run_command("export", "tiny", "-o", tmp_path / "out", "--sample-posterior", *words)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert said in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def _export_of(checkpoint: Path) -> str:
     out = checkpoint.parent / "out"
     done = run_command("export", checkpoint, "-o", out)

@@ -41,6 +41,7 @@ def test_draw_and_json(tiny_fp16: Path, tmp_path: Path) -> None:
         (["--image", "PICTURE", "--strength", "0.4"], "strength"),
         (["--image", "missing.png"], "missing.png"),
         (["--provider", "tpu"], "tpu"),
+        (["--image", "PICTURE", "--sample-posterior"], "export with --sample-posterior"),
     ],
 )
 def test_a_request_that_cannot_be_drawn_is_one_line(
