@@ -15,8 +15,11 @@ from turbo_webnn.models.printable import printable
 if TYPE_CHECKING:
     from turbo_webnn.models.parts.part import Part
 
-_NOT_QUANTIZED: tuple[str, tuple[Any, ...]] = ("quantization_config", (None,))
-"""The libraries change the weights of a module if its config has another value."""
+_UNALTERED: tuple[tuple[str, tuple[Any, ...]], ...] = (
+    ("quantization_config", (None,)),
+    ("_use_default_values", (None, ())),
+)
+"""With other values the libraries change the weights of a module, or read other keys as if they were not there."""
 
 Kind = Literal["float", "int"]
 """`float` is the bundle's precision at the boundary; `int` is int32."""
@@ -178,7 +181,7 @@ class Component:
         if module is not None and module != self.module:
             raise RequestError(f"{where} describes {printable(str(module))}", f"{self.name} must be {self.module}")
         convert_json(config, self.part.form, where, "give the config that its weights were saved with")
-        for key, values in (*self.part.served, _NOT_QUANTIZED):
+        for key, values in (*self.part.served, *_UNALTERED):
             value = config.get(key, values[0])
             value = tuple(value) if isinstance(value, list) else value
             if value not in values:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from turbo_webnn.models.component import Component, Dim, Size, TensorSpec
+from turbo_webnn.models.component import VAE_FACTOR, Component, Dim, Size, TensorSpec
 from turbo_webnn.models.parts.config_types import (
     Blocks,
     Flag,
@@ -48,8 +48,8 @@ class AutoencoderForm:
     """The config of AutoencoderKL.
 
     Raises:
-        ValueError: if the numbers of blocks and of channels differ, groups do not divide the channels, or the sizes are
-            implausible.
+        ValueError: if the numbers of blocks and of channels differ, groups do not divide the channels, the blocks do
+            not make `VAE_FACTOR`, or the sizes are implausible.
     """
 
     in_channels: Width = 3
@@ -76,6 +76,10 @@ class AutoencoderForm:
         for name, numbers in (("latents_mean", self.latents_mean), ("latents_std", self.latents_std)):
             if numbers is not None and len(numbers) != self.latent_channels:
                 raise ValueError(f"{name} has {len(numbers)} numbers for {self.latent_channels} channels")
+        factor = 2 ** (len(self.block_out_channels) - 1)
+        if factor != VAE_FACTOR:
+            blocks = f"{len(self.block_out_channels)} numbers of channels"
+            raise ValueError(f"{blocks} give {factor} pixels for each latent, served are {VAE_FACTOR}")
         resnets = 2 * self.layers_per_block + 1
         require_plausible(sum(36 * resnets * width**2 for width in self.block_out_channels))
 

@@ -44,6 +44,7 @@ _SERVED: ServedValues = (
     ("max_position_embeddings", (TOKENS,)),
     ("hidden_act", ("gelu", "quick_gelu")),
     ("text_config", (None,)),  # if there is one, transformers reads only it and ignores the rest of the config
+    ("return_dict", (True,)),  # with False the module returns a tuple, and SDXL's pipeline reads its fields by name
 )
 
 _UNPROJECTED_ATTENTION: ServedValues = (("use_attention_mask", (False, None)),)

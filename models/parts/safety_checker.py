@@ -27,7 +27,7 @@ class ClipVisionForm(ClipForm):
     """The config of the vision model inside of StableDiffusionSafetyChecker.
 
     Raises:
-        ValueError: as `ClipForm`.
+        ValueError: as `ClipForm`, or if it does not read RGB pictures of `SAFETY_PIXELS`.
     """
 
     hidden_size: Width = 768
@@ -36,6 +36,13 @@ class ClipVisionForm(ClipForm):
     num_attention_heads: Width = 12
     image_size: Side = 224
     patch_size: Side = 32
+    num_channels: Width = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.image_size, self.num_channels) != (SAFETY_PIXELS, 3):
+            wrong = f"it reads {self.num_channels} channels of {self.image_size} pixels along each side"
+            raise ValueError(f"{wrong}, served are 3 of {SAFETY_PIXELS}")
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class SafetyCheckerForm:
 
     projection_dim: Width = 512
     vision_config: ClipVisionForm = field(default_factory=ClipVisionForm)
+    vision_config_dict: ClipVisionForm | None = None  # in configs of 2022; transformers prefers its values
     dtype: Dtype = None
     torch_dtype: Dtype = None
 

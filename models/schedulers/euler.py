@@ -48,6 +48,8 @@ class Euler(Scheduler):
         prediction_type = config.get("prediction_type", "epsilon")
         if prediction_type != "epsilon":
             raise RequestError(f"the scheduler predicts {_shown(prediction_type, quoted=True)}", "served is 'epsilon'")
+        if config.get("_use_default_values"):  # diffusers reads the keys in it as if they were not there
+            raise _wrong("_use_default_values", config["_use_default_values"], "null or []")
         _require_choices(config)
         _require_numbers(config)
 

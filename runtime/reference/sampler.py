@@ -99,6 +99,7 @@ class DiffusersSampler(Generic[Value]):
 
 
 def make_scheduler(source: Source) -> Any:
+    """Make diffusers' scheduler with the config of `source`; RequestError where diffusers has no such class."""
     config = source.scheduler_config()
     name = str(config.get("_class_name"))
     known = next((scheduler for scheduler in source.family.schedulers if scheduler.name == name), None)

@@ -52,6 +52,8 @@ def test_published_configs_pass(pipeline: Path) -> None:
         ("eos_token_id", -1, "Expected int >= 0"),
         ("text_config", {"hidden_size": 64}, "served with None"),
         ("quantization_config", {"quant_method": "gptq"}, "served with None"),
+        ("return_dict", False, "has return_dict = False; text_encoder_2 is served with True"),
+        ("_use_default_values", ["layer_norm_eps"], "has _use_default_values = ('layer_norm_eps',)"),
     ],
 )
 def test_a_text_encoder_that_nobody_has(key: str, value: object, wrong: str) -> None:
@@ -83,6 +85,17 @@ def test_a_text_encoder_that_nobody_has(key: str, value: object, wrong: str) -> 
         ("timestep_post_act", 1, "Expected str | null, got int"),
         ("use_linear_projection", "false", "Expected bool | null, got str"),
         ("conv_in_kernel", 0, "Expected int >= 1"),
+        ("conv_in_kernel", 4, "conv_in_kernel is 4, an even number, which changes the size of latents"),
+        ("conv_out_kernel", 2, "conv_out_kernel is 2, an even number"),
+        ("downsample_padding", 2, "Invalid enum value 2 - at downsample_padding"),
+        ("only_cross_attention", "yes", "got str"),
+        ("time_embedding_dim", 10**9, "Expected int <= 32768"),
+        ("reverse_transformer_layers_per_block", [10**6] * 4, "Expected int <= 128"),
+        ("encoder_hid_dim", 1024, "has encoder_hid_dim = 1024; unet is served with None"),
+        ("num_attention_heads", 8, "has num_attention_heads = 8; unet is served with None"),
+        ("dual_cross_attention", True, "has dual_cross_attention = True; unet is served with False or None"),
+        ("class_embeddings_concat", True, "has class_embeddings_concat = True"),
+        ("_use_default_values", ["freq_shift"], "has _use_default_values = ('freq_shift',)"),
         ("mid_block_scale_factor", 0, "Expected float > 0.0"),
         ("class_embed_type", ["timestep"], "has class_embed_type = ('timestep',); unet is served with None"),
         ("time_embedding_type", {"a": 1}, "has time_embedding_type"),
@@ -91,6 +104,19 @@ def test_a_text_encoder_that_nobody_has(key: str, value: object, wrong: str) -> 
 def test_a_unet_that_nobody_has(key: str, value: object, wrong: str) -> None:
     config: dict[str, Any] = {"cross_attention_dim": 1024, key: value}
     assert wrong in refusal(UNET.require_served, config, "config.json")
+
+
+@pytest.mark.parametrize(
+    ("values", "wrong"),
+    [
+        ({"image_size": 336}, "it reads 3 channels of 336 pixels along each side, served are 3 of 224"),
+        ({"num_channels": 1}, "it reads 1 channels of 224 pixels"),
+        ({"num_hidden_layers": 10**6}, "Expected int <= 128"),
+    ],
+)
+@pytest.mark.parametrize("key", ["vision_config", "vision_config_dict"])
+def test_a_safety_checker_that_nobody_has(key: str, values: dict[str, Any], wrong: str) -> None:
+    assert wrong in refusal(SAFETY_CHECKER.require_served, {key: values}, "config.json")
 
 
 def test_a_unet_of_absurd_size_is_refused_at_once() -> None:
@@ -120,6 +146,7 @@ def test_a_unets_sample_size_is_a_number_a_pair_or_none(size: object) -> None:
         ("up_block_types", ["UpDecoderBlock2D"] * 2, "there are 2 types of blocks for 1 numbers of channels"),
         ("act_fn", ["silu"], "Expected str, got array"),
         ("use_quant_conv", 1, "Expected bool | null, got int"),
+        ("block_out_channels", [64] * 3, "3 numbers of channels give 4 pixels for each latent, served are 8"),
     ],
 )
 def test_a_vae_that_nobody_has(key: str, value: object, wrong: str) -> None:
