@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import safetensors.torch
 import torch
 
 from turbo_webnn.models.component import Component
+from turbo_webnn.models.loras import Lora
 from turbo_webnn.models.modules import build
 from turbo_webnn.models.source import Source
 from turbo_webnn.runtime.reference.torch_modules import as_request_error, silence_libraries
@@ -25,18 +27,33 @@ def fuse_loras(pipeline: Any, source: Source, components: Sequence[Component]) -
     with silence_libraries(), as_request_error(task, "give LoRAs that fit the checkpoint"):
         with _stand_ins(pipeline, source):
             for name, lora in zip(names, source.loras, strict=True):
-                pipeline.load_lora_weights(
-                    lora.path.parent,
-                    weight_name=lora.path.name,
-                    adapter_name=name,
-                    use_safetensors=True,
-                    local_files_only=True,
-                )
+                weights, options = _weights(lora)
+                pipeline.load_lora_weights(weights, adapter_name=name, **options)
             pipeline.set_adapters(names, [lora.weight for lora in source.loras])
         loadable = {component.subfolder for component in components}.intersection(pipeline._lora_loadable_modules)
         if loadable:
             pipeline.fuse_lora(components=sorted(loadable), adapter_names=names)
         pipeline.unload_lora_weights()
+
+
+def _weights(lora: Lora) -> tuple[Any, dict[str, Any]]:
+    """The arguments of `load_lora_weights` for the file of `lora`, or for its tensors where its alphas differ.
+
+    Alphas that differ are multiplied into the matrices.
+
+    diffusers 0.42 gives attention layers the most frequent alpha of a file, whatever the file states for them
+    (`get_peft_kwargs` makes patterns that match no attention layer).
+    """
+    tensors: dict[str, Any] = safetensors.torch.load_file(lora.path)
+    alphas = {name.removesuffix(".alpha"): float(value) for name, value in tensors.items() if name.endswith(".alpha")}
+    if len(set(alphas.values())) < 2:
+        options = {"weight_name": lora.path.name, "use_safetensors": True, "local_files_only": True}
+        return lora.path.parent, options
+    for stem, alpha in alphas.items():
+        rank = tensors[f"{stem}.lora_down.weight"].shape[0]
+        tensors[f"{stem}.lora_up.weight"] = tensors[f"{stem}.lora_up.weight"].float() * (alpha / rank)
+        del tensors[f"{stem}.alpha"]
+    return tensors, {}
 
 
 @contextmanager
