@@ -63,7 +63,7 @@ _RANDOM = st.lists(_PARTS, max_size=12).map("".join) | st.lists(_PARTS, max_size
 
 
 def at_random(count: int) -> list[str]:
-    """Random Unicode, the same in every run."""
+    """Random Unicode, the same in every run of the same code."""
     drawn: list[str] = []
 
     @settings(max_examples=count, derandomize=True, database=None, deadline=None, phases=[Phase.generate])
