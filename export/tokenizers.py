@@ -1,11 +1,16 @@
-"""Writes a pipeline's tokenizer in the two files that `tokenizers` and transformers.js read, with padding set."""
+"""Writes a pipeline's tokenizer in the two files that `tokenizers` and transformers.js read.
+
+Length and padding are set, and both readers give the ids of transformers.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from turbo_webnn.export.portable_tokenizer import make_portable
 from turbo_webnn.models.bundle import Tokenizer, describe
 from turbo_webnn.models.clip_tokenizer import open_clip_tokenizer
 from turbo_webnn.models.component import Component
@@ -41,7 +46,11 @@ def write_tokenizer(source: Source, bundle: Path, encoder: Component, file_names
     for file in target.iterdir():
         if file.name not in file_names:
             file.unlink()
-    _fix_length(target / "tokenizer.json", tokenizer.pad_token_id, tokenizer.pad_token)
+    path = target / "tokenizer.json"
+    tokenizer_json = read_json(path)
+    make_portable(tokenizer_json)
+    _fix_length(tokenizer_json, tokenizer.pad_token_id, tokenizer.pad_token)
+    path.write_text(json.dumps(tokenizer_json, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
     if "vocab.json" in file_names:
         _write_vocabulary(target)
     files = tuple(describe(bundle, target / file_name) for file_name in file_names)
@@ -57,9 +66,8 @@ def _write_vocabulary(folder: Path) -> None:
     (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
 
 
-def _fix_length(path: Path, pad_id: int, pad_token: str) -> None:
-    """Write length, truncation and padding into tokenizer.json itself, so that its readers need no second file."""
-    tokenizer_json = read_json(path)
+def _fix_length(tokenizer_json: dict[str, Any], pad_id: int, pad_token: str) -> None:
+    """Set length, truncation and padding in tokenizer.json itself, so that its readers need no second file."""
     tokenizer_json["truncation"] = {"direction": "Right", "max_length": TOKENS, "strategy": "LongestFirst", "stride": 0}
     tokenizer_json["padding"] = {
         "strategy": {"Fixed": TOKENS},
@@ -69,4 +77,3 @@ def _fix_length(path: Path, pad_id: int, pad_token: str) -> None:
         "pad_type_id": 0,
         "pad_token": pad_token,
     }
-    path.write_text(json.dumps(tokenizer_json, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")

@@ -59,7 +59,7 @@ export class PromptTokenizer {
    */
   #cut(prompt) {
     let room = this.#entry.length - 2; // the start token and the end token take two places
-    for (const word of prompt.matchAll(/\S+/g)) {
+    for (const word of prompt.matchAll(/\P{White_Space}+/gu)) {
       room -= this.#tokenizer.encode(word[0], { add_special_tokens: false }).ids.length;
       if (room < 0) return prompt.slice(word.index);
     }

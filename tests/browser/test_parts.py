@@ -52,6 +52,9 @@ PROMPTS = [
     "Ein Fuchs im Schnee — naïve café, 狐, 🦊! it's 1234",
     "<|endoftext|> in the middle",
     "a very long one " * 40,
+    "a!\ufeff!b " * 30,  # JavaScript's white space, and no white space of Unicode's
+    "ΟΔΟΣ Σ",
+    "<|ENDOFTEXT|>",
 ]
 
 
