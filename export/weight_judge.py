@@ -7,7 +7,6 @@ import torch
 from turbo_webnn.export.request import ExportPlan
 from turbo_webnn.models.checkpoint import Checkpoint
 from turbo_webnn.models.component import Component
-from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.modules import build, weights_of
 
 
@@ -26,8 +25,6 @@ def judge(plan: ExportPlan) -> None:
 def _require_parameters(component: Component, module: torch.nn.Module, checkpoint: Checkpoint) -> None:
     """Refuse a checkpoint without a parameter that the graph of `component` may need, or with another shape of it."""
     for name, parameter in module.named_parameters():
-        try:
-            checkpoint.tensor(tuple(parameter.shape), *component.keys(name))
-        except RequestError:
-            if component.part.needs(name):
-                raise
+        keys = component.keys(name)
+        if component.part.needs(name) or any(key in checkpoint.tensors for key in keys):
+            checkpoint.tensor(tuple(parameter.shape), *keys)

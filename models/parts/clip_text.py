@@ -163,8 +163,12 @@ class ClipText(Part):
         return _UNUSED.search(name) is not None or name in ignored_clip_names()
 
     def needs(self, parameter: str) -> bool:
-        """Whether `parameter` is of no layer; a graph that outputs earlier states has no last layer."""
-        return ".layers." not in f".{parameter}" and "final_layer_norm" not in parameter
+        """Whether the states depend on `parameter`: those before the last layer do not depend on that layer.
+
+        The number of layers is not known here, so that no layer of such a text encoder counts as needed.
+        """
+        is_after = ".layers." in f".{parameter}" or "final_layer_norm" in parameter
+        return self.states == "last_hidden_state" or not is_after
 
     def preload(self) -> None:
         """Import the class."""
@@ -244,6 +248,10 @@ class ClipTextWithProjection(ClipText):
     def served(self) -> ServedValues:
         """The config values that the graph needs."""
         return _SERVED
+
+    def needs(self, parameter: str) -> bool:
+        """Every parameter: the text's embedding depends on all layers."""
+        return True
 
 
 def _read_states(component: Component, outputs: Mapping[str, Any]) -> tuple[Any, ...]:

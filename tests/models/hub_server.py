@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -51,6 +52,7 @@ class HubServer:
         dies_in: a file in whose middle the server falls silent, for as long as `alive` stays false.
         fault: called for each request first; true where it has answered, rightly or not.
         requests: every request, in order.
+        sent: how many bytes of each file were sent.
         closing: set when the server is about to close, so that a fault need not wait longer.
     """
 
@@ -61,6 +63,7 @@ class HubServer:
         self.alive = True
         self.fault: Fault = lambda _request: False
         self.requests: list[Request] = []
+        self.sent: Counter[str] = Counter()
         self.closing = threading.Event()
         hub = self
 
@@ -170,9 +173,12 @@ class _Handler(BaseHTTPRequestHandler):
         headers |= {"ETag": f'"{_sha256(held)}"', "Accept-Ranges": "bytes"}
         status = HTTPStatus.OK
         if self.headers["Range"]:
-            start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
-            headers["Content-Range"] = f"bytes {start}-{len(held) - 1}/{len(held)}"
-            held, status = held[start:], HTTPStatus.PARTIAL_CONTENT
+            first, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
+            start, end = int(first), min(int(last or len(held) - 1), len(held) - 1)
+            headers["Content-Range"] = f"bytes {start}-{end}/{len(held)}"
+            held, status = held[start : end + 1], HTTPStatus.PARTIAL_CONTENT
+        if self.command == "GET":
+            self.hub.sent[path] += len(held)
         self._send(status, held, headers, dies=path == self.hub.dies_in)
 
     def _repository(self, name: str) -> Repository | None:
