@@ -81,10 +81,15 @@ export interface Size {
  * Where a checkpoint comes from; no path, so that two exports give the same bytes.
  */
 export interface Provenance {
+  config?: Provenance;
   /**
    * the licence that its model card states.
    */
   license: string | null;
+  /**
+   * the LoRAs that are added to the weights, in order.
+   */
+  loras?: LoraProvenance[];
   /**
    * as the user gave it: a hub id, a folder's name, or an embedded checkpoint's.
    */
@@ -94,6 +99,13 @@ export interface Provenance {
    */
   revision: string | null;
   safety_checker?: Provenance;
+  /**
+   * the values that replace those of the scheduler's config.
+   */
+  scheduler?: {
+    [k: string]: string;
+  };
+  unet?: Provenance;
   vae?: Provenance;
   /**
    * the variant of its weights, such as `fp16`.
@@ -105,6 +117,31 @@ export interface Provenance {
   variants?: {
     [k: string]: string | null;
   };
+}
+/**
+ * A LoRA that is added to the weights of a checkpoint.
+ */
+export interface LoraProvenance {
+  /**
+   * the licence that its model card states.
+   */
+  license: string | null;
+  /**
+   * as the user gave it: a file's name, or a place on the hub.
+   */
+  name: string;
+  /**
+   * the commit on the hub.
+   */
+  revision: string | null;
+  /**
+   * of the file.
+   */
+  sha256: string;
+  /**
+   * the factor of its differences.
+   */
+  weight: number;
 }
 /**
  * The steps of one run from pure noise, which starts as `init_noise_sigma`·noise.
