@@ -6,20 +6,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
-
-from msgspec import Meta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from turbo_webnn.models.component import Component, Size, TensorSpec
-from turbo_webnn.models.parts.config_types import (
-    Dtype,
-    Fraction,
-    Layers,
-    Positive,
-    Vocabulary,
-    Width,
-    require_plausible,
-)
+from turbo_webnn.models.parts.forms.clip import ClipTextForm
 from turbo_webnn.models.parts.libraries import load_transformers
 from turbo_webnn.models.parts.original_names import ignored_clip_names, rename_clip
 from turbo_webnn.models.parts.part import Config, Part, ServedValues
@@ -50,57 +40,6 @@ _SERVED: ServedValues = (
 _UNPROJECTED_ATTENTION: ServedValues = (("use_attention_mask", (False, None)),)
 """StableDiffusionPipeline masks padding if the config of the encoder sets this; StableDiffusionXLPipeline does not read
 it."""
-
-
-@dataclass(frozen=True)
-class ClipForm:
-    """The common config values of CLIP's text and vision models.
-
-    Raises:
-        ValueError: if the heads do not divide the width, or if the sizes are implausible.
-    """
-
-    hidden_size: Width
-    intermediate_size: Width
-    num_hidden_layers: Layers
-    num_attention_heads: Width
-    hidden_act: str = "quick_gelu"
-    layer_norm_eps: Positive = 1e-5
-    attention_dropout: Fraction = 0.0
-    dtype: Dtype = None
-    torch_dtype: Dtype = None
-
-    def __post_init__(self) -> None:
-        if self.hidden_size % self.num_attention_heads:
-            heads = f"{self.num_attention_heads} attention heads"
-            raise ValueError(f"{heads} do not divide a width of {self.hidden_size}")
-        layer = 4 * self.hidden_size**2 + 2 * self.hidden_size * self.intermediate_size
-        require_plausible(self.num_hidden_layers * layer + self._embedding_weights())
-
-    def _embedding_weights(self) -> int:
-        """The number of weights of the embedding."""
-        return 0
-
-
-@dataclass(frozen=True)
-class ClipTextForm(ClipForm):
-    """The config of CLIPTextModel and CLIPTextModelWithProjection.
-
-    Raises:
-        ValueError: as `ClipForm`.
-    """
-
-    hidden_size: Width = 512
-    intermediate_size: Width = 2048
-    num_hidden_layers: Layers = 12
-    num_attention_heads: Width = 8
-    vocab_size: Vocabulary = 49408
-    projection_dim: Width = 512
-    max_position_embeddings: Width = 77
-    eos_token_id: Annotated[int, Meta(ge=0)] = 49407
-
-    def _embedding_weights(self) -> int:
-        return self.vocab_size * self.hidden_size
 
 
 _UNUSED = re.compile(r"(^|\.)(logit_scale|attn_mask)$|^(vision_model|visual_projection)\.|^text_projection\.weight$")

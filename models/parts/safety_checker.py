@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from turbo_webnn.models.component import Component, Size, TensorSpec
-from turbo_webnn.models.parts.clip_text import CARRYING, ClipForm
-from turbo_webnn.models.parts.config_types import Dtype, Layers, Side, Width
+from turbo_webnn.models.parts.clip_text import CARRYING
+from turbo_webnn.models.parts.forms.clip import ClipForm
+from turbo_webnn.models.parts.forms.types import Dtype, Layers, Side, Width
 from turbo_webnn.models.parts.libraries import load_transformers
 from turbo_webnn.models.parts.part import Config, Part
 from turbo_webnn.models.parts.probe_inputs import pictures

@@ -16,7 +16,7 @@ from turbo_webnn.models.families.family import Family
 from turbo_webnn.models.families.registry import family_of
 from turbo_webnn.models.json_file import read_json
 from turbo_webnn.models.loras import Lora
-from turbo_webnn.models.parts.autoencoder_kl import SCALING_FACTOR
+from turbo_webnn.models.parts.forms.autoencoder_kl import SCALING_FACTOR
 from turbo_webnn.models.pipeline_values import native_latent_size, require_served_index, scheduler_config_in_use
 from turbo_webnn.models.provenance import Provenance
 from turbo_webnn.models.schedulers.scheduler import scheduler_of
