@@ -93,6 +93,9 @@ def verify(
     cases = cases_of(bundle, prompts, seeds, steps)
     if isinstance(reference, Bundle) and any(case.sampling.posterior for case in cases):
         choose_posterior(reference, asked=True)  # raises where it cannot draw such a case
+    if reference.family != bundle.family:
+        wrong = f"{bundle.folder} is of the family {bundle.family.name}, the reference of {reference.family.name}"
+        raise RequestError(wrong, "give the checkpoint that the bundle was made from")
     bundle.require_intact()
     quality = read_quality(bundle.folder)
     clock = _Clock()

@@ -50,6 +50,7 @@ def verify(
     """
     from turbo_webnn.models.source import Source, open_source
     from turbo_webnn.runtime.verification.cases import first_prompts
+    from turbo_webnn.runtime.verification.origins import differences
     from turbo_webnn.runtime.verification.publish import PAGE
     from turbo_webnn.runtime.verification.verify import verify as compare
 
@@ -61,7 +62,7 @@ def verify(
         other = Bundle.open(reference)
     else:
         other = open_source(reference, **opening, notice=notice, progress=not as_json)
-        for line in other.notices:
+        for line in [*other.notices, *differences(bundle.manifest.source, other.provenance)]:
             notice(line)
     notices: list[str] = []
     with progress(shown=not as_json) as report:
