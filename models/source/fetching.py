@@ -50,11 +50,15 @@ def fetch_all(fetches: Sequence[Fetch], notice: Callable[[str], object]) -> None
         size = fetch.snapshot.missing_bytes(fetch.missing)
         sizes[fetch.snapshot.repo] = sizes.get(fetch.snapshot.repo, 0) + size
     require_space(sum(sizes.values()))
-    origins = [f"{size / 1e6:.1f} MB from {repo}" for repo, size in sizes.items() if size]
+    origins = [f"{_text(size)} from {repo}" for repo, size in sizes.items() if size]
     if origins:
         notice(f"fetching {', '.join(origins)}")
     for fetch in fetches:
         fetch.snapshot.fetch(fetch.files)
+
+
+def _text(size: int) -> str:
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 def _with_remote(source: Source, headers: Mapping[str, Header]) -> Source:
