@@ -42,9 +42,11 @@ _UNPROJECTED_ATTENTION: ServedValues = (("use_attention_mask", (False, None)),)
 it."""
 
 
-_UNUSED = re.compile(r"(^|\.)(logit_scale|attn_mask)$|^(vision_model|visual_projection)\.|^text_projection\.weight$")
-"""CLIP's parameters for the comparison of texts with pictures, and OpenCLIP's mask. CLIPTextModel, without projection,
-has no text_projection."""
+_UNUSED = re.compile(r"(^|\.)(logit_scale|attn_mask)$|^(vision_model|visual_projection)\.")
+"""CLIP's parameters for the comparison of texts with pictures, and OpenCLIP's mask."""
+
+_PROJECTION = re.compile(r"(^|\.)text_projection(\.weight)?$")
+"""A projection that CLIPTextModel does not have; some programs save it with every text encoder."""
 
 States = Literal["last_hidden_state", "hidden_states"]
 """The final states, or the states before the last layer. In the second case the last layer is not computed."""
@@ -59,6 +61,7 @@ class ClipText(Part):
     """
 
     states: States = "last_hidden_state"
+    _unread: ClassVar[tuple[re.Pattern[str], ...]] = (_PROJECTION,)
 
     module = "CLIPTextModel"
     noun = "text encoder"
@@ -99,7 +102,8 @@ class ClipText(Part):
 
     def ignores(self, name: str) -> bool:
         """Whether `name` is of another half of CLIP, or of a layer that no pipeline uses."""
-        return _UNUSED.search(name) is not None or name in ignored_clip_names()
+        unread = (_UNUSED, *self._unread)
+        return any(pattern.search(name) for pattern in unread) or name in ignored_clip_names()
 
     def needs(self, parameter: str) -> bool:
         """Whether the states depend on `parameter`: those before the last layer do not depend on that layer.
@@ -177,6 +181,7 @@ class ClipTextWithProjection(ClipText):
 
     module = "CLIPTextModelWithProjection"
     key_rules = ()
+    _unread = ()
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
