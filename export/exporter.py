@@ -51,7 +51,8 @@ def export_bundle(
     """Export the pipeline at `source` to a new bundle at `output`.
 
     Args:
-        source: a hub id, a diffusers folder, the name of an embedded checkpoint, or an opened source.
+        source: a hub id, a diffusers folder, a `.safetensors` file, the name of an embedded checkpoint, or an opened
+            source.
         output: the bundle's folder. It appears complete or not at all.
         precision: the precision of weights, arithmetic and boundary.
         size: the one size that the bundle serves. The default is the UNet's own size and one picture.
@@ -65,7 +66,7 @@ def export_bundle(
         skip_passes: names of passes to leave out (`export.pass_names`), to see what each pass does to a graph.
         sample_posterior: whether the VAE encoder also gives the variance of the latents, so that image to image samples
             them as diffusers does. The default gives the mean alone.
-        parts: other sources by subfolder ("vae", "safety_checker"). Their components replace those of `source`. A
+        parts: other sources by subfolder ("unet", "vae", "safety_checker"). Their components replace those of `source`. A
             safety checker in `parts` is exported too.
         overwrite: whether a bundle at `output` may be replaced.
         report: receives the progress of each component.
