@@ -66,8 +66,8 @@ def export_bundle(
         skip_passes: names of passes to leave out (`export.pass_names`), to see what each pass does to a graph.
         sample_posterior: whether the VAE encoder also gives the variance of the latents, so that image to image samples
             them as diffusers does. The default gives the mean alone.
-        parts: other sources by subfolder ("unet", "vae", "safety_checker"). Their components replace those of `source`. A
-            safety checker in `parts` is exported too.
+        parts: other sources by subfolder ("unet", "vae", "safety_checker"). Their components replace those of
+            `source`. A safety checker in `parts` is exported too.
         overwrite: whether a bundle at `output` may be replaced.
         report: receives the progress of each component.
 
