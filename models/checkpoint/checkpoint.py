@@ -59,6 +59,12 @@ class Checkpoint:
             self.where, {name: tensor for name, tensor in self.tensors.items() if name.startswith(prefixes)}
         )
 
+    def outside(self, prefixes: tuple[str, ...]) -> Checkpoint:
+        """The tensors whose names start with none of `prefixes`."""
+        return Checkpoint(
+            self.where, {name: tensor for name, tensor in self.tensors.items() if not name.startswith(prefixes)}
+        )
+
     def count(self) -> int:
         """The total number of values in all tensors."""
         return sum(math.prod(tensor.shape) for tensor in self.tensors.values())

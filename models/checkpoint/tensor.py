@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
 
-import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +23,7 @@ ITEM_BYTES: Mapping[str, int] = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 
 _BLOCK_BYTES = 8 << 20
 
-_NUMPY_TYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16}
+_NUMPY_TYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16}
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class Tensor(ABC):
 
     def read(self) -> NDArray[np.float32]:
         """Read all its numbers in float32, in its shape; RequestError as `blocks`."""
-        numbers = np.empty(self.shape, _NUMPY_TYPES[self.dtype])
+        numbers = np.empty(self.shape, _numpy_type(self.dtype))
         self.read_into(numbers.reshape(-1).view(np.uint8).data)
         return numbers.astype(np.float32, copy=False)
 
@@ -158,3 +157,12 @@ class TransposedTensor(Tensor):
     def transposed(self) -> Tensor:
         """The original matrix."""
         return self.of
+
+
+def _numpy_type(dtype: str) -> np.dtype:
+    if dtype == "BF16":
+        # imported where it is needed: a signal during the import of its C module prints a traceback
+        import ml_dtypes
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(_NUMPY_TYPES[dtype])

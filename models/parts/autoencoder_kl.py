@@ -81,7 +81,7 @@ class _AutoencoderKL(Part):
 
     def ignores(self, name: str) -> bool:
         """Whether `name` is of the loss, with which VAEs were trained."""
-        return re.match(r"(first_stage_model\.|vae\.)?loss\.", name) is not None
+        return re.match(r"(first_stage_model|vae)\.loss\.", name) is not None
 
     def preload(self) -> None:
         """Import the class."""

@@ -45,8 +45,8 @@ it."""
 _UNUSED = re.compile(r"(^|\.)(logit_scale|attn_mask)$|^(vision_model|visual_projection)\.")
 """CLIP's parameters for the comparison of texts with pictures, and OpenCLIP's mask."""
 
-_PROJECTION = re.compile(r"(^|\.)text_projection(\.weight)?$")
-"""A projection that CLIPTextModel does not have; some programs save it with every text encoder."""
+_PROJECTION = re.compile(r"^(cond_stage_model|conditioner)\..*\.text_projection(\.weight)?$")
+"""A projection that CLIPTextModel does not have; some programs write it to single files with every text encoder."""
 
 States = Literal["last_hidden_state", "hidden_states"]
 """The final states, or the states before the last layer. In the second case the last layer is not computed."""

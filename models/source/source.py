@@ -23,6 +23,9 @@ from turbo_webnn.models.schedulers.scheduler import scheduler_of
 from turbo_webnn.models.source.files import PIPELINE_INDEX, SCHEDULER_CONFIG
 from turbo_webnn.models.source.variants import MAIN
 
+_TRAINING = ("loss.", "model_ema.")
+"""What the training of a component left in its file."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -186,7 +189,7 @@ class Source:
                 f"{self.name} holds no {component.part.noun} (no tensor starts with {prefix})",
                 "give a file with all components, or export those that it has with --component",
             )
-        return whole  # a file of this component alone
+        return whole.outside(_TRAINING)  # a file of this component alone
 
 
 ELSEWHERE = Source("", Path())

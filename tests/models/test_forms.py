@@ -165,9 +165,12 @@ def test_a_single_file(embedded: str, open_clip: bool | None, tmp_path: Path) ->
     assert source.places == (file, EMBEDDED[embedded])
 
 
+TRAINING = {"loss.logvar": np.ones(1, np.float16), "model_ema.decay": np.ones(1, np.float16)}
+
+
 @pytest.mark.parametrize("prefix", ["", "first_stage_model.", "vae."])
 def test_a_vae_alone(prefix: str, tmp_path: Path) -> None:
-    file = packed(open_source("tiny-xl"), tmp_path / "vae.safetensors", only=["vae"], prefix=prefix)
+    file = packed(open_source("tiny-xl"), tmp_path / "vae.safetensors", only=["vae"], prefix=prefix, extra=TRAINING)
     source = open_source("tiny-xl", parts={"vae": str(file)})
     assert_same(source, "tiny-xl", subfolders=("vae",))
     assert source.provenance["vae"] == {"name": "vae.safetensors", "revision": None, "variant": None, "license": None}
