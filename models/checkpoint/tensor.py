@@ -164,5 +164,6 @@ def _numpy_type(dtype: str) -> np.dtype:
         # imported where it is needed: a signal during the import of its C module prints a traceback
         import ml_dtypes
 
-        return np.dtype(ml_dtypes.bfloat16)
+        bfloat16: np.dtype = np.dtype(ml_dtypes.bfloat16)  # untyped here
+        return bfloat16
     return np.dtype(_NUMPY_TYPES[dtype])
