@@ -23,7 +23,13 @@ ITEM_BYTES: Mapping[str, int] = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 
 _BLOCK_BYTES = 8 << 20
 
-_NUMPY_TYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16}
+_INTEGERS = {"I64": np.int64, "I32": np.int32, "I16": np.int16, "I8": np.int8, "U8": np.uint8}
+"""Types of buffers and single numbers, such as the alpha of a LoRA. No weight has such a type."""
+
+NUMBER_TYPES = frozenset({*ITEM_BYTES, *_INTEGERS})
+"""The types that can be read."""
+
+_NUMPY_TYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, **_INTEGERS}
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Tensor(ABC):
     @property
     def nbytes(self) -> int:
         """The size of its numbers in bytes."""
-        return math.prod(self.shape) * ITEM_BYTES[self.dtype]
+        return math.prod(self.shape) * _item_bytes(self.dtype)
 
     @abstractmethod
     def blocks(self, block_bytes: int) -> Iterator[memoryview]:
@@ -100,7 +106,8 @@ class StoredTensor(Tensor):
 
     def blocks(self, block_bytes: int) -> Iterator[memoryview]:
         """Read the bytes; RequestError where the file is shorter than its header states."""
-        step = max(block_bytes // ITEM_BYTES[self.dtype], 1) * ITEM_BYTES[self.dtype]
+        item = _item_bytes(self.dtype)
+        step = max(block_bytes // item, 1) * item
         with self.path.open("rb", buffering=0) as file:
             file.seek(self.offset)
             for start in range(0, self.nbytes, step):
@@ -124,7 +131,7 @@ class StoredTensor(Tensor):
 
     def rows(self, start: int, stop: int) -> StoredTensor:
         """Some rows, at another position of the file."""
-        row_bytes = math.prod(self.shape[1:]) * ITEM_BYTES[self.dtype]
+        row_bytes = math.prod(self.shape[1:]) * _item_bytes(self.dtype)
         return replace(self, shape=(stop - start, *self.shape[1:]), offset=self.offset + start * row_bytes)
 
     def reshaped(self, shape: tuple[int, ...]) -> StoredTensor:
@@ -157,6 +164,10 @@ class TransposedTensor(Tensor):
     def transposed(self) -> Tensor:
         """The original matrix."""
         return self.of
+
+
+def _item_bytes(dtype: str) -> int:
+    return ITEM_BYTES.get(dtype) or np.dtype(_INTEGERS[dtype]).itemsize
 
 
 def _numpy_type(dtype: str) -> np.dtype:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from turbo_webnn.models.checkpoint import Tensor
+from turbo_webnn.models.checkpoint.tensor import NUMBER_TYPES
 from turbo_webnn.models.errors import LIBRARY_ERRORS, RequestError
 from turbo_webnn.models.loras.lora import Lora
 from turbo_webnn.models.parts.stand_in import convert
@@ -41,7 +42,13 @@ class Pair:
 
     def scale(self) -> float:
         """Read alpha, and multiply the factor by it; RequestError if it is no number."""
-        alpha = 1.0 if self.alpha is None else float(self.alpha.read().reshape(-1)[0])
+        if self.alpha is None:
+            return self.factor
+        if math.prod(self.alpha.shape) != 1 or self.alpha.dtype not in NUMBER_TYPES:
+            kind = f"{self.alpha.dtype} of shape {list(self.alpha.shape)}"
+            stated = f"{self.lora}: {printable(self.alpha.name)} is {kind}, not one number"
+            raise RequestError(stated, "the file is damaged: download it anew")
+        alpha = float(self.alpha.read().reshape(()))
         if not math.isfinite(alpha):
             raise RequestError(f"{self.lora} states an alpha of {alpha}", "the file is damaged: download it anew")
         return self.factor * alpha
@@ -70,6 +77,11 @@ def pairs_of(lora: Lora, pipeline: str, subfolders: Collection[str], unet_config
         up = converted.get(name.removesuffix(_DOWN) + _UP)
         if subfolder not in subfolders or not name.endswith(_DOWN) or up is None:
             continue
+        if not down.shape or not down.shape[0]:
+            raise RequestError(
+                f"{lora.name}: {printable(down.name)} has shape {list(down.shape)}",
+                "the file is damaged: download it anew",
+            )
         alpha_name = _RAW_DOWN.sub("", down.name) + ".alpha"
         used |= {down.name, up.name, alpha_name}
         module, alpha = path.removesuffix(_DOWN), tensors.get(alpha_name)
@@ -120,11 +132,14 @@ def _factor(lora: Lora, subfolder: str, module: str, rank: int) -> float:
         return 1.0
     if config.get("use_dora") or config.get("lora_bias"):
         raise RequestError(f"{lora.name} is a DoRA or has biases", "give a LoRA without them")
-    patterns = (config.get("alpha_pattern") or {}).items()
-    alpha = next(
-        (value for pattern, value in patterns if re.match(rf"(.*\.)?({pattern})$", module)),
-        config.get("lora_alpha", rank),
-    )
+    patterns = config.get("alpha_pattern") or {}
+    try:
+        alpha = next(
+            (value for pattern, value in patterns.items() if re.match(rf"(.*\.)?({pattern})$", module)),
+            config.get("lora_alpha", rank),
+        )
+    except (AttributeError, re.error):
+        alpha = patterns
     if not isinstance(alpha, int | float) or not math.isfinite(alpha):
         raise RequestError(f"{lora.name} states the alpha {printable(repr(alpha))}", "give a LoRA with a number")
     return float(alpha) / (math.sqrt(rank) if config.get("use_rslora") else rank)

@@ -125,6 +125,17 @@ def test_alphas_that_differ_are_those_of_the_file(tmp_path: Path) -> None:
     np.testing.assert_allclose(ours, before + 1.0 / loras.RANK * up @ down, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("alpha", [np.array(2, np.int64), np.array([2.0], np.float32)])
+def test_an_alpha_of_another_type(alpha: np.ndarray, tmp_path: Path) -> None:
+    unet, fused = open_source("tiny").family.denoiser, []
+    for path in (made(tmp_path, {"*.alpha": alpha}), made(tmp_path, {})):
+        source = open_source("tiny", loras=[str(path)])
+        with torch.device("meta"):
+            module = build(unet, source.config(unet))
+        fused.append({name: tensor.read() for name, tensor in weights_of(source, unet, module).tensors.items()})
+    assert all(np.array_equal(fused[0][name], fused[1][name]) for name in fused[0])
+
+
 def made(tmp_path: Path, change: dict[str, np.ndarray | None], naming: Naming = loras.kohya) -> Path:
     """A LoRA of tiny's UNet with some arrays changed, added or (None) removed; `*` is any of its stems."""
     path = lora(open_source("tiny"), tmp_path / "it.safetensors", naming, {"unet": ATTENTION})
@@ -174,6 +185,10 @@ def test_another_kind_of_adapter(name: str, kind: str, tmp_path: Path) -> None:
         ({"*.lora_up.weight": np.ones((32, 3), np.float16)}, "have no common rank; the file is damaged"),
         ({"*.lora_up.weight": np.full((32, 4), np.nan, np.float16)}, "holds NaN or Inf; the file is damaged"),
         ({"*.alpha": np.array(np.inf, np.float16)}, "states an alpha of inf; the file is damaged"),
+        ({"*.alpha": np.ones(3, np.float16)}, ".alpha is F16 of shape [3], not one number; the file"),
+        ({"*.alpha": np.array(True)}, ".alpha is BOOL of shape [], not one number; the file is damaged"),
+        ({"*.lora_down.weight": np.ones((0, 32), np.float16)}, "has shape [0, 32]; the file is damaged"),
+        ({"*.lora_down.weight": np.array(1.0, np.float16)}, "has shape []; the file is damaged"),
         ({"*.lora_down.weight": np.ones((4, 9), np.float16)}, "the LoRA was trained for another base"),
         ({"*.lora_up.weight": None}, "give a LoRA for a StableDiffusionPipeline"),
         ({"lora_te_text_model_x": np.ones(3, np.float16)}, "give a LoRA for a StableDiffusionPipeline"),
@@ -212,5 +227,10 @@ def test_metadata_that_cannot_be_read(tmp_path: Path) -> None:
     path = lora(open_source("tiny"), tmp_path / "it.safetensors", loras.peft, {"unet": ATTENTION}, alpha=None)
     save_file(load_file(path), path, metadata={"lora_adapter_metadata": "{"})
     assert "it.safetensors has metadata that cannot be read; download it anew" in refused(path)
-    save_file(load_file(path), path, metadata={"lora_adapter_metadata": json.dumps({"unet.lora_alpha": "much"})})
-    assert "it.safetensors states the alpha 'much'; give a LoRA with a number" in refused(path)
+    for config, stated in (
+        ({"unet.lora_alpha": "much"}, "'much'"),
+        ({"unet.alpha_pattern": ["to_q"]}, "['to_q']"),
+        ({"unet.alpha_pattern": {"(": 1}}, "{'(': 1}"),
+    ):
+        save_file(load_file(path), path, metadata={"lora_adapter_metadata": json.dumps(config)})
+        assert f"it.safetensors states the alpha {stated}; give a LoRA with a number" in refused(path)
