@@ -93,9 +93,8 @@ def verify(
     cases = cases_of(bundle, prompts, seeds, steps)
     if isinstance(reference, Bundle) and any(case.sampling.posterior for case in cases):
         choose_posterior(reference, asked=True)  # raises where it cannot draw such a case
-    if reference.family != bundle.family:
-        wrong = f"{bundle.folder} is of the family {bundle.family.name}, the reference of {reference.family.name}"
-        raise RequestError(wrong, "give the checkpoint that the bundle was made from")
+    if isinstance(reference, Bundle):
+        require_same_family(bundle, reference)
     bundle.require_intact()
     quality = read_quality(bundle.folder)
     clock = _Clock()
@@ -139,6 +138,13 @@ def verify(
     except RequestError as error:
         notice(f"the report is not kept: {error}")
     return report
+
+
+def require_same_family(bundle: Bundle, reference: Source | Bundle) -> None:
+    """Refuse a `reference` of another family than `bundle`; RequestError names both."""
+    if reference.family != bundle.family:
+        wrong = f"{bundle.folder} is of the family {bundle.family.name}, the reference of {reference.family.name}"
+        raise RequestError(wrong, "give the checkpoint that the bundle was made from")
 
 
 def _require_arguments(

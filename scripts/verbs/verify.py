@@ -52,6 +52,7 @@ def verify(
     from turbo_webnn.runtime.verification.cases import first_prompts
     from turbo_webnn.runtime.verification.origins import differences
     from turbo_webnn.runtime.verification.publish import PAGE
+    from turbo_webnn.runtime.verification.verify import require_same_family
     from turbo_webnn.runtime.verification.verify import verify as compare
 
     prompt_texts = first_prompts(prompts)
@@ -62,6 +63,7 @@ def verify(
         other = Bundle.open(reference)
     else:
         other = open_source(reference, **opening, notice=notice, progress=not as_json)
+        require_same_family(bundle, other)
         for line in [*other.notices, *differences(bundle.manifest.source, other.provenance)]:
             notice(line)
     notices: list[str] = []

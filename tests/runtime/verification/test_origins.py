@@ -10,7 +10,7 @@ from turbo_webnn.models.bundle import Bundle
 from turbo_webnn.models.provenance import Provenance
 from turbo_webnn.models.source import open_source
 from turbo_webnn.runtime.verification.origins import differences
-from turbo_webnn.runtime.verification.verify import verify
+from turbo_webnn.runtime.verification.verify import require_same_family
 
 BASE: dict[str, Any] = {"name": "turbo", "revision": None, "variant": None, "license": None}
 LORA: dict[str, Any] = {"name": "a", "sha256": "0123456789abcdef", "weight": 0.5, "revision": None, "license": None}
@@ -53,7 +53,7 @@ def test_options_that_differ(made: Provenance, compared: Provenance, said: list[
 
 
 def test_a_reference_of_another_family(tiny_fp16: Path) -> None:
-    said = refusal(verify, Bundle.open(tiny_fp16), open_source("tiny-xl"))
+    said = refusal(require_same_family, Bundle.open(tiny_fp16), open_source("tiny-xl"))
     assert said.endswith(
         "is of the family stable-diffusion, the reference of stable-diffusion-xl; give the checkpoint that the bundle "
         "was made from"
