@@ -89,6 +89,16 @@ def matched(component: Component, module: torch.nn.Module, checkpoint: Checkpoin
     return Checkpoint(checkpoint.where, matched_tensors)
 
 
+def build_meta(component: Component, config: Mapping[str, Any]) -> Any:
+    """Build the component's module on the meta device: its parameters have shapes and no numbers.
+
+    Raises:
+        RequestError: as `build`.
+    """
+    with torch.device("meta"):
+        return build(component, config)
+
+
 def build(component: Component, config: Mapping[str, Any]) -> Any:
     """Build the component's module in eval mode. The active torch mode makes its parameters.
 

@@ -14,8 +14,7 @@ from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.json_file import convert_json, parse_json
 from turbo_webnn.models.printable import printable
 
-COPY = "copy or download it anew"
-"""What helps if a file is damaged."""
+_COPY = "copy or download it anew"
 
 _LENGTH_BYTES = 8
 """A file starts with the length of its header, little-endian."""
@@ -50,21 +49,12 @@ def read_header(path: Path) -> Header:
         with path.open("rb") as file:
             data = file.read(int.from_bytes(file.read(_LENGTH_BYTES), "little"))
     except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise RequestError(f"{path} is truncated or corrupt ({printable(str(error))})", COPY) from error
-    return parse_header(data, path)
-
-
-def parse_header(data: bytes, path: Path) -> Header:
-    """Parse `data`, the header of the file `path` without its length.
-
-    Raises:
-        RequestError: if it is no valid header, or names a tensor twice.
-    """
+        raise RequestError(f"{path} is truncated or corrupt ({printable(str(error))})", _COPY) from error
     where = f"the header of {path}"
     # parse_json refuses a repeated name; safetensors silently uses the last one
-    header = parse_json(data, dict[str, Any], where, COPY)
-    metadata = convert_json(header.pop("__metadata__", None) or {}, dict[str, str], where, COPY)
-    entries = convert_json(header, dict[str, _Entry], where, COPY)
+    header = parse_json(data, dict[str, Any], where, _COPY)
+    metadata = convert_json(header.pop("__metadata__", None) or {}, dict[str, str], where, _COPY)
+    entries = convert_json(header, dict[str, _Entry], where, _COPY)
     start = _LENGTH_BYTES + len(data)
     tensors = {
         name: StoredTensor(name, entry.dtype, entry.shape, path, start + entry.data_offsets[0])

@@ -141,29 +141,32 @@ class StoredTensor(Tensor):
 
 @dataclass(frozen=True)
 class TransposedTensor(Tensor):
-    """The transpose of the matrix `of`. It is read as a whole, so `of` must be small."""
+    """Rows of the transpose of the matrix `of`. This is read as a whole, so it must be small.
+
+    Attributes:
+        of: the matrix.
+        first: its first column that is a row here.
+    """
 
     of: Tensor
+    first: int = 0
 
     def blocks(self, block_bytes: int) -> Iterator[memoryview]:  # noqa: ARG002 - small enough for one
         """Read the matrix and transpose it; one block, whatever its size."""
         numbers = np.empty(self.of.shape, f"V{ITEM_BYTES[self.dtype]}")  # bytes of any type
         self.of.read_into(numbers.reshape(-1).view(np.uint8).data)
-        yield np.ascontiguousarray(numbers.T).reshape(-1).view(np.uint8).data
+        rows = numbers.T[self.first : self.first + self.shape[0]]
+        yield np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data
 
-    def rows(self, start: int, stop: int) -> Tensor:
-        """Not served: no consumer reads a part of a transposed matrix."""
-        raise NotImplementedError
+    def rows(self, start: int, stop: int) -> TransposedTensor:
+        """Some rows, which are columns of the matrix."""
+        return replace(self, shape=(stop - start, *self.shape[1:]), first=self.first + start)
 
     def reshaped(self, shape: tuple[int, ...]) -> Tensor:
         """Not served, except for the same shape."""
         if shape != self.shape:
             raise NotImplementedError
         return self
-
-    def transposed(self) -> Tensor:
-        """The original matrix."""
-        return self.of
 
 
 def _item_bytes(dtype: str) -> int:

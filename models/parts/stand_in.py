@@ -66,10 +66,6 @@ class StandIn:
         """The same numbers."""
         return self
 
-    def item(self) -> float:
-        """The only number, which is read."""
-        return float(self.tensor.read().reshape(()))
-
 
 def convert(
     converter: Callable[[dict[str, Any]], Mapping[str, Any]], tensors: Mapping[str, Tensor]

@@ -25,8 +25,6 @@ from turbo_webnn.runtime.reference.loras import fuse_loras
 from turbo_webnn.runtime.reference.sampler import make_scheduler
 from turbo_webnn.runtime.reference.torch_modules import as_request_error, silence_libraries
 
-_STORED_TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-
 _COMPLETE = "give a complete diffusers folder"
 
 SWITCHES: Mapping[str, Any] = {"requires_safety_checker": False, "add_watermarker": False}
@@ -143,9 +141,7 @@ def _assemble(component: Component, config: Mapping[str, Any], checkpoint: Check
     module = build(component, config)
     for name, parameter in module.named_parameters():
         stored = checkpoint.tensor(tuple(parameter.shape), *component.keys(name))
-        numbers = torch.empty(stored.shape, dtype=_STORED_TYPES[stored.dtype])
-        stored.read_into(memoryview(numbers.view(torch.uint8).numpy().reshape(-1)))
-        parameter.data.copy_(numbers)
+        parameter.data.copy_(torch.from_numpy(stored.read()))
     return module.to(dtype).requires_grad_(False)
 
 
