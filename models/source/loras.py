@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.hub import Hub
 from turbo_webnn.models.loras import Lora, require_lora
-from turbo_webnn.models.model_card import CARD, license_of
 from turbo_webnn.models.source.fetching import Fetch
-from turbo_webnn.models.source.files import fetch_small
 from turbo_webnn.models.source.locating import SAFETENSORS, Place, locate
+from turbo_webnn.models.source.weights_files import hub_file, local_file, snapshot_with_card
 
 USUAL_FILE = "pytorch_lora_weights.safetensors"
 """The name of the file that diffusers' `save_lora_weights` writes."""
 
 
-def open_lora(hub: Hub, given: str) -> tuple[Lora, list[Fetch]]:
+def open_lora(hub: Hub, given: str) -> tuple[Lora, Sequence[Fetch]]:
     """Open the LoRA `given`: FILE or ID, with `:WEIGHT` behind it or not.
 
     Returns:
@@ -28,21 +28,13 @@ def open_lora(hub: Hub, given: str) -> tuple[Lora, list[Fetch]]:
     source, weight = _split_weight(given)
     place = locate(source, "a folder with a LoRA")
     if place.path is not None:
-        file = place.path if place.is_file else place.path / _only_file(place, _names(place.path))
-        lora = Lora(place.name, file, weight)
-        require_lora(lora.header.tensors, place.name)
-        return lora, []
-    snapshot = hub.snapshot(str(place.repo), None, [CARD])
-    fetch_small(snapshot, [])
-    name = place.file or _only_file(place, snapshot.names_in(""))
-    if name not in snapshot.listing:
-        raise RequestError(f"{place.repo} has no {name}", "check the name of the file")
-    path = snapshot.folder / name
-    header = None if path.is_file() else snapshot.header(name)
-    lora = Lora(place.name, path, weight, snapshot.commit, license_of(snapshot.folder))
-    if path.is_file() or header is not None:
-        require_lora((header or lora.header).tensors, place.name)
-    return lora, [Fetch(snapshot, (name,))]
+        file = local_file(place.path if place.is_file else place.path / _only_file(place, _names(place.path)))
+    else:
+        snapshot = snapshot_with_card(hub, str(place.repo))
+        file = hub_file(snapshot, place.file or _only_file(place, snapshot.names_in("")))
+    if file.header is not None:
+        require_lora(file.header.tensors, place.name)
+    return Lora(place.name, file.path, weight, file.revision, file.license), file.fetches
 
 
 def _split_weight(given: str) -> tuple[str, float]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from turbo_webnn.models.checkpoint.safetensors_file import read_header
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.hub import Hub
@@ -16,12 +16,12 @@ from turbo_webnn.models.source.file_kinds import require_component
 from turbo_webnn.models.source.files import PART_CONFIG, component_files, fetch_small, weights_of
 from turbo_webnn.models.source.folders import names_in
 from turbo_webnn.models.source.locating import Place, locate
-from turbo_webnn.models.source.single_files import path_of, snapshot_of_file
 from turbo_webnn.models.source.source import Source
 from turbo_webnn.models.source.variants import other_variants
+from turbo_webnn.models.source.weights_files import open_file
 
 
-def open_part(hub: Hub, given: str, subfolder: str, pipeline: Source) -> tuple[Source, list[Fetch]]:
+def open_part(hub: Hub, given: str, subfolder: str, pipeline: Source) -> tuple[Source, Sequence[Fetch]]:
     """Open the component of `given` that replaces the one in `subfolder` of `pipeline`.
 
     `given` is a pipeline, or a folder or hub repository of that component: the main weights are read, from the main
@@ -48,19 +48,15 @@ def open_part(hub: Hub, given: str, subfolder: str, pipeline: Source) -> tuple[S
     return _open_repository(hub, place, component)
 
 
-def _open_file(hub: Hub, place: Place, component: Component, pipeline: Source) -> tuple[Source, list[Fetch]]:
-    snapshot = None if place.repo is None else snapshot_of_file(hub, place)
-    path = path_of(place, snapshot)
-    header = read_header(path) if snapshot is None or path.is_file() else snapshot.header(str(place.file))
-    if header is not None:
-        require_component(header.tensors, component.prefixes, component.part.noun, place.name)
+def _open_file(hub: Hub, place: Place, component: Component, pipeline: Source) -> tuple[Source, Sequence[Fetch]]:
+    file = open_file(hub, place)
+    if file.header is not None:
+        require_component(file.header.tensors, component.prefixes, component.part.noun, place.name)
     folder = pipeline.folder / component.subfolder
-    commit, stated = (None, None) if snapshot is None else (snapshot.commit, license_of(snapshot.folder))
-    source = Source(place.name, folder, revision=commit, license=stated, file=path)
-    return source, [] if snapshot is None else [Fetch(snapshot, (str(place.file),))]
+    return Source(place.name, folder, revision=file.revision, license=file.license, file=file.path), file.fetches
 
 
-def _open_repository(hub: Hub, place: Place, component: Component) -> tuple[Source, list[Fetch]]:
+def _open_repository(hub: Hub, place: Place, component: Component) -> tuple[Source, Sequence[Fetch]]:
     repo, subfolder = str(place.repo), component.subfolder
     snapshot = hub.snapshot(repo, None, [PART_CONFIG, f"{subfolder}/{PART_CONFIG}"])
     part = _part_folder(snapshot.folder, repo, component)
