@@ -27,7 +27,7 @@ from turbo_webnn.export.writer import write_chain
 from turbo_webnn.models.chain import Chain
 from turbo_webnn.models.component import Component, Size
 from turbo_webnn.models.layouts.layout import Place
-from turbo_webnn.models.modules import build, weights_of
+from turbo_webnn.models.modules import build_meta, weights_of
 from turbo_webnn.models.progress import ReportStep
 from turbo_webnn.models.source import Source
 
@@ -116,8 +116,7 @@ def _make_simplified_graph(job: ComponentJob, progress: ReportStep) -> tuple[ir.
     progress("tracing", 0.0)
     place, config = job.place, job.source.config(job.component)
     model = trace(place.traced(job.component, config), config, job.size)
-    with torch.device("meta"):
-        module = build(job.component, config)
+    module = build_meta(job.component, config)
     bind_weights(model, job.component, weights_of(job.source, job.component, module))
     simplify(model, job.plan.request.precision, overflows, job.plan.request.skip_passes)
     return model, overflows, energies

@@ -7,7 +7,7 @@ import torch
 from turbo_webnn.export.request import ExportPlan
 from turbo_webnn.models.checkpoint import Checkpoint
 from turbo_webnn.models.component import Component
-from turbo_webnn.models.modules import build, weights_of
+from turbo_webnn.models.modules import build_meta, weights_of
 
 
 def judge(plan: ExportPlan) -> None:
@@ -17,8 +17,7 @@ def judge(plan: ExportPlan) -> None:
         RequestError: names the tensor that is missing, that no parameter reads, or that has another shape or type.
     """
     for component in plan.read:
-        with torch.device("meta"):
-            module = build(component, plan.source.config(component))
+        module = build_meta(component, plan.source.config(component))
         _require_parameters(component, module, weights_of(plan.source, component, module))
 
 

@@ -15,14 +15,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.families.registry import family_of
 from turbo_webnn.models.families.stable_diffusion import SAFETY_CHECKER, VAE_DECODER
 from turbo_webnn.models.json_file import read_json, write_json
-from turbo_webnn.models.modules import build
+from turbo_webnn.models.modules import build_meta
 from turbo_webnn.models.original_names import (
     Original,
     original_clip,
@@ -170,8 +169,7 @@ def _original_blocks(
 
 def _shapes(component: Component, folder: Path) -> dict[str, tuple[int, ...]]:
     """The shapes of the component's parameters by their published names."""
-    with torch.device("meta"):
-        module = build(component, read_json(folder / "config.json"))
+    module = build_meta(component, read_json(folder / "config.json"))
     return {component.keys(name)[0]: tuple(value.shape) for name, value in module.named_parameters()}
 
 

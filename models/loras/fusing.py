@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from turbo_webnn.models.checkpoint import ITEM_BYTES, Checkpoint, Tensor
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import RequestError
-from turbo_webnn.models.loras.lora import Lora
+from turbo_webnn.models.loras.lora import DAMAGED, Lora
 from turbo_webnn.models.loras.pairs import Pair, pairs_of
 from turbo_webnn.models.printable import printable
 
@@ -118,7 +118,7 @@ def _require_fits(pair: Pair, weight: Tensor, component: Component) -> None:
         raise RequestError(
             f"{pair.lora}: {printable(up.name)} {list(up.shape)} and {printable(down.name)} {list(down.shape)} have "
             f"no common rank",
-            "the file is damaged: download it anew",
+            DAMAGED,
         )
     product, expected = (up.shape[0], down.shape[1], *down.shape[2:]), weight.shape
     # a LoRA for a 1×1 convolution may have matrices, and the other way round
@@ -137,7 +137,5 @@ def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _finite(pair: Pair, tensor: Tensor) -> NDArray[np.float32]:
     numbers = tensor.read()
     if not np.isfinite(numbers).all():
-        raise RequestError(
-            f"{pair.lora}: tensor {printable(tensor.name)} holds NaN or Inf", "the file is damaged: download it anew"
-        )
+        raise RequestError(f"{pair.lora}: tensor {printable(tensor.name)} holds NaN or Inf", DAMAGED)
     return numbers

@@ -20,6 +20,9 @@ from turbo_webnn.models.provenance import LoraProvenance
 _METADATA = "lora_adapter_metadata"
 """The entry of a file's metadata in which diffusers' `save_lora_weights` states PEFT's config."""
 
+DAMAGED = "the file is damaged: download it anew"
+"""What would be right if numbers or shapes in a file are impossible."""
+
 _UNSERVED = (
     (r"dora_scale|lora_magnitude_vector", "a DoRA"),
     (r"\.hada_", "a LoHa"),

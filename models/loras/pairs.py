@@ -11,7 +11,7 @@ from typing import Any
 from turbo_webnn.models.checkpoint import Tensor
 from turbo_webnn.models.checkpoint.tensor import NUMBER_TYPES
 from turbo_webnn.models.errors import LIBRARY_ERRORS, RequestError
-from turbo_webnn.models.loras.lora import Lora
+from turbo_webnn.models.loras.lora import DAMAGED, Lora
 from turbo_webnn.models.parts.stand_in import convert
 from turbo_webnn.models.printable import printable
 
@@ -47,10 +47,10 @@ class Pair:
         if math.prod(self.alpha.shape) != 1 or self.alpha.dtype not in NUMBER_TYPES:
             kind = f"{self.alpha.dtype} of shape {list(self.alpha.shape)}"
             stated = f"{self.lora}: {printable(self.alpha.name)} is {kind}, not one number"
-            raise RequestError(stated, "the file is damaged: download it anew")
+            raise RequestError(stated, DAMAGED)
         alpha = float(self.alpha.read().reshape(()))
         if not math.isfinite(alpha):
-            raise RequestError(f"{self.lora} states an alpha of {alpha}", "the file is damaged: download it anew")
+            raise RequestError(f"{self.lora} states an alpha of {alpha}", DAMAGED)
         return self.factor * alpha
 
 
@@ -80,7 +80,7 @@ def pairs_of(lora: Lora, pipeline: str, subfolders: Collection[str], unet_config
         if not down.shape or not down.shape[0]:
             raise RequestError(
                 f"{lora.name}: {printable(down.name)} has shape {list(down.shape)}",
-                "the file is damaged: download it anew",
+                DAMAGED,
             )
         alpha_name = _RAW_DOWN.sub("", down.name) + ".alpha"
         used |= {down.name, up.name, alpha_name}

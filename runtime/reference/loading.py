@@ -18,7 +18,7 @@ from turbo_webnn.models.clip_tokenizer import open_clip_tokenizer
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.errors import RequestError
 from turbo_webnn.models.families.family import Family
-from turbo_webnn.models.modules import build, matched
+from turbo_webnn.models.modules import build, build_meta, matched
 from turbo_webnn.models.parts.clip_text import TOKENS
 from turbo_webnn.models.source import Source
 from turbo_webnn.runtime.reference.loras import fuse_loras
@@ -105,8 +105,7 @@ def load(source: Source, component: Component, dtype: Any = torch.float32) -> An
 def _load_module(source: Source, component: Component, dtype: Any) -> Any:
     """Load the component's module from its own folder."""
     config, checkpoint = source.config(component), source.checkpoint(component)
-    with torch.device("meta"):
-        matching = matched(component, build(component, config), checkpoint)
+    matching = matched(component, build_meta(component, config), checkpoint)
     if any(stored.shape != checkpoint.tensors[stored.name].shape for stored in matching.tensors.values()):
         return _assemble(component, config, matching, dtype)
     file = source.file_of(component)

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import safetensors.torch
-import torch
 
 from turbo_webnn.models.component import Component
 from turbo_webnn.models.loras import Lora
-from turbo_webnn.models.modules import build
+from turbo_webnn.models.modules import build_meta
 from turbo_webnn.models.source import Source
 from turbo_webnn.runtime.reference.torch_modules import as_request_error, silence_libraries
 
@@ -68,8 +67,7 @@ def _stand_ins(pipeline: Any, source: Source) -> Iterator[None]:
         if component.subfolder in pipeline._lora_loadable_modules and getattr(pipeline, component.subfolder) is None
     ]
     for component in absent:
-        with torch.device("meta"):
-            setattr(pipeline, component.subfolder, build(component, source.config(component)))
+        setattr(pipeline, component.subfolder, build_meta(component, source.config(component)))
     try:
         yield
     finally:

@@ -27,6 +27,7 @@ from turbo_webnn.runtime.draw.conditions import TokenIds
 from turbo_webnn.runtime.ort.sessions import Array
 from turbo_webnn.runtime.reference.calls import watch_calls
 from turbo_webnn.runtime.reference.loading import SWITCHES, open_pipeline
+from turbo_webnn.runtime.reference.tokens import tokenize
 from turbo_webnn.runtime.reference.torch_modules import as_request_error, silence_libraries
 from turbo_webnn.runtime.verification.drawing import Drawing
 from turbo_webnn.runtime.verification.evidence import Evidence, Recorder, picture_of, up_to_last
@@ -56,13 +57,7 @@ class PipelineReference:
         Returns:
             Ids [1, 77] by the name of the text encoder.
         """
-        return {
-            encoder: np.array(
-                [tokenizer(prompt, padding="max_length", max_length=length, truncation=True).input_ids], np.int32
-            )
-            for encoder, tokenizer in self._tokenizers.items()
-            for length in [tokenizer.model_max_length]
-        }
+        return tokenize(self._tokenizers, prompt)
 
     @cached_property
     def _tokenizers(self) -> dict[str, Any]:

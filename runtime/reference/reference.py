@@ -10,13 +10,11 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 
 from turbo_webnn.models.clip_tokenizer import open_clip_tokenizer
 from turbo_webnn.models.component import Size
 from turbo_webnn.models.parts.autoencoder_kl import AutoencoderKLEncoder
-from turbo_webnn.models.parts.clip_text import TOKENS
 from turbo_webnn.models.precision import Precision
 from turbo_webnn.models.source import Source
 from turbo_webnn.runtime.draw.conditions import TokenIds
@@ -25,6 +23,7 @@ from turbo_webnn.runtime.ort.sessions import Array
 from turbo_webnn.runtime.reference.loading import load
 from turbo_webnn.runtime.reference.sampler import DiffusersSampler
 from turbo_webnn.runtime.reference.source_drawer import SourceDrawer
+from turbo_webnn.runtime.reference.tokens import tokenize
 from turbo_webnn.runtime.reference.torch_modules import (
     TYPES,
     Float16Products,
@@ -65,12 +64,7 @@ class Reference(SourceDrawer[Array], RecordingSide):
         Returns:
             Ids [1, 77] by the name of the text encoder.
         """
-        return {
-            encoder: np.array(
-                [tokenizer(prompt, padding="max_length", max_length=TOKENS, truncation=True).input_ids], np.int32
-            )
-            for encoder, tokenizer in self._tokenizers.items()
-        }
+        return tokenize(self._tokenizers, prompt)
 
     def run(self, component: str, inputs: Mapping[str, Array], /, keep: OutputWatch | None = None) -> dict[str, Array]:
         """Run `component`.

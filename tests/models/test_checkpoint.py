@@ -323,3 +323,11 @@ def test_an_index_that_lies(tmp_path: Path, second: str, weight_map: dict[str, s
     names = {name: f"model-{shard}.safetensors" for name, shard in weight_map.items()}
     write_index(tmp_path, "model.safetensors.index.json", names)
     assert said in refusal(Checkpoint.open, tmp_path, STEM)
+
+
+def test_rows_of_a_transposed_matrix(tmp_path: Path) -> None:
+    write(tmp_path)
+    transposed = Checkpoint.open(tmp_path, STEM).tensors["a"].transposed()
+    assert transposed.shape == (4, 3)
+    np.testing.assert_array_equal(transposed.read(), TENSORS["a"].T)
+    np.testing.assert_array_equal(transposed.rows(1, 4).rows(1, 3).read(), TENSORS["a"].T[2:4])
